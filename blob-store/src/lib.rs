@@ -1,0 +1,1 @@
+//! The bytes: blobs, manifests, segments, backends, sweep.

@@ -1,0 +1,1 @@
+//! The keys: root, tenant, bucket and blob keys; sealing.

@@ -1,0 +1,171 @@
+//! Refusals: every way a decision says no. Doors map them exhaustively to status and code.
+
+use schemas::VersionId;
+use schemas::content::ETag;
+
+/// Why a command was refused. Asking again changes nothing until the state does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The key's scopes do not grant it.
+    #[error("access denied")]
+    AccessDenied,
+    /// No such tenant (admin only).
+    #[error("no such tenant")]
+    NoSuchTenant,
+    /// A tenant has the name.
+    #[error("the tenant exists")]
+    TenantExists,
+    /// The tenant's keys do not work.
+    #[error("the tenant is disabled")]
+    TenantDisabled,
+    /// No such user in the tenant.
+    #[error("no such user")]
+    NoSuchUser,
+    /// A user has the id.
+    #[error("the user exists")]
+    UserExists,
+    /// No such access key in the tenant.
+    #[error("no such access key")]
+    NoSuchAccessKey,
+    /// Some tenant has an access key of this id.
+    #[error("the access key exists")]
+    AccessKeyExists,
+    /// The access key was revoked for good.
+    #[error("the access key is revoked")]
+    AccessKeyRevoked,
+    /// No such admin token.
+    #[error("no such admin token")]
+    NoSuchAdminToken,
+    /// An admin token has the id.
+    #[error("the admin token exists")]
+    AdminTokenExists,
+    /// No such bucket in the tenant.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The caller's tenant has the bucket and the caller owns it.
+    #[error("the bucket exists and is yours")]
+    BucketAlreadyOwnedByYou,
+    /// Another user of the tenant owns a bucket of this name.
+    #[error("the bucket exists")]
+    BucketAlreadyExists,
+    /// It holds versions, markers or uploads.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The tenant has as many buckets as it may.
+    #[error("too many buckets")]
+    TooManyBuckets,
+    /// A bucket with object lock keeps its versioning.
+    #[error("a bucket with object lock cannot suspend versioning")]
+    VersioningLocked,
+    /// No such key, or it is deleted.
+    #[error("no such key")]
+    NoSuchKey {
+        /// The delete marker that hides it, if one does.
+        marker: Option<VersionId>,
+    },
+    /// No such version of the key.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// The version is a delete marker; it has no content.
+    #[error("the version is a delete marker")]
+    IsDeleteMarker {
+        /// Its id.
+        version: VersionId,
+        /// When it was made, microseconds.
+        modified: schemas::Time,
+    },
+    /// A condition on a write or read does not hold.
+    #[error("a precondition does not hold: {condition}")]
+    PreconditionFailed {
+        /// `If-Match`, `If-None-Match`, ...
+        condition: &'static str,
+    },
+    /// The reader has it already.
+    #[error("not modified")]
+    NotModified {
+        /// Its tag.
+        etag: ETag,
+        /// Its time.
+        modified: schemas::Time,
+        /// Its version, in a versioned bucket.
+        version: Option<VersionId>,
+    },
+    /// No byte of the range exists.
+    #[error("the range cannot be satisfied")]
+    InvalidRange {
+        /// Bytes there are.
+        size_bytes: u64,
+    },
+    /// The part number asked for is not one of the object's.
+    #[error("no such part")]
+    InvalidPartNumber {
+        /// Parts there are.
+        parts: u32,
+    },
+    /// No such upload of this key.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// A part named in completion is not there or has another ETag.
+    #[error("invalid part {number}")]
+    InvalidPart {
+        /// Which.
+        number: u16,
+    },
+    /// Parts named in completion do not rise.
+    #[error("parts are not in order")]
+    InvalidPartOrder,
+    /// A part other than the last is under 5 MiB.
+    #[error("part {number} is too small")]
+    EntityTooSmall {
+        /// Which.
+        number: u16,
+        /// Bytes it has.
+        size_bytes: u64,
+        /// Bytes it must have.
+        bound_bytes: u64,
+    },
+    /// Over 5 GiB in one request or part, or 5 TiB in all (S3's bounds, or configured ones).
+    #[error("too large")]
+    EntityTooLarge {
+        /// Bytes it has, as far as known.
+        size_bytes: u64,
+        /// Bytes it may have.
+        bound_bytes: u64,
+    },
+    /// The body was shorter or longer than announced.
+    #[error("the body is incomplete")]
+    IncompleteBody,
+    /// Content-MD5 is not the body's.
+    #[error("the body does not have the MD5 that was sent")]
+    BadDigest,
+    /// A checksum is not the body's.
+    #[error("the body does not have the {algorithm} checksum that was sent")]
+    ChecksumMismatch {
+        /// As S3 spells it.
+        algorithm: &'static str,
+    },
+    /// `x-amz-content-sha256` is not the body's.
+    #[error("the body does not have the SHA-256 that was signed")]
+    ContentSha256Mismatch,
+    /// A checksum is missing, of another algorithm or type than the upload's, or malformed.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// A sentence for the client.
+        reason: &'static str,
+    },
+    /// A copy onto itself that changes nothing.
+    #[error("a copy onto itself must change something")]
+    CopyOntoItself,
+    /// Over a quota of the tenant or bucket.
+    #[error("over quota")]
+    QuotaExceeded,
+    /// Retention or a hold forbids it.
+    #[error("the version is locked")]
+    ObjectLocked,
+    /// The content's key was destroyed.
+    #[error("the content was erased")]
+    Erased,
+    /// The same idempotency key came with another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+}

@@ -1,0 +1,1 @@
+//! Native JSON and admin API.

@@ -1,0 +1,788 @@
+//! What doors say to the store and hear from it. Parsed, typed, without HTTP.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use domain::Refusal;
+use futures_util::Stream;
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use schemas::event::{Cause, CommittedPart, Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
+use schemas::scope::Scopes;
+use schemas::{
+    AccessKeyId, BucketId, BucketName, CommandId, ObjectKey, Position, RequestId, TenantId, TenantName, Time, UploadId,
+    UserId, VersionId,
+};
+use secrecy::SecretString;
+
+/// Who asks. A door makes it from a verified credential and from nothing else.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Tenant of the credential.
+    pub tenant: TenantId,
+    /// User of the credential.
+    pub user: UserId,
+    /// The user's name for people.
+    pub display_name: String,
+    /// The credential.
+    pub access_key: AccessKeyId,
+    /// What it may do, now.
+    pub scopes: Scopes,
+    /// Where the request came from.
+    pub source: Option<IpAddr>,
+    /// What the request is called.
+    pub request: RequestId,
+}
+
+/// A credential that works, with the secret to check a signature against.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// User.
+    pub user: UserId,
+    /// The user's name for people.
+    pub display_name: String,
+    /// Scopes.
+    pub scopes: Scopes,
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A decision said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The tenant's queue is full. Asking again after `retry_after_ms` is safe.
+    #[error("the writer's queue is full")]
+    Busy {
+        /// When to ask again.
+        retry_after_ms: u64,
+    },
+    /// The body ended with an error of the door's own making; the door knows which.
+    #[error("the body could not be read")]
+    Body(#[source] BodyError),
+    /// Less free disk than the reserve. Deletes go on.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The store is stopping or its writer has stopped.
+    #[error("the store is not available")]
+    Unavailable,
+    /// Bytes on disk are not what was written. Nothing wrong is ever returned.
+    #[error("stored data is damaged: {what}")]
+    Corrupt {
+        /// What and where, for the operator's log; shown to no client.
+        what: String,
+    },
+    /// Anything else that no client can mend.
+    #[error("internal error: {what}")]
+    Internal {
+        /// For the operator's log; shown to no client.
+        what: String,
+    },
+}
+
+/// An error that a door's body stream ended with. The door gets it back and downcasts it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BodyError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Bytes on their way in or out.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
+
+/// Digests the client sent; each is compared before anything is committed.
+#[derive(Debug, Clone, Default)]
+pub struct Digests {
+    /// Content-MD5.
+    pub md5: Option<[u8; 16]>,
+    /// The signed SHA-256 of the payload.
+    pub sha256: Option<[u8; 32]>,
+    /// The checksum that the client chose.
+    pub checksum: Option<(ChecksumAlgorithm, ExpectedDigest)>,
+}
+
+/// Where the value of a checksum is to be had.
+#[derive(Debug, Clone)]
+pub enum ExpectedDigest {
+    /// In a header: big-endian digest.
+    Known(Vec<u8>),
+    /// In a trailer: set by the door's body stream before it ends. Unset at the end is a refusal.
+    Trailer(Arc<OnceLock<Vec<u8>>>),
+    /// The client named an algorithm only: compute and keep it.
+    Compute,
+}
+
+/// A condition on an entity tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ETagCondition {
+    /// `*`: any current version.
+    Any,
+    /// One of these. Text that is no ETag of ours matches nothing.
+    OneOf(Vec<String>),
+}
+
+/// Conditions of a write, decided inside the commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteConditions {
+    /// The current version must be there and have such a tag.
+    pub if_match: Option<ETagCondition>,
+    /// No current version with such a tag may be there.
+    pub if_none_match: Option<ETagCondition>,
+    /// (Delete) the current version must have this size.
+    pub if_match_size: Option<u64>,
+    /// (Delete) the current version must have been modified in this second of the Unix epoch.
+    pub if_match_last_modified_s: Option<u64>,
+}
+
+/// Conditions of a read or of a copy's source (RFC 9110 section 13).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadConditions {
+    /// If-Match.
+    pub if_match: Option<ETagCondition>,
+    /// If-None-Match.
+    pub if_none_match: Option<ETagCondition>,
+    /// If-Modified-Since, seconds of the Unix epoch.
+    pub if_modified_since_s: Option<u64>,
+    /// If-Unmodified-Since, seconds of the Unix epoch.
+    pub if_unmodified_since_s: Option<u64>,
+}
+
+/// A byte range as asked for (RFC 9110 section 14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeSpec {
+    /// `bytes=a-b`, both included.
+    FromTo(u64, u64),
+    /// `bytes=a-`.
+    From(u64),
+    /// `bytes=-n`.
+    Last(u64),
+}
+
+/// CreateBucket.
+#[derive(Debug, Clone)]
+pub struct CreateBucket {
+    /// Name.
+    pub name: BucketName,
+    /// LocationConstraint, if given.
+    pub region: Option<String>,
+    /// Whether versions can be locked; implies versioning.
+    pub object_lock: bool,
+    /// Ownership, if given; else as configured.
+    pub ownership: Option<ObjectOwnership>,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketInfo {
+    /// Id.
+    pub id: BucketId,
+    /// Name.
+    pub name: BucketName,
+    /// When it was created.
+    pub created: Time,
+    /// Region.
+    pub region: String,
+    /// Owner.
+    pub owner: UserId,
+    /// Owner's name for people.
+    pub owner_display_name: String,
+    /// Versioning.
+    pub versioning: Versioning,
+    /// Whether versions can be locked.
+    pub object_lock: bool,
+    /// Ownership of uploads.
+    pub ownership: ObjectOwnership,
+}
+
+/// PutObject (and POST upload).
+#[derive(Debug, Clone)]
+pub struct PutObject {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// What the client says about it.
+    pub metadata: Metadata,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Conditions.
+    pub conditions: WriteConditions,
+    /// Digests to compare.
+    pub digests: Digests,
+    /// Decoded length, when announced: another length is refused.
+    pub size_bytes: Option<u64>,
+    /// Put or Post.
+    pub cause: Cause,
+    /// Makes a repeated request return the first one's answer.
+    pub command: Option<CommandId>,
+}
+
+/// What a write made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Entity tag.
+    pub etag: ETag,
+    /// Version; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+    /// Position of the event: `X-Holdfast-Position`.
+    pub position: Position,
+    /// When.
+    pub modified: Time,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Checksums of the object.
+    pub checksums: Vec<Checksum>,
+    /// The one that the client chose.
+    pub chosen_checksum: Option<Checksum>,
+    /// Encryption.
+    pub encryption: Encryption,
+}
+
+/// GetObject and HeadObject.
+#[derive(Debug, Clone)]
+pub struct GetObject {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// A version, or the current one.
+    pub version: Option<VersionId>,
+    /// One part of a multipart object.
+    pub part_number: Option<u16>,
+    /// A range; excludes `part_number`.
+    pub range: Option<RangeSpec>,
+    /// Conditions.
+    pub conditions: ReadConditions,
+}
+
+/// What is known of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Key.
+    pub key: ObjectKey,
+    /// Bytes of the whole object.
+    pub size_bytes: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// Version; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+    /// When it was made.
+    pub modified: Time,
+    /// Metadata.
+    pub metadata: Metadata,
+    /// Checksums.
+    pub checksums: Vec<Checksum>,
+    /// The one that the client chose.
+    pub chosen_checksum: Option<Checksum>,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Encryption.
+    pub encryption: Encryption,
+    /// Owner.
+    pub owner: UserId,
+    /// Number of parts of a multipart object, else 0.
+    pub parts_count: u32,
+    /// Its parts.
+    pub parts: Vec<CommittedPart>,
+    /// Number of tags.
+    pub tags_count: usize,
+}
+
+/// An object's bytes, or the asked part of them.
+pub struct ObjectRead {
+    /// The object.
+    pub info: ObjectInfo,
+    /// First and last byte (both included) when a range or part was asked for: answer 206.
+    pub range: Option<(u64, u64)>,
+    /// Length of `body`.
+    pub length_bytes: u64,
+    /// The bytes. An error in it ends the connection: what was sent stays right, nothing wrong follows.
+    pub body: ByteStream,
+}
+
+/// The same without bytes.
+#[derive(Debug, Clone)]
+pub struct ObjectHead {
+    /// The object.
+    pub info: ObjectInfo,
+    /// First and last byte when a range or part was asked for.
+    pub range: Option<(u64, u64)>,
+    /// Bytes a GET would return.
+    pub length_bytes: u64,
+}
+
+/// DeleteObject.
+#[derive(Debug, Clone)]
+pub struct DeleteObject {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// A version, or the current one.
+    pub version: Option<VersionId>,
+    /// Conditions.
+    pub conditions: WriteConditions,
+}
+
+/// What a delete did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// The version removed, or the marker made; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+    /// Whether a delete marker was made, or the removed version was one.
+    pub delete_marker: bool,
+    /// Position of the event, if something changed.
+    pub position: Option<Position>,
+}
+
+/// CopyObject.
+#[derive(Debug, Clone)]
+pub struct CopyObject {
+    /// Source bucket.
+    pub source_bucket: BucketName,
+    /// Source key.
+    pub source_key: ObjectKey,
+    /// Source version, or the current one.
+    pub source_version: Option<VersionId>,
+    /// Conditions on the source; all failures are `PreconditionFailed`.
+    pub source_conditions: ReadConditions,
+    /// Destination bucket.
+    pub bucket: BucketName,
+    /// Destination key.
+    pub key: ObjectKey,
+    /// New metadata (directive REPLACE), or none to keep the source's.
+    pub metadata: Option<Metadata>,
+    /// New tags (directive REPLACE), or none to keep the source's.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// New storage class, or none for STANDARD.
+    pub storage_class: Option<StorageClass>,
+    /// A checksum to compute for the destination.
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
+    /// Conditions on the destination.
+    pub conditions: WriteConditions,
+}
+
+/// What a copy made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The destination.
+    pub written: Written,
+    /// Version of the source; none in a bucket that was never versioned.
+    pub source_version: Option<VersionId>,
+}
+
+/// Listing of current objects.
+#[derive(Debug, Clone)]
+pub struct ListObjects {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Only keys that begin with it.
+    pub prefix: String,
+    /// Groups keys.
+    pub delimiter: Option<String>,
+    /// Only keys and groups after it (marker, start-after or a decoded continuation token).
+    pub after: Option<String>,
+    /// Most entries, keys and groups together: 0 to 1,000.
+    pub max: usize,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListPage<T> {
+    /// Entries in byte order of their keys.
+    pub entries: Vec<T>,
+    /// Groups in byte order.
+    pub common_prefixes: Vec<String>,
+    /// Whether more follows.
+    pub truncated: bool,
+    /// The last key or group of the page, to go on after, when truncated.
+    pub next_after: Option<String>,
+    /// With versions: the version to go on after.
+    pub next_version: Option<VersionId>,
+}
+
+/// One object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Key.
+    pub key: ObjectKey,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was made.
+    pub modified: Time,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Owner.
+    pub owner: UserId,
+    /// The checksum that the client chose.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+/// Listing of versions.
+#[derive(Debug, Clone)]
+pub struct ListVersions {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Only keys that begin with it.
+    pub prefix: String,
+    /// Groups keys.
+    pub delimiter: Option<String>,
+    /// Only what comes after this key, or after `after_version` of it.
+    pub after: Option<String>,
+    /// Only versions of `after` older than it, and later keys.
+    pub after_version: Option<VersionId>,
+    /// Most entries.
+    pub max: usize,
+}
+
+/// One version or delete marker in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// Key.
+    pub key: ObjectKey,
+    /// Version.
+    pub version: VersionId,
+    /// Whether it is the current one.
+    pub is_latest: bool,
+    /// Whether it is a delete marker; size and tag are then zero.
+    pub is_marker: bool,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Entity tag.
+    pub etag: ETag,
+    /// When it was made.
+    pub modified: Time,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Owner.
+    pub owner: UserId,
+    /// The checksum that the client chose.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+/// CreateMultipartUpload.
+#[derive(Debug, Clone)]
+pub struct CreateUpload {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// What the client says about the object.
+    pub metadata: Metadata,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Checksum of the parts. The type must suit: COMPOSITE is refused for CRC64NVME, FULL_OBJECT for SHA1 and SHA256.
+    pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
+}
+
+/// An upload that began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadStarted {
+    /// Its id.
+    pub upload: UploadId,
+    /// Checksum that was agreed.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    /// Position of the event.
+    pub position: Position,
+}
+
+/// UploadPart.
+#[derive(Debug, Clone)]
+pub struct UploadPart {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// Upload.
+    pub upload: UploadId,
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Digests to compare.
+    pub digests: Digests,
+    /// Decoded length, when announced.
+    pub size_bytes: Option<u64>,
+}
+
+/// UploadPartCopy.
+#[derive(Debug, Clone)]
+pub struct UploadPartCopy {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// Upload.
+    pub upload: UploadId,
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Source bucket.
+    pub source_bucket: BucketName,
+    /// Source key.
+    pub source_key: ObjectKey,
+    /// Source version, or the current one.
+    pub source_version: Option<VersionId>,
+    /// Conditions on the source; all failures are `PreconditionFailed`.
+    pub source_conditions: ReadConditions,
+    /// First and last byte, both included; must lie within the source.
+    pub range: Option<(u64, u64)>,
+}
+
+/// A part that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartWritten {
+    /// MD5.
+    pub etag: ETag,
+    /// When.
+    pub modified: Time,
+    /// Checksum of the upload's algorithm, or the one the client sent.
+    pub checksum: Option<Checksum>,
+    /// Position of the event.
+    pub position: Position,
+    /// Version of the source of a part copy.
+    pub source_version: Option<VersionId>,
+}
+
+/// A part named in completion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompletedPart {
+    /// 1 to 10,000.
+    pub number: u16,
+    /// As the client sent it, quotes or not.
+    pub etag: String,
+    /// Checksum the client repeats, if it does.
+    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
+}
+
+/// CompleteMultipartUpload.
+#[derive(Debug, Clone)]
+pub struct CompleteUpload {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// Upload.
+    pub upload: UploadId,
+    /// Parts in the client's order.
+    pub parts: Vec<CompletedPart>,
+    /// Conditions.
+    pub conditions: WriteConditions,
+    /// Checksum of the object that the client sent: algorithm, digest, and the number behind `-` of a composite one.
+    pub checksum: Option<(ChecksumAlgorithm, Vec<u8>, Option<u32>)>,
+    /// `x-amz-checksum-type`, if sent; must be the upload's.
+    pub checksum_type: Option<ChecksumType>,
+    /// `x-amz-mp-object-size`, if sent; must be the sum.
+    pub size_bytes: Option<u64>,
+}
+
+/// ListParts.
+#[derive(Debug, Clone)]
+pub struct ListParts {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// Upload.
+    pub upload: UploadId,
+    /// Only parts after it.
+    pub after: u16,
+    /// Most parts: 0 to 1,000.
+    pub max: usize,
+}
+
+/// A part in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPart {
+    /// Number.
+    pub number: u16,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// MD5.
+    pub etag: ETag,
+    /// When.
+    pub modified: Time,
+    /// Checksum of the upload's algorithm.
+    pub checksum: Option<Checksum>,
+}
+
+/// Parts of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartsPage {
+    /// Parts by number.
+    pub parts: Vec<ListedPart>,
+    /// Whether more follows.
+    pub truncated: bool,
+    /// Checksum of the upload.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    /// Who began it.
+    pub initiator: UserId,
+    /// Who will own the object.
+    pub owner: UserId,
+    /// Storage class.
+    pub storage_class: StorageClass,
+}
+
+/// ListMultipartUploads.
+#[derive(Debug, Clone)]
+pub struct ListUploads {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Only keys that begin with it.
+    pub prefix: String,
+    /// Groups keys.
+    pub delimiter: Option<String>,
+    /// Only keys after it, or uploads of it after `after_upload`.
+    pub after: Option<String>,
+    /// Only uploads of `after` behind this one, and later keys.
+    pub after_upload: Option<UploadId>,
+    /// Most entries.
+    pub max: usize,
+}
+
+/// An upload in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUpload {
+    /// Key.
+    pub key: ObjectKey,
+    /// Upload.
+    pub upload: UploadId,
+    /// When it began.
+    pub initiated: Time,
+    /// Who began it.
+    pub initiator: UserId,
+    /// Who will own the object.
+    pub owner: UserId,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Checksum.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+/// A page of uploads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadsPage {
+    /// Uploads by key, then by time of beginning.
+    pub uploads: Vec<ListedUpload>,
+    /// Groups.
+    pub common_prefixes: Vec<String>,
+    /// Whether more follows.
+    pub truncated: bool,
+    /// Key or group to go on after.
+    pub next_after: Option<String>,
+    /// Upload to go on after.
+    pub next_upload: Option<UploadId>,
+}
+
+/// Who asks on the admin listener: a verified admin token.
+#[derive(Debug, Clone)]
+pub struct AdminCaller {
+    /// The token's id.
+    pub token: String,
+    /// What it may do.
+    pub role: schemas::event::AdminRole,
+    /// The one tenant it may see, if limited.
+    pub tenant: Option<TenantId>,
+    /// Where the request came from.
+    pub source: Option<IpAddr>,
+    /// What the request is called.
+    pub request: RequestId,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantInfo {
+    /// Id.
+    pub id: TenantId,
+    /// Name.
+    pub name: TenantName,
+    /// Whether its keys are stopped.
+    pub disabled: bool,
+    /// When it was created.
+    pub created: Time,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInfo {
+    /// Id.
+    pub id: UserId,
+    /// Name for people.
+    pub display_name: String,
+    /// Mail address, if given.
+    pub email: Option<String>,
+    /// When it was created.
+    pub created: Time,
+}
+
+/// An access key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKeyInfo {
+    /// Id.
+    pub id: AccessKeyId,
+    /// Whose.
+    pub user: UserId,
+    /// Scopes.
+    pub scopes: Scopes,
+    /// Its state.
+    pub status: AccessKeyStatus,
+    /// When it was created.
+    pub created: Time,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+}
+
+/// State of an access key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessKeyStatus {
+    /// Works.
+    Active,
+    /// Can be enabled again.
+    Disabled,
+    /// Gone for good.
+    Revoked,
+}
+
+/// A new access key.
+#[derive(Debug, Clone)]
+pub struct CreateAccessKey {
+    /// Whose.
+    pub user: UserId,
+    /// Chosen by the caller, or made: id and secret together.
+    pub pair: Option<(AccessKeyId, SecretString)>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+}
+
+/// What a tenant holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Current objects.
+    pub objects: u64,
+    /// Versions, delete markers included.
+    pub versions: u64,
+    /// Plaintext bytes of current and noncurrent versions.
+    pub logical_bytes: u64,
+    /// Plaintext bytes of staged parts.
+    pub multipart_bytes: u64,
+    /// Buckets.
+    pub buckets: u64,
+}
+
+/// State of a component for `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// `database`, `storage`.
+    pub name: &'static str,
+    /// Whether it can take a write now.
+    pub ok: bool,
+}

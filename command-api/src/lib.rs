@@ -1,0 +1,1 @@
+//! The program: CLI, configuration, wiring, serving.

@@ -1,0 +1,1 @@
+//! The proof: chains, Merkle tree, offline verification. Pure.

@@ -1,0 +1,14 @@
+//! The memory: owns both fjall databases; append, read, tail, cursors, idempotency.
+//!
+//! Owns: the order of every log; the fsync; record storage; the checks before and after opening.
+//! Does not own: what an event means, which rows there are, sealing, retries.
+//! Invariant: a position is visible to readers only after its batch is on disk.
+
+mod log;
+mod table;
+
+pub use log::{
+    AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,
+    Recorded, Snapshot, read,
+};
+pub use table::{Change, Changes, ROW_BYTES_MAX, ReadError, Row, RowIter, Rows, Table, prefix, prefix_end};

@@ -1,0 +1,1 @@
+//! The announcements: rules, translation, lanes, webhook and NATS sinks.

@@ -1,0 +1,1 @@
+//! The views: pure apply, queries, rebuild.

@@ -1,0 +1,166 @@
+//! Events: what happened, in the past tense. Every one has a type code and a version; codes are never reused.
+//!
+//! Owns: the shapes and their MessagePack form, the upcasters from older shapes.
+//! Does not own: when an event is allowed (domain), what it changes (projections).
+//! Invariant: an older shape stays readable for ever. Adding an optional field keeps a version; anything else makes a new
+//! one: freeze the old struct in a module `vN`, write its pure upcaster, add its golden file.
+
+mod bucket;
+mod log;
+mod object;
+mod tenant;
+mod upload;
+
+pub use bucket::{BucketCreated, BucketDeleted, ObjectOwnership, Versioning, VersioningSet};
+pub use log::{
+    BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
+    TaskStarted,
+};
+pub use object::{
+    Cause, CommittedPart, ContentReleased, CopySource, DeleteMarkerCreated, Encryption, Headers, Metadata, Referrer,
+    Released, StorageClass, VersionCommitted, VersionRemoved,
+};
+pub use tenant::{
+    AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminRole, AdminTokenCreated, AdminTokenRevoked,
+    TenantCreated, TenantDisabled, TenantEnabled, UserCreated, UserDeleted,
+};
+pub use upload::{PartStaged, PartsCleared, UploadAborted, UploadCreated};
+
+/// Why a payload is not an event this version knows.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// A later version wrote it. Core projections stop here.
+    #[error("unknown event type {event_type} version {schema_version}")]
+    Unknown {
+        /// Type code.
+        event_type: u16,
+        /// Version of the shape.
+        schema_version: u16,
+    },
+    /// The type is known and the bytes do not have its shape.
+    #[error("malformed event payload")]
+    Malformed {
+        /// What the decoder said.
+        source: rmp_serde::decode::Error,
+    },
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $code:literal $version:literal $name:ident,)*) => {
+        /// Everything that can have happened.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "VersionCommitted is most of all events")]
+        pub enum Event {
+            $($(#[$doc])* $name($name),)*
+        }
+
+        impl Event {
+            /// Type code, name and newest version of every event.
+            pub const TYPES: &[(u16, &str, u16)] = &[$(($code, stringify!($name), $version),)*];
+
+            /// Type code, in the record's header.
+            #[must_use]
+            pub fn type_code(&self) -> u16 {
+                match self { $(Event::$name(_) => $code,)* }
+            }
+
+            /// Version of the shape that [`Event::encode`] writes.
+            #[must_use]
+            pub fn schema_version(&self) -> u16 {
+                match self { $(Event::$name(_) => $version,)* }
+            }
+
+            /// The type's name, for people.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Event::$name(_) => stringify!($name),)* }
+            }
+
+            /// The payload as bytes: MessagePack with named fields.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                match self {
+                    $(Event::$name(event) => rmp_serde::to_vec_named(event)
+                        .expect("an event has no map with keys that MessagePack refuses"),)*
+                }
+            }
+
+            /// # Errors
+            /// An unknown type or version, or bytes of another shape.
+            pub fn decode(event_type: u16, schema_version: u16, payload: &[u8]) -> Result<Self, EventError> {
+                // Upcasters of older versions come before this match: `($code, 1) => v1::$name -> upcast`.
+                match (event_type, schema_version) {
+                    $(($code, $version) => rmp_serde::from_slice(payload)
+                        .map(Event::$name)
+                        .map_err(|source| EventError::Malformed { source }),)*
+                    _ => Err(EventError::Unknown { event_type, schema_version }),
+                }
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(event: $name) -> Self {
+                Event::$name(event)
+            }
+        })*
+    };
+}
+
+events! {
+    /// A log began a new incarnation.
+    1 1 LogReopened,
+    /// A commitment to everything before.
+    2 1 LogSealed,
+    /// The installation's clock, hourly, in the system log.
+    3 1 ClockTicked,
+    /// The first event of the system log.
+    4 1 InstallationCreated,
+    /// Work larger than a unit began.
+    5 1 TaskStarted,
+    /// It got so far.
+    6 1 TaskProgressed,
+    /// It ended.
+    7 1 TaskFinished,
+    /// A tenant was created (system log).
+    10 1 TenantCreated,
+    /// A tenant's keys stopped working (system log).
+    11 1 TenantDisabled,
+    /// They work again (system log).
+    12 1 TenantEnabled,
+    /// An admin token was made (system log).
+    13 1 AdminTokenCreated,
+    /// An admin token stopped working (system log).
+    14 1 AdminTokenRevoked,
+    /// A user was created.
+    20 1 UserCreated,
+    /// A user and its keys stopped working.
+    21 1 UserDeleted,
+    /// An access key was made.
+    22 1 AccessKeyCreated,
+    /// An access key stopped working for good.
+    23 1 AccessKeyRevoked,
+    /// An access key was disabled or enabled.
+    24 1 AccessKeyStatusSet,
+    /// A bucket was created.
+    30 1 BucketCreated,
+    /// An empty bucket was deleted.
+    31 1 BucketDeleted,
+    /// A bucket's versioning was enabled or suspended.
+    32 1 VersioningSet,
+    /// An object's new current version.
+    40 1 VersionCommitted,
+    /// A delete marker became current.
+    41 1 DeleteMarkerCreated,
+    /// A version or delete marker was removed for good.
+    42 1 VersionRemoved,
+    /// Content that nothing can show any more was given up.
+    43 1 ContentReleased,
+    /// A multipart upload began.
+    50 1 UploadCreated,
+    /// A part of it was stored.
+    51 1 PartStaged,
+    /// It was given up.
+    52 1 UploadAborted,
+    /// Parts of an upload that has ended were forgotten.
+    53 1 PartsCleared,
+}

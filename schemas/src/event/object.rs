@@ -1,0 +1,199 @@
+//! Events about objects. The key stands in the record's body, the bucket in its header.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::{Checksum, Content, ETag};
+use crate::{BlobId, EventId, UploadId, UserId, VersionId};
+
+/// Standard headers that are kept with an object and returned as they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headers {
+    /// `Content-Type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding`, without `aws-chunked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Expires`, as text: S3 does not parse it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub website_redirect: Option<String>,
+}
+
+/// What a client says about an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Standard headers.
+    #[serde(default)]
+    pub headers: Headers,
+    /// `x-amz-meta-*`, names in lower case without the prefix.
+    #[serde(default)]
+    pub user: BTreeMap<String, String>,
+}
+
+/// Which request made a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// PutObject.
+    Put,
+    /// POST form upload.
+    Post,
+    /// CopyObject.
+    Copy,
+    /// CompleteMultipartUpload.
+    CompleteMultipartUpload,
+}
+
+/// How the content is encrypted, as a client sees it. Everything is encrypted on disk in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Encryption {
+    /// By keys of the bucket: SSE-S3.
+    Managed,
+    /// By a named local key: SSE-KMS.
+    Kms {
+        /// The key's name.
+        key: String,
+    },
+    /// By the customer's key: SSE-C. Only its salted digest is kept.
+    Customer {
+        /// Salted digest, to tell a wrong key.
+        #[serde(with = "serde_bytes")]
+        key_check: Vec<u8>,
+    },
+}
+
+/// S3 storage classes that are accepted; all are stored alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StorageClass {
+    /// `STANDARD`.
+    Standard,
+    /// `REDUCED_REDUNDANCY`.
+    ReducedRedundancy,
+    /// `STANDARD_IA`.
+    StandardIa,
+    /// `ONEZONE_IA`.
+    OnezoneIa,
+    /// `INTELLIGENT_TIERING`.
+    IntelligentTiering,
+}
+
+/// An object's new current version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionCommitted {
+    /// Whether this is the `null` version; it replaces the one before it.
+    pub null: bool,
+    /// The bytes.
+    pub content: Content,
+    /// The entity tag.
+    pub etag: ETag,
+    /// Checksums of the bytes or parts; CRC64NVME always when the server hashed the bytes.
+    pub checksums: Vec<Checksum>,
+    /// The checksum that the client chose, if it did: an index into `checksums`.
+    #[serde(default)]
+    pub chosen_checksum: Option<u8>,
+    /// What the client says about it.
+    pub metadata: Metadata,
+    /// Who owns it.
+    pub owner: UserId,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Encryption as the client sees it.
+    pub encryption: Encryption,
+    /// Which request.
+    pub cause: Cause,
+    /// The upload that this completes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadId>,
+    /// The parts of the upload: number, size and digest of the chosen checksum, when they fit (at most 1,000).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<CommittedPart>,
+    /// What it was copied from: bucket id, key, version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<CopySource>,
+    /// Tags, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One part of a completed upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommittedPart {
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// Digest of the upload's checksum algorithm, if it has one.
+    #[serde(with = "serde_bytes")]
+    pub digest: Vec<u8>,
+}
+
+/// What a copy was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySource {
+    /// Bucket.
+    pub bucket: crate::BucketId,
+    /// Key.
+    pub key: crate::ObjectKey,
+    /// The event that made the version.
+    pub version: EventId,
+}
+
+/// A delete marker became current.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteMarkerCreated {
+    /// Whether this is the `null` version; it replaces the one before it.
+    pub null: bool,
+    /// Who deleted.
+    pub owner: UserId,
+}
+
+/// A version or delete marker was removed for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRemoved {
+    /// As the client knows it.
+    pub version: VersionId,
+    /// The event that had made it.
+    pub made_by: EventId,
+    /// Whether it was a delete marker.
+    pub was_marker: bool,
+    /// Plaintext bytes it had.
+    pub size_bytes: u64,
+}
+
+/// Who refers to a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Referrer {
+    /// The version that this event made.
+    Version(EventId),
+    /// A part of an upload, staged by this event.
+    Part(EventId),
+}
+
+/// One reference that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// Root of the content.
+    pub blob: BlobId,
+    /// Who had referred to it.
+    pub referrer: Referrer,
+}
+
+/// Content that nothing can show any more was given up: its bytes may be swept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentReleased {
+    /// References, at most 100 an event.
+    pub released: Vec<Released>,
+}

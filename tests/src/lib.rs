@@ -1,0 +1,1 @@
+//! The outside view: layout rules, end to end, conformance, crash, simulation, benches.
