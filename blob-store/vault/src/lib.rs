@@ -1,1 +1,40 @@
 //! The keys: root, tenant, bucket and blob keys; sealing.
+//!
+//! Owns: `DATA/keys/` and every byte in it; what is encrypted under which key, with which nonce and which associated
+//! data; randomness for all of that. The only crate that names aes-gcm.
+//! Does not own: where sealed bytes are stored, when a key is made or destroyed, who may ask for plaintext.
+//! Invariants: a key is durable before its id is known to anyone. No nonce under a long-lived key is ever derived or
+//! counted, each is 192 random bits. A plaintext under a long-lived key begins with 32 zero bytes, so that no
+//! ciphertext opens under two keys.
+//!
+//! ```text
+//! root key -> tenant keys -> bucket keys -> blob keys -> frames
+//!             |              +-> bodies of events about the bucket
+//!             +-> bodies of events about no bucket, secrets, de-duplication hints, tokens
+//! customer's key -> blob keys of objects the customer holds the key of
+//! ```
+//!
+//! One file a format: [`envelope`] what is sealed, [`ring_file`] and [`root`] what lies in `DATA/keys/`, [`blob`]
+//! the frames.
+
+mod blob;
+mod customer;
+pub mod entropy;
+mod envelope;
+mod error;
+mod folder;
+mod ring;
+mod ring_file;
+mod root;
+mod sealing;
+mod vault;
+mod xaes;
+
+pub use blob::{BlobKey, FRAME_OVERHEAD, Forged, FrameCipher};
+pub use customer::CustomerKey;
+pub use envelope::{BODY_OVERHEAD, BlobScope, WRAPPED_BLOB_KEY_BYTES};
+pub use error::{Damage, VaultError};
+pub use root::RootKeySource;
+pub use sealing::{Body, WrapScope};
+pub use vault::Vault;
+pub use xaes::MessageKey;

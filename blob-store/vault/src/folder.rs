@@ -1,0 +1,182 @@
+//! `DATA/keys/` on disk: where which file lies, and how one is replaced.
+//!
+//! Owns: paths, modes (files 0600, folders 0700), durability, leftovers of a crash. Does not own: what is in a file.
+//! Invariant: a key file is whole, old or new, whatever moment the power goes.
+//!
+//! ```text
+//! root.check                          proves that a root key is the right one
+//! tenant-<16 hex>.key                 a tenant's keys
+//! t-<16 hex>/bucket-<16 hex>.key      a bucket's keys; a folder for each tenant, for there may be 10,000 buckets
+//! tmp/                                files being written; emptied at every start
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use schemas::{BucketId, TenantId};
+
+use crate::entropy;
+use crate::error::VaultError;
+use crate::ring_file::Owner;
+
+pub(crate) struct KeysFolder {
+    path: PathBuf,
+}
+
+impl KeysFolder {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Makes the folder if it is not there, and keeps other processes from doing the same until the lock is dropped.
+    pub(crate) fn make_and_lock(&self) -> Result<File, VaultError> {
+        make_folder(&self.path)?;
+        let lock = File::open(&self.path).map_err(failed("open", &self.path))?;
+        lock.lock().map_err(failed("lock", &self.path))?;
+        Ok(lock)
+    }
+
+    pub(crate) fn root_check(&self) -> PathBuf {
+        self.path.join("root.check")
+    }
+
+    pub(crate) fn ring(&self, owner: Owner) -> PathBuf {
+        let tenant = owner.tenant.0;
+        if owner.bucket == BucketId::NONE {
+            self.path.join(format!("tenant-{tenant:016x}.key"))
+        } else {
+            self.path.join(format!("t-{tenant:016x}")).join(format!("bucket-{:016x}.key", owner.bucket.0))
+        }
+    }
+
+    /// Tenants that have a key file. Other names are none of ours: an operator may have put a copy there.
+    pub(crate) fn tenants(&self) -> Result<Vec<TenantId>, VaultError> {
+        let mut tenants = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
+            let name = entry.map_err(failed("list", &self.path))?.file_name();
+            tenants.extend(name.to_str().and_then(tenant_of));
+        }
+        tenants.sort_unstable();
+        Ok(tenants)
+    }
+
+    /// Removes what a crash left half-written.
+    pub(crate) fn clean(&self) -> Result<(), VaultError> {
+        let temporary = self.temporary();
+        let entries = match fs::read_dir(&temporary) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("list", &temporary)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(failed("list", &temporary))?.path();
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of a tenant's bucket keys durable, before the tenant is.
+    pub(crate) fn make_tenant_folder(&self, tenant: TenantId) -> Result<(), VaultError> {
+        make_folder(&self.path.join(format!("t-{:016x}", tenant.0)))
+    }
+
+    /// Puts `bytes` in the place of `file`; durable when it returns.
+    pub(crate) fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+        let temporary = self.temporary();
+        make_folder(&temporary)?;
+        replace_through(&temporary.join(hex::encode(entropy::bytes::<16>())), file, bytes)
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+}
+
+fn tenant_of(name: &str) -> Option<TenantId> {
+    let digits = name.strip_prefix("tenant-")?.strip_suffix(".key")?;
+    let tenant = TenantId(u64::from_str_radix(digits, 16).ok()?);
+    (name == format!("tenant-{:016x}.key", tenant.0)).then_some(tenant)
+}
+
+/// Writes `bytes` to `temporary`, then moves it to `file`. Both lie on one file system.
+pub(crate) fn replace_through(temporary: &Path, file: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    let written = write(temporary, bytes);
+    if let Err(error) = written.and_then(|()| fs::rename(temporary, file).map_err(failed("replace", file))) {
+        // The error that counts is the first one; the next start removes what this cannot.
+        let _ = fs::remove_file(temporary);
+        return Err(error);
+    }
+    // fsync the folder too: without it a crash can forget a file that was itself synced.
+    sync_parent(file)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed("create", path))?;
+    file.write_all(bytes).map_err(failed("write", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
+fn make_folder(path: &Path) -> Result<(), VaultError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed("create", path)(error)),
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), VaultError> {
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))
+}
+
+/// A file's bytes, at most `bytes_max` and one more; none if it is not there.
+pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, VaultError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    Ok(Some(bytes))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
+    let path = path.to_owned();
+    move |source| VaultError::Io { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_file_has_one_spelling() {
+        assert_eq!(tenant_of("tenant-00000000000000ff.key"), Some(TenantId(255)));
+        for name in ["tenant-ff.key", "tenant-00000000000000FF.key", "tenant-00000000000000ff.key.bak", "t-1", ""] {
+            assert_eq!(tenant_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_that_fails_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = KeysFolder::new(folder.path());
+        let target = folder.path().join("taken");
+        fs::create_dir(&target).expect("a folder in the way");
+        assert!(keys.replace(&target, b"bytes").is_err());
+        assert!(target.is_dir());
+        assert_eq!(fs::read_dir(keys.temporary()).expect("lists").count(), 0);
+    }
+}
