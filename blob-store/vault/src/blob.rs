@@ -30,7 +30,7 @@ pub const FRAME_OVERHEAD: usize = TAG_BYTES;
 pub struct Forged;
 
 /// The key of one blob.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct BlobKey(Zeroizing<[u8; 32]>);
 
 impl BlobKey {
@@ -57,6 +57,15 @@ impl BlobKey {
         FrameCipher { gcm: Gcm::new((&*self.0).into()), blob }
     }
 }
+
+impl PartialEq for BlobKey {
+    fn eq(&self, other: &BlobKey) -> bool {
+        // Looks at every byte, so that the time it takes says nothing about where two keys differ.
+        self.0.iter().zip(other.0.iter()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    }
+}
+
+impl Eq for BlobKey {}
 
 impl fmt::Debug for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -76,7 +76,7 @@ pub enum VaultError {
         /// Which.
         file: PathBuf,
     },
-    /// The operating system refused. After a failed write the key must be taken as not made.
+    /// The operating system refused. After a failed write nobody knows what is durable: stop, and start again.
     #[error("could not {doing} {path}")]
     Io {
         /// What was attempted.

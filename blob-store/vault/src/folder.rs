@@ -33,6 +33,8 @@ impl KeysFolder {
     /// Makes the folder if it is not there, and keeps other processes from doing the same until the lock is dropped.
     pub(crate) fn make_and_lock(&self) -> Result<File, VaultError> {
         make_folder(&self.path)?;
+        // Even if it was there: a first start that was killed may have made it and not come this far.
+        sync_parent(&self.path)?;
         let lock = File::open(&self.path).map_err(failed("open", &self.path))?;
         lock.lock().map_err(failed("lock", &self.path))?;
         Ok(lock)
@@ -47,7 +49,7 @@ impl KeysFolder {
         if owner.bucket == BucketId::NONE {
             self.path.join(format!("tenant-{tenant:016x}.key"))
         } else {
-            self.path.join(format!("t-{tenant:016x}")).join(format!("bucket-{:016x}.key", owner.bucket.0))
+            self.tenant_folder(owner.tenant).join(format!("bucket-{:016x}.key", owner.bucket.0))
         }
     }
 
@@ -60,6 +62,20 @@ impl KeysFolder {
         }
         tenants.sort_unstable();
         Ok(tenants)
+    }
+
+    /// Makes durable what lies here already. A process killed between rename and fsync leaves a file that its successor
+    /// sees and uses, and that a power cut could still take away from under what was sealed with it.
+    pub(crate) fn sync(&self, tenants: &[TenantId]) -> Result<(), VaultError> {
+        for tenant in tenants {
+            let folder = self.tenant_folder(*tenant);
+            match File::open(&folder).and_then(|folder| folder.sync_all()) {
+                // A backup may have left out a folder that held nothing.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("sync", &folder)(error)),
+                _ => {}
+            }
+        }
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.path))
     }
 
     /// Removes what a crash left half-written.
@@ -79,7 +95,7 @@ impl KeysFolder {
 
     /// Makes the folder of a tenant's bucket keys durable, before the tenant is.
     pub(crate) fn make_tenant_folder(&self, tenant: TenantId) -> Result<(), VaultError> {
-        make_folder(&self.path.join(format!("t-{:016x}", tenant.0)))
+        make_folder(&self.tenant_folder(tenant))
     }
 
     /// Puts `bytes` in the place of `file`; durable when it returns.
@@ -87,6 +103,10 @@ impl KeysFolder {
         let temporary = self.temporary();
         make_folder(&temporary)?;
         replace_through(&temporary.join(hex::encode(entropy::bytes::<16>())), file, bytes)
+    }
+
+    fn tenant_folder(&self, tenant: TenantId) -> PathBuf {
+        self.path.join(format!("t-{:016x}", tenant.0))
     }
 
     fn temporary(&self) -> PathBuf {

@@ -14,7 +14,7 @@
 //! customer's key -> blob keys of objects the customer holds the key of
 //! ```
 //!
-//! One file a format: [`envelope`] what is sealed, [`ring_file`] and [`root`] what lies in `DATA/keys/`, [`blob`]
+//! One file a format: `envelope` what is sealed, `ring_file` and `root` what lies in `DATA/keys/`, `blob`
 //! the frames.
 
 mod blob;

@@ -2,8 +2,8 @@
 //!
 //! Owns: opening `DATA/keys/`, the keys in memory, the order of durable steps. Does not own: layouts
 //! ([`crate::ring_file`]), sealing ([`crate::sealing`]).
-//! Invariants: memory never holds a key that its file does not. Files are written by one thread at a time, and no lock
-//! that sealing needs is held meanwhile.
+//! Invariants: memory never holds a key that its file does not, nor, once open, one whose file is not
+//! durable. Files are written by one thread at a time, and no lock that sealing needs is held meanwhile.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -51,9 +51,11 @@ impl Vault {
         let folder = KeysFolder::new(keys_dir);
         let root = if fresh { first_root(&folder, root)? } else { proved_root(&folder, root)? };
         let vault = Vault { folder, root, rings: RwLock::default(), files: Mutex::new(()) };
-        for tenant in vault.folder.tenants()? {
-            vault.load(&vault.files.lock(), Owner::tenant(tenant))?;
+        let tenants = vault.folder.tenants()?;
+        for tenant in &tenants {
+            vault.load(&vault.files.lock(), Owner::tenant(*tenant))?;
         }
+        vault.folder.sync(&tenants)?;
         vault.folder.clean()?;
         Ok(vault)
     }

@@ -447,6 +447,8 @@ fn leftovers_of_a_crash_are_ignored_and_cleaned() {
     // A backup may have left out folders that held nothing.
     fs::remove_dir(data.keys().join("tmp")).expect("removes");
     data.reopen().create_tenant_key(OTHER).expect("a tenant key");
+    fs::remove_dir(data.keys().join("t-00000000000000a2")).expect("removes");
+    data.reopen().create_bucket_key(OTHER, BUCKET).expect("a bucket key");
 }
 
 #[test]
