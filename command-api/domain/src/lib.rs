@@ -1,5 +1,25 @@
 //! The decisions: commands to events; policy. Pure.
+//!
+//! Owns: what is allowed, and what happens when it is. One module per aggregate, each with `State`, `Command`,
+//! `decide(&State, Command) -> Result<Vec<Event>, Refusal>` and a total `evolve`.
+//! Does not own: time, ids, digests, rows, bytes. A decision that needs one finds it in its state or command.
+//! Invariant: the same state and command always decide the same.
 
+pub mod access_key;
+pub mod admin_token;
+pub mod bucket;
+mod condition;
+pub mod content;
+pub mod object;
+pub mod policy;
+pub mod read;
 mod refusal;
+#[cfg(test)]
+mod scenario;
+pub mod tenant;
+pub mod upload;
+pub mod user;
+pub mod validate;
 
+pub use condition::{Conditions, ETagCondition};
 pub use refusal::Refusal;

@@ -1,4 +1,6 @@
 //! Refusals: every way a decision says no. Doors map them exhaustively to status and code.
+//!
+//! Owns: the facts of a refusal. Does not own: status, code and wording of any dialect.
 
 use schemas::VersionId;
 use schemas::content::ETag;
@@ -48,7 +50,7 @@ pub enum Refusal {
     /// Another user of the tenant owns a bucket of this name.
     #[error("the bucket exists")]
     BucketAlreadyExists,
-    /// It holds versions, markers or uploads.
+    /// It holds versions or delete markers. Uploads in progress do not keep a bucket: they become unreachable with it.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
     /// The tenant has as many buckets as it may.
@@ -150,6 +152,20 @@ pub enum Refusal {
     /// A checksum is missing, of another algorithm or type than the upload's, or malformed.
     #[error("{reason}")]
     InvalidRequest {
+        /// A sentence for the client.
+        reason: &'static str,
+    },
+    /// Names and values of user metadata are over 2 KiB together.
+    #[error("user metadata is too large")]
+    MetadataTooLarge {
+        /// Bytes it has.
+        size_bytes: usize,
+        /// Bytes it may have.
+        bound_bytes: usize,
+    },
+    /// Too many tags, or one whose key or value is not allowed.
+    #[error("{reason}")]
+    InvalidTag {
         /// A sentence for the client.
         reason: &'static str,
     },

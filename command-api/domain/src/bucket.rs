@@ -1,0 +1,287 @@
+//! Buckets: a name in a tenant, with an owner and a versioning.
+//!
+//! Owns: who may take a name, when a bucket counts as empty, which versioning may follow which.
+//! Does not own: the objects in it, its key on disk, whether the caller's scopes grant anything.
+
+use schemas::event::{BucketCreated, BucketDeleted, Event, ObjectOwnership, Versioning, VersioningSet};
+use schemas::{BucketId, BucketName, KeyId, UserId};
+
+use crate::Refusal;
+
+/// What a decision about one bucket name needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The bucket of that name.
+    pub bucket: Bucket,
+    /// Buckets that the tenant has.
+    pub buckets: u64,
+    /// Buckets that the tenant may have.
+    pub buckets_max: u64,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bucket {
+    /// Nothing: the name is free.
+    Absent,
+    /// A bucket.
+    Live {
+        /// Its id.
+        id: BucketId,
+        /// Its name.
+        name: BucketName,
+        /// Whose.
+        owner: UserId,
+        /// Its versioning.
+        versioning: Versioning,
+        /// Whether versions can be locked.
+        object_lock: bool,
+        /// Versions and delete markers in it: the exact counter. Events about objects do not come through [`evolve`];
+        /// whoever builds the state takes the counter from its row.
+        versions: u64,
+    },
+}
+
+/// What may be asked of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Create it.
+    Create(Create),
+    /// Delete it. Only versions and delete markers keep it, as in S3; uploads in progress become unreachable and are
+    /// cleared behind it.
+    Delete,
+    /// Enable or suspend versioning. Nothing happens when it is so already.
+    SetVersioning(Versioning),
+}
+
+/// A new bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// Its id: random, never used before.
+    pub bucket: BucketId,
+    /// Its name.
+    pub name: BucketName,
+    /// Region as the client asked or the server is configured.
+    pub region: String,
+    /// Whose it will be.
+    pub owner: UserId,
+    /// The key file that is durable already.
+    pub key: KeyId,
+    /// Who owns uploads.
+    pub ownership: ObjectOwnership,
+    /// Whether versions can be locked. Implies versioning.
+    pub object_lock: bool,
+}
+
+/// # Errors
+/// [`Refusal::BucketAlreadyOwnedByYou`], [`Refusal::BucketAlreadyExists`], [`Refusal::TooManyBuckets`],
+/// [`Refusal::NoSuchBucket`], [`Refusal::BucketNotEmpty`], [`Refusal::VersioningLocked`], [`Refusal::InvalidRequest`].
+pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
+    match (&state.bucket, command) {
+        (_, Command::Create(create)) => self::create(state, create),
+        (Bucket::Absent, Command::Delete | Command::SetVersioning(_)) => Err(Refusal::NoSuchBucket),
+        (Bucket::Live { versions: 1.., .. }, Command::Delete) => Err(Refusal::BucketNotEmpty),
+        (Bucket::Live { id, name, .. }, Command::Delete) => {
+            Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
+        }
+        (Bucket::Live { id, versioning, object_lock, .. }, Command::SetVersioning(asked)) => match asked {
+            _ if asked == *versioning => Ok(vec![]),
+            Versioning::Unversioned => {
+                Err(Refusal::InvalidRequest { reason: "versioning can be suspended, not undone" })
+            }
+            Versioning::Suspended if *object_lock => Err(Refusal::VersioningLocked),
+            Versioning::Enabled | Versioning::Suspended => {
+                Ok(vec![VersioningSet { bucket: *id, versioning: asked }.into()])
+            }
+        },
+    }
+}
+
+fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
+    match &state.bucket {
+        Bucket::Live { owner, .. } if *owner == create.owner => return Err(Refusal::BucketAlreadyOwnedByYou),
+        Bucket::Live { .. } => return Err(Refusal::BucketAlreadyExists),
+        Bucket::Absent if state.buckets >= state.buckets_max => return Err(Refusal::TooManyBuckets),
+        Bucket::Absent => {}
+    }
+    let Create { bucket, name, region, owner, key, ownership, object_lock } = create;
+    let versioning = if object_lock { Versioning::Enabled } else { Versioning::Unversioned };
+    Ok(vec![BucketCreated { bucket, name, region, owner, key, ownership, versioning, object_lock }.into()])
+}
+
+/// The state after an event. Events that do not concern it change nothing.
+#[must_use]
+pub fn evolve(mut state: State, event: &Event) -> State {
+    match (&mut state.bucket, event) {
+        (Bucket::Absent, Event::BucketCreated(created)) => {
+            state.buckets = state.buckets.saturating_add(1);
+            state.bucket = Bucket::Live {
+                id: created.bucket,
+                name: created.name.clone(),
+                owner: created.owner.clone(),
+                versioning: created.versioning,
+                object_lock: created.object_lock,
+                versions: 0,
+            };
+        }
+        (Bucket::Live { id, .. }, Event::BucketDeleted(deleted)) if deleted.bucket == *id => {
+            state.buckets = state.buckets.saturating_sub(1);
+            state.bucket = Bucket::Absent;
+        }
+        (Bucket::Live { id, versioning, .. }, Event::VersioningSet(set)) if set.bucket == *id => {
+            *versioning = set.versioning;
+        }
+        _ => {}
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    fn given(events: impl IntoIterator<Item = Event>) -> Scenario<State, Command> {
+        Scenario::new(State { bucket: Bucket::Absent, buckets: 2, buckets_max: 3 }, decide, evolve).given(events)
+    }
+
+    /// A bucket of Ann's that holds so many versions and markers.
+    fn given_holding(versions: u64) -> Scenario<State, Command> {
+        let mut state = given([created()]).state().clone();
+        if let Bucket::Live { versions: holds, .. } = &mut state.bucket {
+            *holds = versions;
+        }
+        Scenario::new(state, decide, evolve)
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    fn new_bucket() -> Create {
+        Create {
+            bucket: BucketId(5),
+            name: BucketName::parse("data").unwrap(),
+            region: "us-east-1".to_owned(),
+            owner: user("ann"),
+            key: KeyId(4),
+            ownership: ObjectOwnership::BucketOwnerEnforced,
+            object_lock: false,
+        }
+    }
+
+    fn created_with(versioning: Versioning, object_lock: bool) -> Event {
+        BucketCreated {
+            bucket: BucketId(5),
+            name: BucketName::parse("data").unwrap(),
+            region: "us-east-1".to_owned(),
+            owner: user("ann"),
+            key: KeyId(4),
+            ownership: ObjectOwnership::BucketOwnerEnforced,
+            versioning,
+            object_lock,
+        }
+        .into()
+    }
+
+    fn created() -> Event {
+        created_with(Versioning::Unversioned, false)
+    }
+
+    fn deleted() -> Event {
+        BucketDeleted { bucket: BucketId(5), name: BucketName::parse("data").unwrap() }.into()
+    }
+
+    fn set(versioning: Versioning) -> Event {
+        VersioningSet { bucket: BucketId(5), versioning }.into()
+    }
+
+    #[test]
+    fn a_bucket_is_created_unversioned() {
+        given([]).when(Command::Create(new_bucket())).then([created()]);
+    }
+
+    #[test]
+    fn object_lock_brings_versioning() {
+        let create = Create { object_lock: true, ..new_bucket() };
+        given([]).when(Command::Create(create)).then([created_with(Versioning::Enabled, true)]);
+    }
+
+    #[test]
+    fn its_owner_hears_that_it_is_theirs_and_anyone_else_that_it_exists() {
+        given([created()]).when(Command::Create(new_bucket())).then_refused(Refusal::BucketAlreadyOwnedByYou);
+        let create = Create { owner: user("bob"), ..new_bucket() };
+        given([created()]).when(Command::Create(create)).then_refused(Refusal::BucketAlreadyExists);
+    }
+
+    #[test]
+    fn a_tenant_has_a_bounded_number_of_buckets() {
+        Scenario::new(State { bucket: Bucket::Absent, buckets: 3, buckets_max: 3 }, decide, evolve)
+            .when(Command::Create(new_bucket()))
+            .then_refused(Refusal::TooManyBuckets);
+    }
+
+    #[test]
+    fn creating_and_deleting_count() {
+        assert_eq!(given([created()]).state().buckets, 3);
+        assert_eq!(given([created(), deleted()]).state().buckets, 2);
+    }
+
+    #[test]
+    fn an_empty_bucket_is_deleted_and_its_name_free_again() {
+        given([created()]).when(Command::Delete).then([deleted()]);
+        given([created(), deleted()]).when(Command::Create(new_bucket())).then([created()]);
+    }
+
+    #[test]
+    fn a_version_or_marker_keeps_its_bucket() {
+        given_holding(1).when(Command::Delete).then_refused(Refusal::BucketNotEmpty);
+        given_holding(u64::MAX).when(Command::Delete).then_refused(Refusal::BucketNotEmpty);
+    }
+
+    #[test]
+    fn an_absent_bucket_is_refused() {
+        given([]).when(Command::Delete).then_refused(Refusal::NoSuchBucket);
+        given([]).when(Command::SetVersioning(Versioning::Enabled)).then_refused(Refusal::NoSuchBucket);
+        given([created(), deleted()]).when(Command::Delete).then_refused(Refusal::NoSuchBucket);
+    }
+
+    #[test]
+    fn versioning_is_enabled_and_suspended() {
+        use Versioning::{Enabled, Suspended};
+        given([created()]).when(Command::SetVersioning(Enabled)).then([set(Enabled)]);
+        given([created()]).when(Command::SetVersioning(Suspended)).then([set(Suspended)]);
+        given([created(), set(Enabled)]).when(Command::SetVersioning(Suspended)).then([set(Suspended)]);
+        given([created(), set(Suspended)]).when(Command::SetVersioning(Enabled)).then([set(Enabled)]);
+    }
+
+    #[test]
+    fn versioning_that_is_so_already_is_no_event() {
+        for versioning in [Versioning::Enabled, Versioning::Suspended] {
+            given([created(), set(versioning)]).when(Command::SetVersioning(versioning)).then_nothing();
+        }
+        given([created()]).when(Command::SetVersioning(Versioning::Unversioned)).then_nothing();
+    }
+
+    #[test]
+    fn versioning_is_never_undone() {
+        given([created(), set(Versioning::Enabled)])
+            .when(Command::SetVersioning(Versioning::Unversioned))
+            .then_refused(Refusal::InvalidRequest { reason: "versioning can be suspended, not undone" });
+    }
+
+    #[test]
+    fn a_bucket_with_object_lock_keeps_its_versioning() {
+        let locked = created_with(Versioning::Enabled, true);
+        given([locked.clone()])
+            .when(Command::SetVersioning(Versioning::Suspended))
+            .then_refused(Refusal::VersioningLocked);
+        given([locked]).when(Command::SetVersioning(Versioning::Enabled)).then_nothing();
+    }
+
+    #[test]
+    fn another_buckets_events_change_nothing() {
+        let other = VersioningSet { bucket: BucketId(6), versioning: Versioning::Enabled }.into();
+        given([created(), other]).when(Command::SetVersioning(Versioning::Enabled)).then([set(Versioning::Enabled)]);
+    }
+}

@@ -1,0 +1,283 @@
+//! Objects: what a write or delete of one key does, given what the key holds now.
+//!
+//! Owns: S3's versioning semantics, conditions inside the commit, which version is `null`.
+//! Does not own: bytes, digests, quota, what listings show. Reads are in [`crate::read`].
+//! Invariant: a key has at most one `null` version, in a bucket of any versioning.
+
+use std::collections::BTreeMap;
+
+use schemas::content::{Checksum, Content, ETag};
+use schemas::event::{
+    Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, StorageClass, VersionCommitted,
+    VersionRemoved, Versioning,
+};
+use schemas::{EventId, Time, UploadId, UserId, VersionId};
+
+use crate::condition::{Subject, WriteRefusal};
+use crate::{Conditions, Refusal, validate};
+
+#[cfg(test)]
+mod tests;
+
+/// What a decision about one key needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The bucket it is in.
+    pub bucket: Bucket,
+    /// The current version or delete marker of the key.
+    pub current: Option<Version>,
+    /// Versions beneath the current one, newest first. No decision reads them: they are here so that [`evolve`] knows
+    /// what a removal uncovers. Leave them empty when the state is built afresh for every decision.
+    pub older: Vec<Version>,
+}
+
+/// The bucket of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// It was deleted while the request was on its way.
+    Absent,
+    /// It is there.
+    Live {
+        /// Its versioning now.
+        versioning: Versioning,
+    },
+}
+
+/// One version or delete marker of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// The event that made it.
+    pub made_by: EventId,
+    /// Whether it is the `null` version.
+    pub null: bool,
+    /// When it was made.
+    pub modified: Time,
+    /// Whether it is an object or a delete marker.
+    pub kind: Kind,
+}
+
+/// What a version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It has content.
+    Object {
+        /// Its tag.
+        etag: ETag,
+        /// Its bytes.
+        size_bytes: u64,
+    },
+    /// A delete marker.
+    Marker,
+}
+
+/// Where a record stands: what [`evolve`] must know of an event beyond its payload, because versions are named by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// The event's id.
+    pub by: EventId,
+    /// The record's time.
+    pub at: Time,
+}
+
+/// What may be asked of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "Commit is most of all commands")]
+pub enum Command {
+    /// Make a new current version of bytes that are durable already.
+    Commit(Commit),
+    /// Delete without a version id: hides the key in a versioned bucket, removes it in another. An absent key is no
+    /// error. With conditions an absent key stays as it is: there is nothing they could hold against.
+    Delete {
+        /// Conditions on the current version.
+        conditions: Conditions,
+        /// Who deletes: owner of the delete marker.
+        owner: UserId,
+    },
+    /// Remove one version or delete marker for good. Removing what is not there is no error.
+    DeleteVersion {
+        /// What stands under the version id that the client named.
+        target: Option<Version>,
+        /// Conditions on that version.
+        conditions: Conditions,
+    },
+}
+
+/// A new version: everything but whether it is `null`, which the bucket decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Conditions on the current version.
+    pub conditions: Conditions,
+    /// The bytes.
+    pub content: Content,
+    /// The entity tag.
+    pub etag: ETag,
+    /// Checksums of the bytes or parts.
+    pub checksums: Vec<Checksum>,
+    /// The checksum that the client chose: an index into `checksums`.
+    pub chosen_checksum: Option<u8>,
+    /// What the client says about it.
+    pub metadata: Metadata,
+    /// Who owns it.
+    pub owner: UserId,
+    /// Storage class.
+    pub storage_class: StorageClass,
+    /// Encryption as the client sees it.
+    pub encryption: Encryption,
+    /// Which request.
+    pub cause: Cause,
+    /// The upload that this completes.
+    pub upload: Option<UploadId>,
+    /// Parts of the upload, when they fit ([`crate::upload::Assembly::committed_parts`]).
+    pub parts: Vec<CommittedPart>,
+    /// What it was copied from.
+    pub source: Option<CopySource>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Version {
+    /// As the client knows it.
+    #[must_use]
+    pub fn id(&self) -> VersionId {
+        if self.null { VersionId::Null } else { VersionId::Event(self.made_by) }
+    }
+
+    /// Its tag, unless it is a delete marker.
+    #[must_use]
+    pub fn etag(&self) -> Option<&ETag> {
+        match &self.kind {
+            Kind::Object { etag, .. } => Some(etag),
+            Kind::Marker => None,
+        }
+    }
+
+    /// Its bytes; a delete marker has none.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        match self.kind {
+            Kind::Object { size_bytes, .. } => size_bytes,
+            Kind::Marker => 0,
+        }
+    }
+
+    fn removed(&self) -> Event {
+        VersionRemoved {
+            version: self.id(),
+            made_by: self.made_by,
+            was_marker: self.kind == Kind::Marker,
+            size_bytes: self.size_bytes(),
+        }
+        .into()
+    }
+
+    fn check(&self, conditions: &Conditions) -> Result<(), Refusal> {
+        let subject = Subject { etag: self.etag(), size_bytes: self.size_bytes(), modified: self.modified };
+        conditions.allow_delete(&subject)
+    }
+}
+
+/// # Errors
+/// [`Refusal::NoSuchBucket`], [`Refusal::NoSuchKey`] (If-Match without a current version),
+/// [`Refusal::PreconditionFailed`], [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`].
+pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
+    let Bucket::Live { versioning } = state.bucket else { return Err(Refusal::NoSuchBucket) };
+    match command {
+        Command::Commit(commit) => self::commit(state, versioning, commit),
+        Command::Delete { conditions, owner } => delete(state, versioning, &conditions, owner),
+        Command::DeleteVersion { target, conditions } => match target {
+            None => Ok(vec![]),
+            Some(version) => {
+                version.check(&conditions)?;
+                Ok(vec![version.removed()])
+            }
+        },
+    }
+}
+
+fn commit(state: &State, versioning: Versioning, commit: Commit) -> Result<Vec<Event>, Refusal> {
+    validate::metadata(&commit.metadata)?;
+    validate::tags(&commit.tags)?;
+    let live = state.current.as_ref().and_then(Version::etag);
+    commit.conditions.allow_write(live).map_err(|refusal| match refusal {
+        // With nothing live, whatever is current is a delete marker.
+        WriteRefusal::NothingToMatch => Refusal::NoSuchKey { marker: state.current.as_ref().map(Version::id) },
+        WriteRefusal::Failed(condition) => Refusal::PreconditionFailed { condition },
+    })?;
+    let Commit { conditions: _, content, etag, checksums, chosen_checksum, metadata, owner, storage_class, .. } =
+        commit;
+    let Commit { encryption, cause, upload, parts, source, tags, .. } = commit;
+    let committed = VersionCommitted {
+        null: versioning != Versioning::Enabled,
+        content,
+        etag,
+        checksums,
+        chosen_checksum,
+        metadata,
+        owner,
+        storage_class,
+        encryption,
+        cause,
+        upload,
+        parts,
+        source,
+        tags,
+    };
+    Ok(vec![committed.into()])
+}
+
+fn delete(
+    state: &State,
+    versioning: Versioning,
+    conditions: &Conditions,
+    owner: UserId,
+) -> Result<Vec<Event>, Refusal> {
+    match &state.current {
+        Some(version) => version.check(conditions)?,
+        None if !conditions.is_empty() => return Ok(vec![]),
+        None => {}
+    }
+    match versioning {
+        Versioning::Unversioned => Ok(state.current.iter().map(Version::removed).collect()),
+        Versioning::Enabled => Ok(vec![DeleteMarkerCreated { null: false, owner }.into()]),
+        Versioning::Suspended => Ok(vec![DeleteMarkerCreated { null: true, owner }.into()]),
+    }
+}
+
+/// The state after an event of this key or its bucket. Others change nothing.
+#[must_use]
+pub fn evolve(mut state: State, made: Made, event: &Event) -> State {
+    let version = |null, kind| Version { made_by: made.by, null, modified: made.at, kind };
+    match event {
+        Event::VersionCommitted(committed) => {
+            let kind = Kind::Object { etag: committed.etag, size_bytes: committed.content.size_bytes };
+            state.put(version(committed.null, kind));
+        }
+        Event::DeleteMarkerCreated(marker) => state.put(version(marker.null, Kind::Marker)),
+        Event::VersionRemoved(removed) => state.remove(|version| version.made_by == removed.made_by),
+        Event::BucketCreated(created) => {
+            state = State { bucket: Bucket::Live { versioning: created.versioning }, current: None, older: vec![] };
+        }
+        Event::BucketDeleted(_) => state = State { bucket: Bucket::Absent, current: None, older: vec![] },
+        Event::VersioningSet(set) => state.bucket = Bucket::Live { versioning: set.versioning },
+        _ => {}
+    }
+    state
+}
+
+impl State {
+    fn put(&mut self, version: Version) {
+        if version.null {
+            self.remove(|version| version.null);
+        }
+        if let Some(current) = self.current.replace(version) {
+            self.older.insert(0, current);
+        }
+    }
+
+    fn remove(&mut self, gone: impl Fn(&Version) -> bool) {
+        self.older.retain(|version| !gone(version));
+        if self.current.as_ref().is_some_and(gone) {
+            self.current = if self.older.is_empty() { None } else { Some(self.older.remove(0)) };
+        }
+    }
+}
