@@ -1,1 +1,20 @@
 //! The views: pure apply, queries, rebuild.
+//!
+//! Owns: which rows stand beside the log, their keys and bytes, what each event changes in them, the questions they answer.
+//! Does not own: when an event is allowed (domain), writing (event-log), wrapped keys, inline bytes and the places of blobs
+//! (truth and physical tables, pipeline's).
+//! Invariant: rows follow from the log alone. Delete them, [`rebuild`], and every answer is the same, by [`digest`].
+
+mod apply;
+mod digest;
+mod memory;
+pub mod query;
+mod rebuild;
+pub mod row;
+mod tables;
+
+pub use apply::{ApplyError, apply};
+pub use digest::digest;
+pub use memory::MemoryRows;
+pub use rebuild::{Mismatch, RebuildError, Rebuilt, Sink, SinkError, rebuild};
+pub use tables::{CATALOG, DIRECTORY, HISTORY, TABLES};

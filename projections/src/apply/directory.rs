@@ -1,0 +1,205 @@
+//! Events about everything that is not an object or upload: buckets, users, keys, tenants, tasks, the clock.
+
+use schemas::event::{
+    AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked, BucketCreated,
+    BucketDeleted, ClockTicked, InstallationCreated, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
+    UserCreated, UserDeleted, VersioningSet,
+};
+use schemas::{AccessKeyId, TenantId};
+
+use super::Fold;
+use crate::row::{
+    AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock, EndedTask,
+    Installation, OrphanedBucket, RowError, Task, Tenant, TenantByName, User,
+};
+
+impl Fold<'_> {
+    pub(super) fn bucket_created(&mut self, event: &BucketCreated) -> Result<(), RowError> {
+        self.bucket = event.bucket;
+        let bucket = Bucket {
+            name: event.name.clone(),
+            created: self.header.time,
+            region: event.region.clone(),
+            owner: event.owner.clone(),
+            key: event.key,
+            ownership: event.ownership,
+            versioning: event.versioning,
+            object_lock: event.object_lock,
+            created_by: self.header.id(),
+        };
+        self.put(Bucket::key(self.tenant, event.bucket), &bucket);
+        self.put(BucketByName::key(self.tenant, &event.name), &BucketByName(event.bucket));
+        self.delta.buckets += 1;
+        Ok(())
+    }
+
+    pub(super) fn bucket_deleted(&mut self, event: &BucketDeleted) -> Result<(), RowError> {
+        self.bucket = event.bucket;
+        let key = Bucket::key(self.tenant, event.bucket);
+        if self.get::<Bucket>(&key)?.is_none() {
+            return Ok(());
+        }
+        self.remove::<Bucket>(key);
+        self.remove::<BucketByName>(BucketByName::key(self.tenant, &event.name));
+        self.delta.buckets -= 1;
+        // There may be more open uploads than a unit can hold: one row says where to look for them. They are counted
+        // until each of them has ended.
+        if self.usage()?.uploads > 0 {
+            let orphan = OrphanedBucket { deleted: self.header.time };
+            self.put(OrphanedBucket::key(self.tenant, event.bucket), &orphan);
+        }
+        Ok(())
+    }
+
+    pub(super) fn versioning_set(&mut self, event: &VersioningSet) -> Result<(), RowError> {
+        let key = Bucket::key(self.tenant, event.bucket);
+        if let Some(bucket) = self.get::<Bucket>(&key)? {
+            self.put(key, &Bucket { versioning: event.versioning, ..bucket });
+        }
+        Ok(())
+    }
+
+    pub(super) fn user_created(&mut self, event: &UserCreated) -> Result<(), RowError> {
+        let user = User {
+            display_name: event.display_name.clone(),
+            email: event.email.clone(),
+            created: self.header.time,
+            created_by: self.header.id(),
+        };
+        self.put(User::key(self.tenant, &event.user), &user);
+        Ok(())
+    }
+
+    pub(super) fn user_deleted(&mut self, event: &UserDeleted) -> Result<(), RowError> {
+        // The keys' rows stay: they name the user's event and work for no later user.
+        self.remove::<User>(User::key(self.tenant, &event.user));
+        Ok(())
+    }
+
+    pub(super) fn access_key_created(&mut self, event: &AccessKeyCreated) -> Result<(), RowError> {
+        let user = self.get::<User>(&User::key(self.tenant, &event.user))?;
+        let access_key = AccessKey {
+            user: event.user.clone(),
+            user_created_by: user.map(|user| user.created_by),
+            sealed_secret: event.sealed_secret.clone(),
+            scopes: event.scopes.clone(),
+            name: event.name.clone(),
+            status: AccessKeyStatus::Active,
+            created: self.header.time,
+            expires: event.expires,
+        };
+        self.put(AccessKey::key(self.tenant, &event.access_key), &access_key);
+        self.put(AccessKeyTenant::key(&event.access_key), &AccessKeyTenant(self.tenant));
+        Ok(())
+    }
+
+    pub(super) fn access_key_revoked(&mut self, event: &AccessKeyRevoked) -> Result<(), RowError> {
+        self.set_access_key(&event.access_key, AccessKeyStatus::Revoked)
+    }
+
+    pub(super) fn access_key_status_set(&mut self, event: &AccessKeyStatusSet) -> Result<(), RowError> {
+        let status = if event.enabled { AccessKeyStatus::Active } else { AccessKeyStatus::Disabled };
+        self.set_access_key(&event.access_key, status)
+    }
+
+    fn set_access_key(&mut self, access_key: &AccessKeyId, status: AccessKeyStatus) -> Result<(), RowError> {
+        let key = AccessKey::key(self.tenant, access_key);
+        // Revoked is for good, whatever comes later.
+        match self.get::<AccessKey>(&key)? {
+            Some(row) if row.status != AccessKeyStatus::Revoked => self.put(key, &AccessKey { status, ..row }),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn tenant_created(&mut self, event: &TenantCreated) -> Result<(), RowError> {
+        let tenant = Tenant {
+            name: event.name.clone(),
+            key: event.key,
+            created: self.header.time,
+            created_by: self.header.id(),
+            disabled: None,
+        };
+        self.put(Tenant::key(event.tenant), &tenant);
+        self.put(TenantByName::key(&event.name), &TenantByName(event.tenant));
+        Ok(())
+    }
+
+    pub(super) fn tenant_disabled(&mut self, tenant: TenantId, reason: Option<&str>) -> Result<(), RowError> {
+        let key = Tenant::key(tenant);
+        if let Some(row) = self.get::<Tenant>(&key)? {
+            self.put(key, &Tenant { disabled: reason.map(str::to_owned), ..row });
+        }
+        Ok(())
+    }
+
+    pub(super) fn admin_token_created(&mut self, event: &AdminTokenCreated) -> Result<(), RowError> {
+        let token = AdminToken {
+            sha256: event.sha256.clone(),
+            role: event.role,
+            name: event.name.clone(),
+            tenant: event.tenant,
+            created: self.header.time,
+            expires: event.expires,
+            revoked: None,
+        };
+        self.put(AdminToken::key(&event.id), &token);
+        self.put(AdminTokenByHash::key(&event.sha256), &AdminTokenByHash(event.id.clone()));
+        Ok(())
+    }
+
+    pub(super) fn admin_token_revoked(&mut self, event: &AdminTokenRevoked) -> Result<(), RowError> {
+        let key = AdminToken::key(&event.id);
+        if let Some(token) = self.get::<AdminToken>(&key)? {
+            self.remove::<AdminTokenByHash>(AdminTokenByHash::key(&token.sha256));
+            self.put(key, &AdminToken { revoked: Some(self.header.time), ..token });
+        }
+        Ok(())
+    }
+
+    pub(super) fn installation_created(&mut self, event: &InstallationCreated) -> Result<(), RowError> {
+        let row = Installation { installation: event.installation.clone(), created: self.header.time };
+        self.put(Installation::key(), &row);
+        Ok(())
+    }
+
+    pub(super) fn clock_ticked(&mut self, event: &ClockTicked) -> Result<(), RowError> {
+        let clock = Clock { time: self.header.time, wall: event.wall, acknowledged: event.acknowledged };
+        self.put(Clock::key(), &clock);
+        Ok(())
+    }
+
+    pub(super) fn task_started(&mut self, event: &TaskStarted) -> Result<(), RowError> {
+        let task = Task {
+            kind: event.kind.clone(),
+            arguments: event.arguments.clone(),
+            cursor: None,
+            done: 0,
+            started: self.header.time,
+            progressed: self.header.time,
+        };
+        self.put(Task::key(self.tenant, &event.task), &task);
+        Ok(())
+    }
+
+    pub(super) fn task_progressed(&mut self, event: &TaskProgressed) -> Result<(), RowError> {
+        let key = Task::key(self.tenant, &event.task);
+        if let Some(task) = self.get::<Task>(&key)? {
+            let cursor = Some(event.cursor.clone());
+            self.put(key, &Task { cursor, done: event.done, progressed: self.header.time, ..task });
+        }
+        Ok(())
+    }
+
+    pub(super) fn task_finished(&mut self, event: &TaskFinished) -> Result<(), RowError> {
+        let key = Task::key(self.tenant, &event.task);
+        if let Some(task) = self.get::<Task>(&key)? {
+            let ended = self.header.time;
+            let error = event.error.clone();
+            let row = EndedTask { kind: task.kind, done: task.done, started: task.started, ended, error };
+            self.put(EndedTask::key(self.tenant, &event.task), &row);
+            self.remove::<Task>(key);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! Questions that rows answer. Pure functions; every one names its tenant.
+//!
+//! Owns: how an answer is found: by point reads and bounded seeks.
+//! Does not own: who may ask, what the log's records say beside the rows.
+
+mod directory;
+mod listing;
+mod objects;
+mod sweep;
+mod uploads;
+mod versions;
+
+pub use directory::{
+    Credential, access_key, access_keys, admin_token, admin_token_by_sha256, admin_tokens, bucket, bucket_by_name,
+    clock, credential, ended_task, installation, list_buckets, task, tasks, tenant, tenant_by_name,
+    tenant_of_access_key, tenant_usage, tenants, usage, user, users,
+};
+pub use listing::{ListQuery, Page};
+pub use objects::{ObjectEntry, changes, current, list_current};
+pub use sweep::{DueRelease, ended_uploads, orphaned_buckets, references, releases};
+pub use uploads::{PartsPage, UploadEntry, list_uploads, part, parts, upload};
+pub use versions::{FoundVersion, VersionEntry, VersionResume, latest, list_versions, version};

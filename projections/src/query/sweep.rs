@@ -1,0 +1,84 @@
+//! What standing processes look for: content given up, uploads that have ended, buckets that left uploads behind.
+
+use std::ops::Bound;
+
+use event_log::{Rows, prefix, prefix_end};
+use schemas::event::Referrer;
+use schemas::{BlobId, BucketId, TenantId, Time, UploadId};
+
+use crate::row::{self, EndedUpload, OrphanedBucket, Reference, Release, Row as _, RowError};
+
+/// A reference that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRelease {
+    /// When.
+    pub released: Time,
+    /// Root of the content.
+    pub blob: BlobId,
+    /// Who had referred to it.
+    pub referrer: Referrer,
+}
+
+/// References given up not later than `until`, oldest first, at most `max`.
+///
+/// # Errors
+/// [`RowError`].
+pub fn releases(rows: &dyn Rows, tenant: TenantId, until: Time, max: usize) -> Result<Vec<DueRelease>, RowError> {
+    let from = Bound::Included(Release::at(tenant, Time(0)).bytes());
+    let to = prefix_end(&Release::at(tenant, until).bytes()).map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = rows.range(Release::TABLE, from, to).take(max);
+    rows.map(|row| {
+        let parsed = Release::parse_key(&row?.0).ok_or(RowError::malformed::<Release>())?;
+        let (released, blob, referrer) = parsed;
+        Ok(DueRelease { released, blob, referrer })
+    })
+    .collect()
+}
+
+/// Everyone who refers or has referred to a blob: none, and its bytes may be swept.
+///
+/// # Errors
+/// [`RowError`].
+pub fn references(rows: &dyn Rows, tenant: TenantId, blob: BlobId) -> Result<Vec<(Referrer, Reference)>, RowError> {
+    let rows = prefix(rows, Reference::TABLE, &Reference::of_blob(tenant, blob).bytes());
+    rows.map(|row| {
+        let (key, value) = row?;
+        let (_, referrer) = Reference::parse_key(&key).ok_or(RowError::malformed::<Reference>())?;
+        Ok((referrer, row::decode(&value)?))
+    })
+    .collect()
+}
+
+/// Uploads that have ended and have parts to clear, at most `max`, those after `after`.
+///
+/// # Errors
+/// [`RowError`].
+pub fn ended_uploads(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    after: Option<UploadId>,
+    max: usize,
+) -> Result<Vec<(UploadId, EndedUpload)>, RowError> {
+    let beginning = EndedUpload::prefix(tenant).bytes();
+    let to = prefix_end(&beginning).map_or(Bound::Unbounded, Bound::Excluded);
+    let from = match after {
+        Some(after) => Bound::Excluded(EndedUpload::key(tenant, after)),
+        None => Bound::Included(beginning),
+    };
+    let rows = rows.range(EndedUpload::TABLE, from, to).take(max);
+    rows.map(|row| {
+        let (key, value) = row?;
+        let upload = EndedUpload::parse_key(&key).ok_or(RowError::malformed::<EndedUpload>())?;
+        Ok((upload, row::decode(&value)?))
+    })
+    .collect()
+}
+
+/// Deleted buckets that still have open uploads ([`super::list_uploads`] finds them), at most `max`.
+///
+/// # Errors
+/// [`RowError`].
+pub fn orphaned_buckets(rows: &dyn Rows, tenant: TenantId, max: usize) -> Result<Vec<BucketId>, RowError> {
+    let rows = prefix(rows, OrphanedBucket::TABLE, &OrphanedBucket::prefix(tenant)).take(max);
+    rows.map(|row| OrphanedBucket::parse_key(&row?.0).ok_or(RowError::malformed::<OrphanedBucket>())).collect()
+}
