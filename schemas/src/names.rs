@@ -88,7 +88,7 @@ name! {
 }
 
 /// First path segments that the public listener serves itself.
-pub const RESERVED_BUCKET_NAMES: &[&str] =
+pub(crate) const RESERVED_BUCKET_NAMES: &[&str] =
     &["admin", "api", "compat", "console", "health", "healthz", "metrics", "readyz", "signed"];
 
 fn length(text: &str, what: &'static str, min: usize, max: usize) -> Result<(), NameError> {
