@@ -4,11 +4,26 @@
 //! Does not own: what an event means, which rows there are, sealing, retries.
 //! Invariant: a position is visible to readers only after its batch is on disk.
 
+mod batch;
+mod core;
+mod disk;
+mod engine;
+mod fjall_log;
+mod format;
+mod head;
+mod journal;
 mod log;
+mod memory;
+mod open;
 mod table;
+mod view;
 
+pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX};
+pub use fjall_log::FjallLog;
 pub use log::{
     AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,
     Recorded, Snapshot, read,
 };
+pub use memory::{MemoryLog, PlainCipher};
+pub use open::{OpenError, Options};
 pub use table::{Change, Changes, ROW_BYTES_MAX, ReadError, Row, RowIter, Rows, Table, prefix, prefix_end};

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use schemas::event::BucketHead;
 use schemas::record::{Body, Header};
 use schemas::{BucketId, CommandId, Epoch, EventId, KeyId, LeafHash, Position, TenantId, Time};
 
@@ -261,6 +262,24 @@ pub trait Snapshot: Rows + Send + Sync {
     /// # Errors
     /// When the engine cannot read it.
     fn check(&self, tenant: TenantId, cursor: Cursor) -> Result<CursorState, LogError>;
+
+    /// Raw bytes of the records from `from` on, at most `max` of them, in order and without a gap.
+    ///
+    /// # Errors
+    /// What no run of ours wrote; a gap before the head is [`LogError::Corrupt`].
+    fn raw_range(&self, tenant: TenantId, from: Position, max: usize) -> Result<Vec<Vec<u8>>, LogError>;
+
+    /// The same, opened.
+    ///
+    /// # Errors
+    /// As [`Snapshot::raw_range`], or a body that does not open.
+    fn records(&self, tenant: TenantId, from: Position, max: usize) -> Result<Vec<Recorded>, LogError>;
+
+    /// Heads of all bucket chains of a tenant by bucket id, each with the position of its last record.
+    ///
+    /// # Errors
+    /// When the engine cannot read it.
+    fn bucket_heads(&self, tenant: TenantId) -> Result<Vec<(BucketHead, Position)>, LogError>;
 }
 
 /// The log: one writer, many readers.
@@ -289,16 +308,5 @@ pub trait EventLog: Send + Sync {
 /// # Errors
 /// What no run of ours wrote; a gap before the head is [`LogError::Corrupt`].
 pub fn read(snapshot: &dyn Snapshot, tenant: TenantId, from: Position, max: usize) -> Result<Vec<Recorded>, LogError> {
-    let Some(head) = snapshot.log_head(tenant)? else { return Ok(Vec::new()) };
-    let end = head.next.0.min(from.0.saturating_add(max as u64));
-    (from.0..end)
-        .map(|position| {
-            let position = Position(position);
-            snapshot.record(tenant, position)?.ok_or_else(|| LogError::Corrupt {
-                tenant,
-                position,
-                what: "the record is missing".to_owned(),
-            })
-        })
-        .collect()
+    snapshot.records(tenant, from, max)
 }

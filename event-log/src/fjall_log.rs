@@ -1,0 +1,138 @@
+//! The log on disk: opening it after whatever stop, keeping its `HEAD` file, closing it.
+//!
+//! Owns: the order of the checks around opening; the thread that writes `HEAD`.
+//! Does not own: locking the folder against a second process (the program does).
+//! Invariant: nothing on disk is changed before the journals and `HEAD` were found to agree.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use schemas::{CommandId, Position, TenantId};
+
+use crate::core::Core;
+use crate::disk::Disk;
+use crate::head::HeadFile;
+use crate::log::{Batch, BodyCipher, EventLog, LogError, Snapshot};
+use crate::open::{self, OpenError, Options};
+use crate::table::Table;
+
+/// How old the `HEAD` file may be.
+const HEAD_AGE_MAX: Duration = Duration::from_millis(900);
+
+/// The embedded engine: one fjall database and a `HEAD` file in a folder.
+pub struct FjallLog {
+    core: Arc<Core<Disk>>,
+    keeper: Arc<Keeper>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Writes `HEAD` about once a second while the log moves.
+struct Keeper {
+    file: Mutex<HeadFile>,
+    stopping: Mutex<bool>,
+    stop: Condvar,
+}
+
+impl FjallLog {
+    /// Opens the log in a folder, or makes a new one, with these tables beside it.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what does not agree and where; the folder is then as it was found.
+    pub fn open(
+        folder: &Path,
+        tables: &[Table],
+        cipher: Arc<dyn BodyCipher>,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let (core, file) = open::open(folder, tables, cipher, options)?;
+        let core = Arc::new(core);
+        let keeper = Arc::new(Keeper { file: Mutex::new(file), stopping: Mutex::new(false), stop: Condvar::new() });
+        let run = { (core.clone(), keeper.clone()) };
+        let thread = std::thread::Builder::new()
+            .name("log-head".to_owned())
+            .spawn(move || run.1.run(&run.0))
+            .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        Ok(Self { core, keeper, thread: Some(thread) })
+    }
+}
+
+impl Keeper {
+    fn run(&self, core: &Core<Disk>) {
+        loop {
+            {
+                let mut stopping = self.stopping.lock();
+                if !*stopping {
+                    self.stop.wait_for(&mut stopping, HEAD_AGE_MAX);
+                }
+                if *stopping {
+                    return;
+                }
+            }
+            if !self.write(core, false) {
+                return;
+            }
+        }
+    }
+
+    /// Writes `HEAD` if the log moved or closes. False when that failed: the log then takes no more writes.
+    fn write(&self, core: &Core<Disk>, clean: bool) -> bool {
+        let mut file = self.file.lock();
+        let (commit, changed) = {
+            let mut touched = core.touched.lock();
+            if !clean && touched.commit == file.last.commit {
+                return true;
+            }
+            (touched.commit, std::mem::take(&mut touched.heads))
+        };
+        let next = file.last.then(commit, clean, changed);
+        match file.write(next) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the head file could not be written: the log stops");
+                core.failed.store(true, Ordering::Release);
+                false
+            }
+        }
+    }
+}
+
+impl Drop for FjallLog {
+    fn drop(&mut self) {
+        *self.keeper.stopping.lock() = true;
+        self.keeper.stop.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was its own end; there is nothing to add here.
+            let _ = thread.join();
+        }
+        if !self.core.failed.load(Ordering::Acquire) {
+            // Both slots, so that neither is behind the log.
+            let _ = self.keeper.write(&self.core, true) && self.keeper.write(&self.core, true);
+        }
+    }
+}
+
+impl EventLog for FjallLog {
+    fn begin(&self) -> Box<dyn Batch + '_> {
+        self.core.begin()
+    }
+
+    fn snapshot(&self) -> Arc<dyn Snapshot> {
+        self.core.snapshot()
+    }
+
+    fn resolve(&self, tenant: TenantId, command: CommandId) -> Result<Option<Position>, LogError> {
+        self.core.resolve(tenant, command)
+    }
+
+    fn committed(&self) -> u64 {
+        self.core.committed()
+    }
+
+    fn wait(&self, tenant: TenantId, position: Position, timeout_ms: u64) -> bool {
+        self.core.wait(tenant, position, timeout_ms)
+    }
+}

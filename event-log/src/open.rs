@@ -1,0 +1,333 @@
+//! Opening a log after whatever stop: everything that must agree before it may grow.
+//!
+//! Owns: the checks, their order, making a new folder.
+//! Does not own: reading journals (`journal`), the `HEAD` file's form (`head`).
+//! Invariant: a log that was acknowledged is there whole, or opening refuses and says what is missing where.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
+use ledger::Chain;
+use schemas::{Position, TenantId};
+
+use crate::core::Core;
+use crate::disk::{Disk, DiskView, guarded};
+use crate::engine::{Engine, View};
+use crate::format::{HEADS, LOG, TABLES_KEY};
+use crate::head::{self, Head, HeadFile};
+use crate::journal::{self, JournalError};
+use crate::log::{Batch, BodyCipher, LogError, Snapshot};
+use crate::table::{ReadError, Table};
+use crate::view::{self, SnapshotOf};
+
+const DATABASE: &str = "core";
+const HEAD_FILE: &str = "HEAD";
+/// fjall makes this file last when it creates a database.
+const DATABASE_MARKER: &str = "version";
+/// fjall refuses less.
+const JOURNAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// Logs whose ends are walked when opening.
+const TENANTS_WALKED_MAX: usize = 1_000;
+/// Records walked back from each end after an unclean stop.
+const RECORDS_WALKED: u64 = 64;
+
+/// Sizes, and how to open.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Memory for blocks read.
+    pub cache_bytes: u64,
+    /// Size at which a table's rows in memory are written out.
+    pub memtable_bytes: u64,
+    /// Size of all journals at which tables are written out early; at least 64 MiB.
+    pub max_journal_bytes: u64,
+    /// Open although acknowledged commits are lost: the operator knows.
+    pub accept_lost_tail: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 256 * 1024 * 1024,
+            memtable_bytes: 16 * 1024 * 1024,
+            max_journal_bytes: 128 * 1024 * 1024,
+            accept_lost_tail: false,
+        }
+    }
+}
+
+/// Why a log was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file or folder cannot be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A journal holds bytes that no crash can explain. Nothing was changed. Restore, or ask for help.
+    #[error("journal {} is damaged at byte {offset}: {what}", file.display())]
+    JournalDamaged {
+        /// Which.
+        file: PathBuf,
+        /// Where the first batch begins that does not read.
+        offset: u64,
+        /// What does not fit.
+        what: String,
+    },
+    /// The file that names the log's end is missing or not whole.
+    #[error("{} is damaged: {what}", file.display())]
+    HeadDamaged {
+        /// Which.
+        file: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// Commits that were acknowledged are not there. Restore, or open again with `accept_lost_tail`.
+    #[error("the log ends at commit {commit_on_disk}, but had reached {commit_in_head}")]
+    TailLost {
+        /// Last commit there is.
+        commit_on_disk: u64,
+        /// Commit that was durable once.
+        commit_in_head: u64,
+    },
+    /// A table does not stand where the log does: part of the database is missing or from another time.
+    #[error("table {table} stands at commit {found:?}, the log at {expected}")]
+    TableDisagrees {
+        /// Which.
+        table: String,
+        /// Where it stands; none if it is missing or empty.
+        found: Option<u64>,
+        /// Where the log stands.
+        expected: u64,
+    },
+    /// The storage engine refused.
+    #[error("the storage engine does not open {}", path.display())]
+    Engine {
+        /// What.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The end of a log does not hold together.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The first write failed.
+    #[error("the log cannot be written")]
+    Write(#[from] crate::log::AppendError),
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error.into())
+    }
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Io { file, source } => Self::Io { path: file, source },
+            JournalError::Damaged { file, offset, what } => Self::JournalDamaged { file, offset, what },
+        }
+    }
+}
+
+/// Opens, checks, and leaves a `HEAD` that says it was not closed.
+pub(crate) fn open(
+    folder: &Path,
+    tables: &[Table],
+    cipher: Arc<dyn BodyCipher>,
+    options: Options,
+) -> Result<(Core<Disk>, HeadFile), OpenError> {
+    let path = folder.join(DATABASE);
+    let head_path = folder.join(HEAD_FILE);
+    let head = prepare(folder, &path, &head_path, options)?;
+    let walked = journal::walk_if_there(&path)?;
+    let reached = |commit_on_disk| {
+        if commit_on_disk < head.commit && !options.accept_lost_tail {
+            return Err(OpenError::TailLost { commit_on_disk, commit_in_head: head.commit });
+        }
+        Ok(())
+    };
+    if let Some(commit) = walked.last_commit {
+        reached(commit)?;
+    }
+    if let Some((file, offset)) = &walked.torn {
+        tracing::warn!(file = %file.display(), offset, "cutting off a batch that was never acknowledged");
+        journal::cut(file, *offset)?;
+    }
+
+    let disk = open_database(&path, folder, tables, options)?;
+    let view = disk.view();
+    let commit = view::commit_row(&view, HEADS)?.map_or(0, |(commit, _)| commit);
+    if let Some(expected) = walked.last_commit.filter(|&last| last != commit) {
+        return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: Some(commit), expected });
+    }
+    reached(commit)?;
+    let list_changed = check_tables(&view, &disk, commit)?;
+    let snapshot = SnapshotOf::new(view, cipher.clone(), commit);
+    let depth = if head.clean { 1 } else { RECORDS_WALKED };
+    for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
+        check_end(&snapshot, tenant, depth)?;
+    }
+    if !options.accept_lost_tail {
+        check_named(&snapshot, &head)?;
+    }
+    drop(snapshot);
+
+    let io = |source| OpenError::Io { path: head_path.clone(), source };
+    let core = Core::new(disk, cipher, commit);
+    if list_changed {
+        name_tables(&core)?;
+    }
+    let mut file = HeadFile::open(&head_path, head).map_err(io)?;
+    let commit_now = core.committed();
+    let lost = file.last.commit > commit_now;
+    for _ in 0..if lost { 2 } else { 1 } {
+        // What was lost is named no more.
+        if lost {
+            file.last.logs.clear();
+        }
+        let next = file.last.then(commit_now, false, []);
+        file.write(next).map_err(io)?;
+    }
+    Ok((core, file))
+}
+
+/// What `HEAD` says; makes the folder and `HEAD` for a new log.
+fn prepare(folder: &Path, database: &Path, head_path: &Path, options: Options) -> Result<Head, OpenError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    let damaged = |what: &str| OpenError::HeadDamaged { file: head_path.to_owned(), what: what.to_owned() };
+    let head = match head::read(head_path) {
+        Ok(head) => head,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(damaged(&error.to_string())),
+        Err(error) => return Err(io(head_path)(error)),
+    };
+    let made = database.join(DATABASE_MARKER).try_exists().map_err(io(database))?;
+    match (made, head) {
+        (true, Some(head)) => Ok(head),
+        (true, None) => Err(damaged("it is missing")),
+        (false, Some(head)) if head.commit > 0 && !options.accept_lost_tail => {
+            Err(OpenError::TailLost { commit_on_disk: 0, commit_in_head: head.commit })
+        }
+        (false, head) => {
+            // A first start that was interrupted leaves a folder that fjall can neither open nor make again. It holds
+            // no commit. Any other folder without the marker is not ours to remove.
+            if head.as_ref().is_some_and(|head| head.commit == 0) && database.try_exists().map_err(io(database))? {
+                std::fs::remove_dir_all(database).map_err(io(database))?;
+            }
+            match head {
+                Some(head) => Ok(head),
+                None => {
+                    HeadFile::create(head_path).map_err(io(head_path))?;
+                    head::read(head_path).map_err(io(head_path))?.ok_or_else(|| damaged("it is missing"))
+                }
+            }
+        }
+    }
+}
+
+fn open_database(path: &Path, folder: &Path, tables: &[Table], options: Options) -> Result<Disk, OpenError> {
+    let names: BTreeSet<&'static str> = [LOG, HEADS].into_iter().chain(tables.iter().map(|table| table.name)).collect();
+    assert_eq!(names.len(), tables.len() + 2, "tables have different names, and none is the log's own");
+    let opened = guarded(|| {
+        let db = Database::builder(path)
+            .cache_size(options.cache_bytes)
+            .max_journaling_size(options.max_journal_bytes.max(JOURNAL_BYTES_MIN))
+            .open()?;
+        let mut spaces: HashMap<&'static str, Keyspace> = HashMap::new();
+        for name in names {
+            let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
+            spaces.insert(name, db.keyspace(name, create)?);
+        }
+        Ok::<_, fjall::Error>((db, spaces))
+    });
+    let (db, spaces) = opened.map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
+    Ok(Disk { db, spaces: Arc::new(spaces), folder: folder.to_owned() })
+}
+
+/// Every table that was ever written must stand at the log's commit. Whether the list of tables is to be written anew.
+fn check_tables(view: &DiskView, disk: &Disk, commit: u64) -> Result<bool, OpenError> {
+    let list = view.get(HEADS, TABLES_KEY)?;
+    if list.is_none() && commit > 0 {
+        return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: None, expected: commit });
+    }
+    let list = list.unwrap_or_default();
+    let known: BTreeSet<&[u8]> = list.split(|&byte| byte == b'\n').filter(|name| !name.is_empty()).collect();
+    for (&name, keyspace) in disk.spaces.iter() {
+        let found = view::commit_row(view, name)?.map(|(commit, _)| commit);
+        // A table named for the first time holds nothing yet.
+        let new = !known.contains(name.as_bytes());
+        let agrees = match found {
+            Some(found) => !new && found == commit,
+            None => new && guarded(|| disk.db.snapshot().is_empty(keyspace)).unwrap_or(false),
+        };
+        if !agrees {
+            return Err(OpenError::TableDisagrees { table: name.to_owned(), found, expected: commit });
+        }
+    }
+    Ok(known.len() != disk.spaces.len() || disk.spaces.keys().any(|name| !known.contains(name.as_bytes())))
+}
+
+/// Writes the list of tables, and with it the first `head` row of each new one.
+fn name_tables(core: &Core<Disk>) -> Result<(), OpenError> {
+    let names: BTreeSet<&str> = core.engine.spaces.keys().copied().collect();
+    let list = names.into_iter().collect::<Vec<_>>().join("\n");
+    let mut batch = core.staged();
+    batch.own_row(TABLES_KEY, list.into_bytes());
+    Box::new(batch).commit()?;
+    Ok(())
+}
+
+/// The last records of a log follow each other, and the heads are theirs.
+fn check_end<V: View>(snapshot: &SnapshotOf<V>, tenant: TenantId, depth: u64) -> Result<(), LogError> {
+    let Some(head) = snapshot.log_head(tenant)? else { return Ok(()) };
+    let corrupt = |position, what: String| LogError::Corrupt { tenant, position, what };
+    let from = head.next.0.saturating_sub(depth);
+    let mut chain = if from == 0 { Chain::new(tenant) } else { Chain::midway(tenant) };
+    for (position, raw) in (from..).zip(snapshot.raw_range(tenant, Position(from), depth as usize)?) {
+        let header = chain.push(&raw).map_err(|error| corrupt(error.position, error.misfit.to_string()))?;
+        if header.position.0 != position {
+            return Err(corrupt(Position(position), format!("the record says position {}", header.position)));
+        }
+    }
+    let agrees = chain.last().is_some_and(|last| {
+        (last.epoch, last.position.next(), chain.head(), last.time) == (head.epoch, head.next, head.head, head.time)
+    });
+    if !agrees || !chain.complete() {
+        return Err(corrupt(head.next, "the log's head is not its last record's".to_owned()));
+    }
+    if snapshot.raw(tenant, head.next)?.is_some() {
+        return Err(corrupt(head.next, "there is a record behind the log's head".to_owned()));
+    }
+    for (bucket, tip) in chain.buckets() {
+        if snapshot.bucket_head(tenant, *bucket)? != Some(*tip) {
+            return Err(corrupt(head.next, format!("the head of bucket {bucket} is not its last record's")));
+        }
+    }
+    Ok(())
+}
+
+/// Every log that `HEAD` names holds the record that was its last then.
+fn check_named<V: View>(snapshot: &SnapshotOf<V>, head: &Head) -> Result<(), LogError> {
+    for (tenant, named) in &head.logs {
+        let Some(position) = named.next.0.checked_sub(1).map(Position) else { continue };
+        let raw = snapshot.raw(*tenant, position)?;
+        if raw.is_none_or(|raw| ledger::leaf(&raw) != named.head) {
+            let what = "the record is not the one that the head file names".to_owned();
+            return Err(LogError::Corrupt { tenant: *tenant, position, what });
+        }
+    }
+    Ok(())
+}
