@@ -1,0 +1,208 @@
+//! Errors on the wire: `application/problem+json` with `code`, `message`, `status`, `requestId`.
+//!
+//! Owns: the one map from refusals and failures to status and code.
+//! Invariant: a message says nothing that only the operator's log may know.
+
+use axum::response::{IntoResponse, Response};
+use domain::Refusal;
+use http::{HeaderValue, StatusCode, header};
+use pipeline::StoreError;
+
+/// An error before the request's id is known to it; [`crate::request::accompany`] renders it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after_s: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        // One message for missing, malformed, unknown and revoked: nobody learns which tokens ever existed.
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a working admin token is needed")
+    }
+
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "the token does not grant this")
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path does not know this method")
+    }
+
+    pub(crate) fn not_implemented(message: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message)
+    }
+
+    pub(crate) fn rate_limited(retry_after_s: u64) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests with this token");
+        Self { retry_after_s: Some(retry_after_s), ..problem }
+    }
+
+    fn retry_after_ms(self, ms: u64) -> Self {
+        Self { retry_after_s: Some(ms.div_ceil(1000).max(1)), ..self }
+    }
+
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let body = serde_json::json!({
+            "code": self.code,
+            "message": self.message,
+            "status": self.status.as_u16(),
+            "requestId": request_id,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let unavailable = || {
+            let message = "the store is not available";
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after_ms(1000)
+        };
+        let internal = || Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error");
+        match error {
+            StoreError::Refused(refusal) => refusal.into(),
+            StoreError::Busy { retry_after_ms } => {
+                let message = "the store is busy; try again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after_ms(retry_after_ms)
+            }
+            StoreError::Body(_) => Self::invalid("the body could not be read"),
+            StoreError::DiskFull => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "the server's disk is full")
+            }
+            StoreError::Unavailable => unavailable(),
+            StoreError::Corrupt { what } => {
+                tracing::error!(what, "stored data is damaged");
+                internal()
+            }
+            StoreError::Internal { what } => {
+                tracing::error!(what, "a request failed");
+                internal()
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = status_and_code(&refusal);
+        Self::new(status, code, refusal.to_string())
+    }
+}
+
+/// No wildcard arm: a new refusal does not compile until it has a status.
+fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    match refusal {
+        Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
+        Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
+        Refusal::NoSuchTenant
+        | Refusal::NoSuchUser
+        | Refusal::NoSuchAccessKey
+        | Refusal::NoSuchAdminToken
+        | Refusal::NoSuchBucket
+        | Refusal::NoSuchKey { .. }
+        | Refusal::NoSuchVersion
+        | Refusal::NoSuchUpload => (StatusCode::NOT_FOUND, "not_found"),
+        Refusal::TenantExists => (StatusCode::CONFLICT, "tenant_already_exists"),
+        Refusal::UserExists => (StatusCode::CONFLICT, "user_already_exists"),
+        Refusal::AccessKeyExists => (StatusCode::CONFLICT, "access_key_already_exists"),
+        Refusal::AccessKeyRevoked => (StatusCode::CONFLICT, "access_key_revoked"),
+        Refusal::AdminTokenExists => (StatusCode::CONFLICT, "admin_token_already_exists"),
+        Refusal::BucketAlreadyOwnedByYou | Refusal::BucketAlreadyExists => {
+            (StatusCode::CONFLICT, "bucket_already_exists")
+        }
+        Refusal::BucketNotEmpty => (StatusCode::CONFLICT, "bucket_not_empty"),
+        Refusal::TooManyBuckets => (BAD, "too_many_buckets"),
+        Refusal::VersioningLocked => (StatusCode::CONFLICT, "versioning_locked"),
+        Refusal::IsDeleteMarker { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        Refusal::PreconditionFailed { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+        Refusal::NotModified { .. } => (StatusCode::NOT_MODIFIED, "not_modified"),
+        Refusal::InvalidRange { .. } | Refusal::InvalidPartNumber { .. } => {
+            (StatusCode::RANGE_NOT_SATISFIABLE, "invalid_range")
+        }
+        Refusal::InvalidPart { .. } => (BAD, "invalid_part"),
+        Refusal::InvalidPartOrder => (BAD, "invalid_part_order"),
+        Refusal::EntityTooSmall { .. } => (BAD, "entity_too_small"),
+        Refusal::EntityTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+        Refusal::IncompleteBody | Refusal::InvalidRequest { .. } | Refusal::CopyOntoItself => (BAD, "invalid_request"),
+        Refusal::BadDigest | Refusal::ChecksumMismatch { .. } | Refusal::ContentSha256Mismatch => {
+            (BAD, "checksum_mismatch")
+        }
+        Refusal::QuotaExceeded => (StatusCode::INSUFFICIENT_STORAGE, "quota_exceeded"),
+        Refusal::ObjectLocked => (StatusCode::FORBIDDEN, "object_locked"),
+        Refusal::Erased => (StatusCode::GONE, "erased"),
+        Refusal::IdempotencyKeyReused => (StatusCode::CONFLICT, "idempotency_key_reused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_operator_may_know_stays_out_of_the_message() {
+        for error in [
+            StoreError::Corrupt { what: "segment 7 at 4096".to_owned() },
+            StoreError::Internal { what: "segment 7 at 4096".to_owned() },
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(!problem.message.contains("segment"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_busy_store_says_when_to_come_back() {
+        let problem = Problem::from(StoreError::Busy { retry_after_ms: 1200 });
+        let response = problem.render("req_x");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn the_contracts_statuses() {
+        let check = |refusal: Refusal, status: u16, code: &str| {
+            let problem = Problem::from(refusal);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code));
+        };
+        check(Refusal::AccessDenied, 403, "forbidden");
+        check(Refusal::NoSuchTenant, 404, "not_found");
+        check(Refusal::BucketAlreadyExists, 409, "bucket_already_exists");
+        check(Refusal::PreconditionFailed { condition: "If-Match" }, 412, "precondition_failed");
+        check(Refusal::QuotaExceeded, 507, "quota_exceeded");
+    }
+}
