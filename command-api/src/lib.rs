@@ -1,1 +1,51 @@
-//! The program: CLI, configuration, wiring, serving.
+//! The program: command line, configuration, wiring, serving.
+//!
+//! Owns: the process — its flags, directory, lock, listeners, signals, first start, metrics and log lines.
+//! Does not own: any decision about data; the S3, native and admin dialects.
+//! Invariant: what an operator did wrong is one clear line on stderr and exit code 1 (2 for a wrong command line).
+
+mod admin_client;
+mod args;
+mod banner;
+mod commands;
+pub mod config;
+mod data_dir;
+mod first_run;
+mod listen;
+mod logs;
+mod metrics;
+mod routes;
+mod run_env;
+mod serve;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Everything `holdfast` does. Reads the process's arguments and environment.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => serve::run(args, environment),
+        Command::Tenant(args) => commands::run(args.into_request(), &environment),
+        Command::User(args) => commands::run(args.into_request(), &environment),
+        Command::Key(args) => commands::run(args.into_request(), &environment),
+        Command::Admin(args) => commands::run(args.into_request(), &environment),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole chain of causes in one line, never a backtrace.
+            let line = format!("{error:#}").replace('\n', " ");
+            eprintln!("holdfast: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The command line.
+//!
+//! Owns: words, flags, and what each administrative command asks of the admin API.
+//! Does not own: configuration (flags are its last layer), talking to the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use schemas::scope::Scopes;
+use schemas::{AccessKeyId, TenantName, UserId};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::commands::{Request, View};
+use crate::config::{Inputs, LogFormat};
+
+/// Holdfast: an event-sourced, multi-tenant, encrypted object store that speaks S3.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve (what happens without a command).
+    Serve(ServeArgs),
+    /// Tenants of a running server.
+    Tenant(Target<TenantCommand>),
+    /// Users of a tenant.
+    User(Target<UserCommand>),
+    /// Access keys of a tenant.
+    Key(Target<KeyCommand>),
+    /// Upkeep of a running server.
+    Admin(Target<AdminCommand>),
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// Data directory [default: ./holdfast-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address of the S3 and native APIs [default: 127.0.0.1:9000]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address of the admin API and metrics [default: 127.0.0.1:9001]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Configuration file (TOML); every key also as HOLDFAST__SECTION__KEY
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Show each setting and where it comes from, and end
+    #[arg(long)]
+    pub(crate) check_config: bool,
+    /// Listen beyond loopback without TLS
+    #[arg(long)]
+    pub(crate) allow_plaintext: bool,
+    /// Form of log lines [default: pretty on a terminal, else json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+impl ServeArgs {
+    pub(crate) fn inputs(self, environment: Vec<(String, String)>) -> Inputs {
+        Inputs {
+            file: self.config,
+            environment,
+            data: self.data,
+            listen: self.listen,
+            admin_listen: self.admin_listen,
+            allow_plaintext: self.allow_plaintext,
+            log_format: self.log_format,
+        }
+    }
+}
+
+/// A command for a running server, and how to find it: HOLDFAST_ADMIN_URL and HOLDFAST_ADMIN_TOKEN, else the data
+/// directory's first-run.env.
+#[derive(Debug, Args)]
+pub(crate) struct Target<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    /// Data directory whose first-run.env names server and token [default: ./holdfast-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
+    /// Print the server's JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Create a tenant
+    Create {
+        #[arg(value_parser = TenantName::parse)]
+        name: TenantName,
+    },
+    /// List tenants
+    List,
+    /// Stop a tenant: its keys no longer work
+    Disable {
+        #[arg(value_parser = TenantName::parse)]
+        name: TenantName,
+        /// Why; recorded
+        #[arg(long, default_value = "stopped by an operator")]
+        reason: String,
+    },
+    /// Let a tenant's keys work again
+    Enable {
+        #[arg(value_parser = TenantName::parse)]
+        name: TenantName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Create a user
+    Create {
+        #[arg(long, value_parser = TenantName::parse)]
+        tenant: TenantName,
+        #[arg(long, value_parser = UserId::parse)]
+        id: UserId,
+        /// Name for people [default: the id]
+        #[arg(long)]
+        display_name: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// List users
+    List {
+        #[arg(long, value_parser = TenantName::parse)]
+        tenant: TenantName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create an access key; its secret is shown once
+    Create {
+        #[arg(long, value_parser = TenantName::parse)]
+        tenant: TenantName,
+        #[arg(long, value_parser = UserId::parse)]
+        user: UserId,
+        /// Id of your own choice
+        #[arg(long, requires = "secret_key", value_parser = AccessKeyId::parse)]
+        access_key: Option<AccessKeyId>,
+        /// Secret of your own choice
+        #[arg(long, requires = "access_key", value_parser = secret)]
+        secret_key: Option<SecretString>,
+        /// For example op=read:bucket=data,op=write:bucket=data:prefix=in/ [default: everything]
+        #[arg(long, value_parser = clap::value_parser!(Scopes))]
+        scopes: Option<Scopes>,
+    },
+    /// List access keys
+    List {
+        #[arg(long, value_parser = TenantName::parse)]
+        tenant: TenantName,
+    },
+    /// End an access key for good
+    Revoke {
+        #[command(flatten)]
+        key: KeyName,
+        /// Why; recorded
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Stop an access key
+    Disable(KeyName),
+    /// Let an access key work again
+    Enable(KeyName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyName {
+    #[arg(long, value_parser = TenantName::parse)]
+    tenant: TenantName,
+    #[arg(long, value_parser = AccessKeyId::parse)]
+    access_key: AccessKeyId,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Build all projections anew from the log and compare them
+    Rebuild,
+    /// Give back the space of content that nothing refers to
+    Sweep,
+}
+
+// Clap asks for a Result of every parser.
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap asks for")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+impl KeyName {
+    fn path(&self, what: &str) -> String {
+        format!("/tenants/{}/keys/{}/{what}", self.tenant, self.access_key)
+    }
+}
+
+impl Target<TenantCommand> {
+    pub(crate) fn into_request(self) -> Request {
+        let Self { command, how } = self;
+        match command {
+            TenantCommand::Create { name } => {
+                Request::post("/tenants", json!({ "id": name.as_str() }), View::Tenant, how)
+            }
+            TenantCommand::List => Request::get("/tenants", View::Tenants, how),
+            TenantCommand::Disable { name, reason } => {
+                Request::post(&format!("/tenants/{name}/disable"), json!({ "reason": reason }), View::Tenant, how)
+            }
+            TenantCommand::Enable { name } => {
+                Request::post(&format!("/tenants/{name}/enable"), json!({}), View::Tenant, how)
+            }
+        }
+    }
+}
+
+impl Target<UserCommand> {
+    pub(crate) fn into_request(self) -> Request {
+        let Self { command, how } = self;
+        match command {
+            UserCommand::Create { tenant, id, display_name, email } => {
+                let mut body = json!({ "id": id.as_str() });
+                if let Some(name) = display_name {
+                    body["displayName"] = name.into();
+                }
+                if let Some(email) = email {
+                    body["email"] = email.into();
+                }
+                Request::post(&format!("/tenants/{tenant}/users"), body, View::User, how)
+            }
+            UserCommand::List { tenant } => Request::get(&format!("/tenants/{tenant}/users"), View::Users, how),
+        }
+    }
+}
+
+impl Target<KeyCommand> {
+    pub(crate) fn into_request(self) -> Request {
+        let Self { command, how } = self;
+        match command {
+            KeyCommand::Create { tenant, user, access_key, secret_key, scopes } => {
+                let mut body = json!({ "user": user.as_str() });
+                if let (Some(id), Some(secret)) = (access_key, secret_key) {
+                    body["accessKeyId"] = id.as_str().into();
+                    body["secretKey"] = secret.expose_secret().into();
+                }
+                body["scopes"] = scopes.unwrap_or_else(Scopes::full).to_string().into();
+                Request::post(&format!("/tenants/{tenant}/keys"), body, View::NewKey, how)
+            }
+            KeyCommand::List { tenant } => Request::get(&format!("/tenants/{tenant}/keys"), View::Keys, how),
+            KeyCommand::Revoke { key, reason } => {
+                let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+                Request::post(&key.path("revoke"), body, View::Key, how)
+            }
+            KeyCommand::Disable(key) => Request::post(&key.path("disable"), json!({}), View::Key, how),
+            KeyCommand::Enable(key) => Request::post(&key.path("enable"), json!({}), View::Key, how),
+        }
+    }
+}
+
+impl Target<AdminCommand> {
+    pub(crate) fn into_request(self) -> Request {
+        let Self { command, how } = self;
+        let path = match command {
+            AdminCommand::Rebuild => "/rebuild",
+            AdminCommand::Sweep => "/sweep",
+        };
+        Request::post(path, json!({}), View::Json, how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    /// Method, path and body that an administrative command line asks for.
+    fn asks(line: &str, method: &str, path: &str, body: serde_json::Value) {
+        let request = match parse(line).expect(line).command.expect("a command") {
+            Command::Tenant(args) => args.into_request(),
+            Command::User(args) => args.into_request(),
+            Command::Key(args) => args.into_request(),
+            Command::Admin(args) => args.into_request(),
+            Command::Serve(_) => panic!("{line} serves"),
+        };
+        assert_eq!((request.method.as_str(), request.path.as_str()), (method, path), "{line}");
+        assert_eq!(request.body.unwrap_or_default(), body, "{line}");
+    }
+
+    #[test]
+    fn each_administrative_command_is_one_request() {
+        let none = serde_json::Value::Null;
+        asks("holdfast tenant create acme", "POST", "/tenants", json!({ "id": "acme" }));
+        asks("holdfast tenant list", "GET", "/tenants", none.clone());
+        asks(
+            "holdfast tenant disable acme --reason unpaid",
+            "POST",
+            "/tenants/acme/disable",
+            json!({ "reason": "unpaid" }),
+        );
+        asks("holdfast tenant enable acme --json", "POST", "/tenants/acme/enable", json!({}));
+        asks(
+            "holdfast user create --tenant acme --id ann --display-name Ann",
+            "POST",
+            "/tenants/acme/users",
+            json!({ "id": "ann", "displayName": "Ann" }),
+        );
+        asks("holdfast user list --tenant acme --data d", "GET", "/tenants/acme/users", none.clone());
+        asks(
+            "holdfast key create --tenant acme --user ann --access-key HFKEY --secret-key s3cret-s3cret --scopes op=read",
+            "POST",
+            "/tenants/acme/keys",
+            json!({ "user": "ann", "accessKeyId": "HFKEY", "secretKey": "s3cret-s3cret", "scopes": "op=read" }),
+        );
+        asks("holdfast key list --tenant acme", "GET", "/tenants/acme/keys", none);
+        asks(
+            "holdfast key revoke --tenant acme --access-key HFKEY --reason leaked",
+            "POST",
+            "/tenants/acme/keys/HFKEY/revoke",
+            json!({ "reason": "leaked" }),
+        );
+        asks(
+            "holdfast key disable --tenant acme --access-key HFKEY",
+            "POST",
+            "/tenants/acme/keys/HFKEY/disable",
+            json!({}),
+        );
+        asks(
+            "holdfast key enable --tenant acme --access-key HFKEY",
+            "POST",
+            "/tenants/acme/keys/HFKEY/enable",
+            json!({}),
+        );
+        asks("holdfast admin rebuild", "POST", "/rebuild", json!({}));
+        asks("holdfast admin --data d sweep", "POST", "/sweep", json!({}));
+    }
+
+    #[test]
+    fn serving_is_what_happens_without_a_command() {
+        for line in ["holdfast --data d --listen 127.0.0.1:1", "holdfast serve --data d --listen 127.0.0.1:1"] {
+            let cli = parse(line).expect(line);
+            let args = match cli.command {
+                None => cli.serve,
+                Some(Command::Serve(args)) => args,
+                Some(other) => panic!("{line}: {other:?}"),
+            };
+            assert_eq!((args.data, args.listen.map(|a| a.port())), (Some(PathBuf::from("d")), Some(1)));
+        }
+        assert!(parse("holdfast").expect("parses").command.is_none());
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_a_usage_error() {
+        for line in [
+            "holdfast --listen nowhere",
+            "holdfast --log-format xml",
+            "holdfast frobnicate",
+            "holdfast tenant create No",
+            "holdfast tenant create",
+            "holdfast user create --tenant acme",
+            "holdfast key create --tenant acme --user ann --access-key HFKEY",
+            "holdfast key create --tenant acme --user ann --secret-key s3cret-s3cret",
+            "holdfast key create --tenant acme --user ann --scopes everything",
+            "holdfast key revoke --tenant acme --access-key a/../b",
+            "holdfast --data d tenant list",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_secret_on_the_command_line_is_in_no_debug_output() {
+        let line = "holdfast key create --tenant acme --user ann --access-key HFKEY --secret-key do-not-show-me";
+        let cli = parse(line).expect("parses");
+        assert!(!format!("{cli:?}").contains("do-not-show-me"));
+        let Some(Command::Key(args)) = cli.command else { panic!("a key command") };
+        assert!(!format!("{:?}", args.into_request()).contains("do-not-show-me"));
+    }
+}

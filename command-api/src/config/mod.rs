@@ -1,0 +1,197 @@
+//! Configuration: defaults, then the file, then the environment, then flags. Later ones win, key by key.
+//!
+//! Owns: every key, its default and bounds; where each value came from.
+//! Does not own: what the settings do.
+//! Invariant: a key that is not listed here is an error, and every key here has an effect.
+
+mod layers;
+mod report;
+mod values;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use schemas::event::ObjectOwnership;
+use serde::{Deserialize, Serialize};
+
+pub use layers::{Inputs, load};
+pub use report::{ConfigError, Loaded};
+pub use values::{LogFormat, Window};
+
+/// Every setting.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Listeners and names.
+    pub server: Server,
+    /// Disk and memory.
+    pub storage: Storage,
+    /// The S3 dialect.
+    pub s3: S3,
+    /// Keys.
+    pub security: Security,
+    /// How long what was overwritten or deleted can be read.
+    pub history: History,
+    /// Log lines.
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// S3 and the native API.
+    pub listen_addr: SocketAddr,
+    /// Admin API and metrics.
+    pub web_addr: SocketAddr,
+    /// How clients reach `listen_addr`, when that is another URL.
+    pub public_url: Option<String>,
+    /// Region of new buckets and of signatures.
+    pub region: String,
+    /// Domains whose subdomains are buckets (virtual-host style).
+    pub hosts: Vec<String>,
+    /// Listen beyond loopback without TLS.
+    pub allow_plaintext: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen_addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000),
+            web_addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001),
+            public_url: None,
+            region: "us-east-1".to_owned(),
+            hosts: Vec::new(),
+            allow_plaintext: false,
+        }
+    }
+}
+
+/// `[storage]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Cache of the databases, MiB.
+    pub cache_mib: u64,
+    /// Size of a segment file, MiB.
+    pub segment_mib: u64,
+    /// Compress what gets smaller by it.
+    pub compression: bool,
+    /// Free disk below which writes are refused, MiB.
+    pub reserve_mib: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./holdfast-data"),
+            cache_mib: 256,
+            segment_mib: 256,
+            compression: true,
+            reserve_mib: 512,
+        }
+    }
+}
+
+/// `[s3]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct S3 {
+    /// Ownership of buckets created without one.
+    pub default_object_ownership: ObjectOwnership,
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        Self { default_object_ownership: ObjectOwnership::BucketOwnerEnforced }
+    }
+}
+
+/// `[security]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Security {
+    /// File that holds the root key, instead of the one in the data directory.
+    pub root_key_file: Option<PathBuf>,
+    /// Name of the environment variable that holds the root key.
+    pub root_key_env: Option<String>,
+}
+
+/// `[history]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct History {
+    /// `7d`, `12h`, `0`, `forever`.
+    pub window: Window,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// `auto`, `json` or `pretty`.
+    pub format: LogFormat,
+    /// Level, or directives as tracing's filters have them.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+impl Settings {
+    /// The first key whose value cannot be used, and what would be.
+    fn violated(&self) -> Option<(&'static str, &'static str)> {
+        let Self { server, storage, security, log, .. } = self;
+        let is_url = |url: &str| {
+            let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+                && url.bytes().all(|byte| byte.is_ascii_graphic())
+                && !url.contains(['?', '#'])
+        };
+        let is_region = |region: &str| {
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            (1..=64).contains(&region.len()) && region.bytes().all(allowed)
+        };
+        let is_host = |host: &String| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+            !host.is_empty() && !host.starts_with('.') && host.bytes().all(allowed)
+        };
+        let rules = [
+            (
+                server.public_url.as_deref().is_none_or(is_url),
+                "server.public_url",
+                "expected a URL such as https://s3.example.com",
+            ),
+            (is_region(&server.region), "server.region", "expected lower-case letters, digits and hyphens"),
+            (server.hosts.iter().all(is_host), "server.hosts", "expected domain names such as s3.example.com"),
+            (
+                server.web_addr != server.listen_addr || server.web_addr.port() == 0,
+                "server.web_addr",
+                "expected another address than server.listen_addr",
+            ),
+            (!storage.data.as_os_str().is_empty(), "storage.data", "expected a directory"),
+            ((8..=1 << 20).contains(&storage.cache_mib), "storage.cache_mib", "expected 8 to 1048576"),
+            ((16..=4096).contains(&storage.segment_mib), "storage.segment_mib", "expected 16 to 4096"),
+            (storage.reserve_mib <= 1 << 30, "storage.reserve_mib", "expected at most 1073741824"),
+            (
+                security.root_key_file.is_none() || security.root_key_env.is_none(),
+                "security.root_key_env",
+                "expected only one of security.root_key_file and security.root_key_env",
+            ),
+            (
+                log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
+                "log.level",
+                "expected error, warn, info, debug, trace or a filter",
+            ),
+        ];
+        rules.into_iter().find(|(holds, ..)| !holds).map(|(_, key, rule)| (key, rule))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Listening: accept, bound, drain.
+//!
+//! Owns: sockets and connections, their limits, the end of both.
+//! Does not own: what is answered.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// Connections of one listener at a time; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 8192;
+const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Also how long an idle connection is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Binds, or says in one line why not.
+pub(crate) async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            anyhow::bail!("{address} is in use by another program; choose another address with {what}")
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot listen on {address}")),
+    }
+}
+
+/// Serves until `shutdown` turns true (or its sender is gone), then lets requests end for up to `drain`. Returns whether
+/// all did.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+    drain: Duration,
+) -> bool {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        // Ended ones are taken out as we go: a set that only grows is a leak.
+        while connections.try_join_next().is_some() {}
+        let next = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            () = stopped(&mut shutdown) => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = serve(stream, peer, router.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    let _permit = permit;
+                    connection.await;
+                });
+            }
+            Err(error) => {
+                // Mostly too many open files: without a pause this loop would burn a core until one is closed.
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(drain, all).await.is_ok()
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it whoever could let us go on.
+    let _ = shutdown.wait_for(|&stop| stop).await;
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, mut shutdown: watch::Receiver<bool>) {
+    // Small answers must not wait for the client's acknowledgement of the head.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut shutdown) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    async fn start(
+        router: Router,
+        drain: Duration,
+    ) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<bool>) {
+        let listener = bind("127.0.0.1:0".parse().expect("an address"), "--listen").await.expect("binds");
+        let address = listener.local_addr().expect("an address");
+        let (stop, shutdown) = watch::channel(false);
+        (address, stop, tokio::spawn(accept(listener, router, shutdown, drain)))
+    }
+
+    async fn send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(text.as_bytes()).await.expect("sends");
+        stream
+    }
+
+    async fn rest(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.expect("reads");
+        text
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_one_clear_line() {
+        let held = bind("127.0.0.1:0".parse().expect("an address"), "--listen").await.expect("binds");
+        let address = held.local_addr().expect("an address");
+        let error = bind(address, "--listen").await.expect_err("is in use").to_string();
+        assert_eq!(error, format!("{address} is in use by another program; choose another address with --listen"));
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_and_nobody_new_is_let_in() {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let router = Router::new().route("/", {
+            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
+            get(move || async move {
+                begun.notify_one();
+                go.notified().await;
+                "late"
+            })
+        });
+        let (address, stop, server) = start(router, Duration::from_secs(10)).await;
+        let stream = send(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let idle = send(address, "").await;
+        begun.notified().await;
+        stop.send(true).expect("stops");
+        // The idle connection's end shows that the server has seen the signal.
+        assert_eq!(rest(idle).await, "");
+        assert!(TcpStream::connect(address).await.is_err(), "the socket is closed");
+        go.notify_one();
+        assert!(rest(stream).await.ends_with("late"));
+        assert!(server.await.expect("ends"), "all requests ended");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_does_not_keep_the_server() {
+        let begun = Arc::new(Notify::new());
+        let router = Router::new().route("/", {
+            let begun = Arc::clone(&begun);
+            get(move || async move {
+                begun.notify_one();
+                std::future::pending::<()>().await;
+            })
+        });
+        let (address, stop, server) = start(router, Duration::from_millis(50)).await;
+        let _stream = send(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        begun.notified().await;
+        stop.send(true).expect("stops");
+        assert!(!server.await.expect("ends"), "one request was cut off");
+    }
+
+    #[tokio::test]
+    async fn headers_over_their_bound_are_refused() {
+        let (address, _stop, _server) = start(Router::new(), Duration::ZERO).await;
+        let long = "a".repeat(HEADER_BYTES_MAX);
+        let stream = send(address, &format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n")).await;
+        assert!(rest(stream).await.starts_with("HTTP/1.1 431 "));
+    }
+}
