@@ -48,13 +48,13 @@ impl FjallLog {
         cipher: Arc<dyn BodyCipher>,
         options: Options,
     ) -> Result<Self, OpenError> {
-        let (core, file) = open::open(folder, tables, cipher, options)?;
+        let (core, file) = open::open(folder, tables, cipher, &options)?;
         let core = Arc::new(core);
         let keeper = Arc::new(Keeper { file: Mutex::new(file), stopping: Mutex::new(false), stop: Condvar::new() });
-        let run = { (core.clone(), keeper.clone()) };
+        let (its_core, its_keeper) = (core.clone(), keeper.clone());
         let thread = std::thread::Builder::new()
             .name("log-head".to_owned())
-            .spawn(move || run.1.run(&run.0))
+            .spawn(move || its_keeper.run(&its_core))
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         Ok(Self { core, keeper, thread: Some(thread) })
     }

@@ -5,6 +5,7 @@
 //! Invariant: a position is visible to readers only after its batch is on disk.
 
 mod batch;
+mod clock;
 mod core;
 mod disk;
 mod engine;
@@ -15,10 +16,13 @@ mod journal;
 mod log;
 mod memory;
 mod open;
+mod reopen;
+mod seal;
 mod table;
 mod view;
 
 pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX};
+pub use clock::RetentionClock;
 pub use fjall_log::FjallLog;
 pub use log::{
     AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,
@@ -26,4 +30,6 @@ pub use log::{
 };
 pub use memory::{MemoryLog, PlainCipher};
 pub use open::{OpenError, Options};
+pub use reopen::Reopening;
+pub use seal::{LastSeal, SEAL_PARTS_PER_UNIT, Seal, seal_due};
 pub use table::{Change, Changes, ROW_BYTES_MAX, ReadError, Row, RowIter, Rows, Table, prefix, prefix_end};

@@ -20,6 +20,7 @@ use crate::format::{HEADS, LOG, TABLES_KEY};
 use crate::head::{self, Head, HeadFile};
 use crate::journal::{self, JournalError};
 use crate::log::{Batch, BodyCipher, LogError, Snapshot};
+use crate::reopen::Reopening;
 use crate::table::{ReadError, Table};
 use crate::view::{self, SnapshotOf};
 
@@ -36,7 +37,7 @@ const TENANTS_WALKED_MAX: usize = 1_000;
 const RECORDS_WALKED: u64 = 64;
 
 /// Sizes, and how to open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
     /// Memory for blocks read.
     pub cache_bytes: u64,
@@ -44,8 +45,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// Size of all journals at which tables are written out early; at least 64 MiB.
     pub max_journal_bytes: u64,
-    /// Open although acknowledged commits are lost: the operator knows.
-    pub accept_lost_tail: bool,
+    /// Open although acknowledged commits are lost: the operator knows. If any are, every log begins a new epoch.
+    pub accept_lost_tail: Option<Reopening>,
 }
 
 impl Default for Options {
@@ -54,7 +55,7 @@ impl Default for Options {
             cache_bytes: 256 * 1024 * 1024,
             memtable_bytes: 16 * 1024 * 1024,
             max_journal_bytes: 128 * 1024 * 1024,
-            accept_lost_tail: false,
+            accept_lost_tail: None,
         }
     }
 }
@@ -144,14 +145,14 @@ pub(crate) fn open(
     folder: &Path,
     tables: &[Table],
     cipher: Arc<dyn BodyCipher>,
-    options: Options,
+    options: &Options,
 ) -> Result<(Core<Disk>, HeadFile), OpenError> {
     let path = folder.join(DATABASE);
     let head_path = folder.join(HEAD_FILE);
     let head = prepare(folder, &path, &head_path, options)?;
     let walked = journal::walk_if_there(&path)?;
     let reached = |commit_on_disk| {
-        if commit_on_disk < head.commit && !options.accept_lost_tail {
+        if commit_on_disk < head.commit && options.accept_lost_tail.is_none() {
             return Err(OpenError::TailLost { commit_on_disk, commit_in_head: head.commit });
         }
         Ok(())
@@ -177,9 +178,15 @@ pub(crate) fn open(
     for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
         check_end(&snapshot, tenant, depth)?;
     }
-    if !options.accept_lost_tail {
-        check_named(&snapshot, &head)?;
-    }
+    let named = check_named(&snapshot, &head);
+    // Checked by its names as well as its number: new commits may have reached the number of lost ones.
+    let accepted = match &options.accept_lost_tail {
+        Some(reopening) if named.is_err() || commit < head.commit => Some(reopening),
+        _ => {
+            named?;
+            None
+        }
+    };
     drop(snapshot);
 
     let io = |source| OpenError::Io { path: head_path.clone(), source };
@@ -188,21 +195,25 @@ pub(crate) fn open(
         name_tables(&core)?;
     }
     let mut file = HeadFile::open(&head_path, head).map_err(io)?;
-    let commit_now = core.committed();
-    let lost = file.last.commit > commit_now;
-    for _ in 0..if lost { 2 } else { 1 } {
-        // What was lost is named no more.
-        if lost {
-            file.last.logs.clear();
-        }
-        let next = file.last.then(commit_now, false, []);
+    if let Some(reopening) = accepted {
+        tracing::warn!(
+            commit,
+            commit_in_head = file.last.commit,
+            "a lost tail is accepted: every log begins a new epoch"
+        );
+        reopening.reopen_all(&core, &file.last.logs)?;
+        // Only now, and in both slots, is what was lost named no more: a stop before would ask the operator again.
+        file.last.logs.clear();
+        let next = file.last.then(core.committed(), false, []);
         file.write(next).map_err(io)?;
     }
+    let next = file.last.then(core.committed(), false, []);
+    file.write(next).map_err(io)?;
     Ok((core, file))
 }
 
 /// What `HEAD` says; makes the folder and `HEAD` for a new log.
-fn prepare(folder: &Path, database: &Path, head_path: &Path, options: Options) -> Result<Head, OpenError> {
+fn prepare(folder: &Path, database: &Path, head_path: &Path, options: &Options) -> Result<Head, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
@@ -218,7 +229,7 @@ fn prepare(folder: &Path, database: &Path, head_path: &Path, options: Options) -
     match (made, head) {
         (true, Some(head)) => Ok(head),
         (true, None) => Err(damaged("it is missing")),
-        (false, Some(head)) if head.commit > 0 && !options.accept_lost_tail => {
+        (false, Some(head)) if head.commit > 0 && options.accept_lost_tail.is_none() => {
             Err(OpenError::TailLost { commit_on_disk: 0, commit_in_head: head.commit })
         }
         (false, head) => {
@@ -238,7 +249,7 @@ fn prepare(folder: &Path, database: &Path, head_path: &Path, options: Options) -
     }
 }
 
-fn open_database(path: &Path, folder: &Path, tables: &[Table], options: Options) -> Result<Disk, OpenError> {
+fn open_database(path: &Path, folder: &Path, tables: &[Table], options: &Options) -> Result<Disk, OpenError> {
     let names: BTreeSet<&'static str> = [LOG, HEADS].into_iter().chain(tables.iter().map(|table| table.name)).collect();
     assert_eq!(names.len(), tables.len() + 2, "tables have different names, and none is the log's own");
     let opened = guarded(|| {
@@ -330,4 +341,27 @@ fn check_named<V: View>(snapshot: &SnapshotOf<V>, head: &Head) -> Result<(), Log
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::PlainCipher;
+
+    #[test]
+    fn a_first_start_that_was_interrupted_starts_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // What a stop leaves between the head file and the last file of a new database.
+        let database = folder.path().join(DATABASE);
+        std::fs::create_dir_all(database.join("keyspaces")).expect("a folder");
+        std::fs::write(database.join("0.jnl"), [0; 100]).expect("writes");
+        std::fs::write(database.join("lock"), []).expect("writes");
+        let open = || open(folder.path(), &[], Arc::new(PlainCipher), &Options::default());
+        // Without a head file it is not known to be ours: nothing is removed.
+        assert!(matches!(open(), Err(OpenError::Engine { .. })));
+        assert!(database.join("lock").exists());
+        HeadFile::create(&folder.path().join(HEAD_FILE)).expect("creates");
+        let (core, file) = open().expect("starts again");
+        assert_eq!((core.committed(), file.last.commit), (1, 1));
+    }
 }

@@ -8,4 +8,4 @@ mod chain;
 mod merkle;
 
 pub use chain::{Chain, ChainError, Misfit};
-pub use merkle::{leaf, node, root};
+pub use merkle::{heads_digest, leaf, node, root};

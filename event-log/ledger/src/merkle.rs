@@ -1,9 +1,10 @@
-//! RFC 6962 section 2.1: leaf, node and tree hashes.
+//! RFC 6962 section 2.1: leaf, node and tree hashes; and the digest that a seal carries.
 //!
-//! Owns: the three hashes; part of the format.
+//! Owns: these hashes; part of the format.
 //! Does not own: inclusion and consistency proofs, signatures.
 
 use schemas::LeafHash;
+use schemas::event::BucketHead;
 use sha2::{Digest, Sha256};
 
 /// Hash of one record: SHA-256(0x00 || record).
@@ -33,6 +34,18 @@ pub fn root(leaves: impl IntoIterator<Item = LeafHash>) -> LeafHash {
     }
     let Some(last) = subtrees.pop() else { return LeafHash(Sha256::digest([]).into()) };
     subtrees.into_iter().rev().fold(last, |right, left| node(left, right))
+}
+
+/// What a seal says of all buckets: SHA-256 over each head's `id u64 BE | seq u64 BE | head`, by bucket id.
+#[must_use]
+pub fn heads_digest<'a>(heads: impl IntoIterator<Item = &'a BucketHead>) -> LeafHash {
+    let mut hash = Sha256::new();
+    for head in heads {
+        hash.update(head.bucket.0.to_be_bytes());
+        hash.update(head.seq.to_be_bytes());
+        hash.update(head.head.0);
+    }
+    LeafHash(hash.finalize().into())
 }
 
 #[cfg(test)]
