@@ -1,1 +1,4 @@
 //! The S3 dialect, signatures included.
+
+pub mod auth;
+pub mod body;
