@@ -231,20 +231,21 @@ impl ChunkDecoder {
             return if expects_signature { Ok(()) } else { self.end_trailer() };
         }
         let (name, value) = line.split_once(':').ok_or_else(|| malformed("a line has no colon"))?;
-        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        let trim = |text: &str| text.trim_matches([' ', '\t']).to_owned();
+        let (name, value) = (trim(name).to_ascii_lowercase(), trim(value));
         if !self.has_trailer || self.trailer_signed {
             return Err(malformed("it has lines where none may be"));
         }
         if name == "x-amz-trailer-signature" {
             let signing = self.signing.as_mut().ok_or_else(|| malformed("it is signed, the chunks are not"))?;
-            if !signing.is_trailer(&self.trailer_lines, value) {
+            if !signing.is_trailer(&self.trailer_lines, &value) {
                 return Err(BodyDecodeError::TrailerSignatureMismatch);
             }
             self.trailer_signed = true;
             return Ok(());
         }
         self.trailer_lines.extend_from_slice(format!("{name}:{value}\n").as_bytes());
-        self.take_checksum(&name, value)
+        self.take_checksum(&name, &value)
     }
 
     fn take_checksum(&mut self, name: &str, value: &str) -> Result<(), BodyDecodeError> {

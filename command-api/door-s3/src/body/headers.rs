@@ -103,7 +103,7 @@ pub fn digests(headers: &HeaderMap, payload: PayloadForm) -> Result<Digests, Bod
 pub fn without_aws_chunked(content_encoding: &str) -> Option<String> {
     let is_ours = |coding: &&str| coding.eq_ignore_ascii_case("aws-chunked");
     let codings: Vec<&str> = content_encoding.split(',').map(str::trim).collect();
-    if !codings.iter().any(|coding| is_ours(coding)) {
+    if !codings.iter().any(is_ours) {
         return Some(content_encoding.to_owned()).filter(|text| !text.is_empty());
     }
     let left: Vec<&str> = codings.into_iter().filter(|coding| !is_ours(coding) && !coding.is_empty()).collect();
