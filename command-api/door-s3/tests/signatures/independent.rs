@@ -78,7 +78,7 @@ fn a_presigned_url_honours_a_signed_payload_hash() {
 }
 
 #[test]
-fn header_values_are_trimmed_collapsed_and_joined() {
+fn header_values_are_trimmed_and_collapsed() {
     let headers = [
         ("x-amz-meta-spaces", "  a   b  c "),
         ("x-amz-meta-empty", ""),

@@ -176,6 +176,23 @@ fn date_serves_where_x_amz_date_is_missing() {
 }
 
 #[test]
+fn a_header_given_twice_is_signed_as_one() {
+    let canonical = "GET\n/\n\nhost:h\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:20130524T000000Z\nx-amz-meta-a:one,two  2\n\n\
+                     host;x-amz-content-sha256;x-amz-date;x-amz-meta-a\nUNSIGNED-PAYLOAD";
+    let headers = [
+        ("x-amz-meta-a", " one "),
+        ("host", "h"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ("x-amz-date", "20130524T000000Z"),
+        ("x-amz-meta-a", "two  2"),
+    ];
+    // Inner spaces count once, and the order of the values counts.
+    assert!(verify(&by_hand(canonical, &headers)).is_err());
+    verify(&by_hand(&canonical.replace("  ", " "), &headers)).expect("a valid signature");
+    assert!(verify(&by_hand(&canonical.replace("one,two  2", "two 2,one"), &headers)).is_err());
+}
+
+#[test]
 fn an_authority_serves_where_host_is_missing() {
     let headers = [("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), ("x-amz-date", "20130524T000000Z")];
     let mut parts = by_hand(
