@@ -9,6 +9,9 @@ use schemas::{Time, VersionId};
 use crate::object::{Bucket, Kind, State, Version};
 use crate::{ETagCondition, Refusal};
 
+#[cfg(test)]
+mod tests;
+
 /// The version that a read without a version id answers with.
 ///
 /// # Errors
