@@ -7,6 +7,8 @@
 
 pub mod access_key;
 pub mod admin_token;
+#[cfg(test)]
+mod any_history;
 pub mod bucket;
 mod condition;
 pub mod content;
