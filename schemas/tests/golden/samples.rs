@@ -1,0 +1,360 @@
+//! One or more fixed values of every event: what golden files hold as bytes. Never change a value of a shape that has
+//! shipped; a new version gets values of its own.
+
+use std::collections::BTreeMap;
+
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
+use schemas::event::*;
+use schemas::record::{Actor, Body, Context, Header};
+use schemas::{
+    AccessKeyId, BlobId, BucketId, BucketName, CommandId, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position,
+    RequestId, TenantId, TenantName, Time, UploadId, UserId, VersionId,
+};
+
+fn event_id(position: u64) -> EventId {
+    EventId { epoch: Epoch(2), position: Position(position) }
+}
+
+fn leaf(byte: u8) -> LeafHash {
+    LeafHash([byte; 32])
+}
+
+fn blob(byte: u8) -> BlobId {
+    BlobId([byte; 16])
+}
+
+fn user(id: &str) -> UserId {
+    UserId::parse(id).expect("a user id")
+}
+
+fn access_key() -> AccessKeyId {
+    AccessKeyId::parse("AKEXAMPLE1").expect("an access key id")
+}
+
+fn bucket_name() -> BucketName {
+    BucketName::parse("photos").expect("a bucket name")
+}
+
+fn key() -> ObjectKey {
+    ObjectKey::parse("2024/sommer/möwe.jpg").expect("a key")
+}
+
+fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn metadata() -> Metadata {
+    let headers = Headers {
+        content_type: Some("image/jpeg".to_owned()),
+        cache_control: Some("no-cache".to_owned()),
+        content_disposition: Some("attachment".to_owned()),
+        content_encoding: Some("gzip".to_owned()),
+        content_language: Some("de".to_owned()),
+        expires: Some("never".to_owned()),
+        website_redirect: Some("/elsewhere".to_owned()),
+    };
+    Metadata { headers, user: text(&[("camera", "box"), ("licence", "CC0")]) }
+}
+
+/// Every algorithm, every cover that it may have.
+fn checksums() -> Vec<Checksum> {
+    let checksum = |(algorithm, covers, parts): (ChecksumAlgorithm, ChecksumType, u32)| {
+        let digest = (1..).take(algorithm.digest_bytes()).collect();
+        Checksum { algorithm, covers, digest, parts }
+    };
+    [
+        (ChecksumAlgorithm::Crc32, ChecksumType::Composite, 2),
+        (ChecksumAlgorithm::Crc32c, ChecksumType::FullObject, 0),
+        (ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject, 0),
+        (ChecksumAlgorithm::Sha1, ChecksumType::Composite, 2),
+        (ChecksumAlgorithm::Sha256, ChecksumType::Composite, 10_000),
+    ]
+    .map(checksum)
+    .into()
+}
+
+fn log() -> Vec<Event> {
+    let head = |bucket| BucketHead { bucket: BucketId(bucket), seq: 11, head: leaf(4) };
+    vec![
+        LogReopened {
+            from: Some(event_id(41)),
+            head: leaf(1),
+            lost: Some(LostRange { first: Position(42), last: Position(43) }),
+            reason: "tail loss accepted".to_owned(),
+        }
+        .into(),
+        LogReopened { from: None, head: leaf(0), lost: None, reason: "restore".to_owned() }.into(),
+        LogSealed {
+            upto: Position(65_535),
+            part: 1,
+            parts: 2,
+            changed: vec![head(5), head(u64::MAX)],
+            buckets: leaf(2),
+            projections: vec![("current".to_owned(), leaf(3))],
+            clock: Time(1_700_000_000_000_000),
+        }
+        .into(),
+        LogSealed {
+            upto: Position(0),
+            part: 0,
+            parts: 1,
+            changed: vec![],
+            buckets: leaf(2),
+            projections: vec![],
+            clock: Time(0),
+        }
+        .into(),
+        ClockTicked { wall: Time(1_700_000_000_000_000), acknowledged: true }.into(),
+        ClockTicked { wall: Time(u64::MAX), acknowledged: false }.into(),
+        InstallationCreated { installation: "00112233445566778899aabbccddeeff".to_owned() }.into(),
+        TaskStarted {
+            task: "ffeeddccbbaa99887766554433221100".to_owned(),
+            kind: "delete-prefix".to_owned(),
+            arguments: "{\"prefix\":\"a/\"}".to_owned(),
+        }
+        .into(),
+        TaskProgressed {
+            task: "ffeeddccbbaa99887766554433221100".to_owned(),
+            cursor: "{\"after\":\"a/b\"}".to_owned(),
+            done: 300,
+        }
+        .into(),
+        TaskFinished { task: "ffeeddccbbaa99887766554433221100".to_owned(), error: None }.into(),
+        TaskFinished {
+            task: "ffeeddccbbaa99887766554433221100".to_owned(),
+            error: Some("the bucket is gone".to_owned()),
+        }
+        .into(),
+    ]
+}
+
+fn tenants() -> Vec<Event> {
+    let token = |role, tenant, expires| AdminTokenCreated {
+        id: "0123456789abcdef".to_owned(),
+        sha256: vec![0xab; 32],
+        role,
+        name: "ci".to_owned(),
+        tenant,
+        expires,
+    };
+    let name = TenantName::parse("acme").expect("a tenant name");
+    vec![
+        TenantCreated { tenant: TenantId(7), name, key: KeyId(70) }.into(),
+        TenantDisabled { tenant: TenantId(7), reason: "unpaid".to_owned() }.into(),
+        TenantEnabled { tenant: TenantId(7) }.into(),
+        token(AdminRole::Viewer, Some(TenantId(7)), Some(Time(1_800_000_000_000_000))).into(),
+        token(AdminRole::Operator, None, None).into(),
+        token(AdminRole::Owner, None, None).into(),
+        AdminTokenRevoked { id: "0123456789abcdef".to_owned() }.into(),
+    ]
+}
+
+fn users() -> Vec<Event> {
+    let access_key_created = |name: Option<&str>, expires| AccessKeyCreated {
+        access_key: access_key(),
+        user: user("ann"),
+        sealed_secret: vec![1, 2, 3, 255],
+        scopes: "op=read:bucket=photos:prefix=2024/".to_owned(),
+        name: name.map(str::to_owned),
+        expires,
+    };
+    let email = Some("ann@example.org".to_owned());
+    vec![
+        UserCreated { user: user("ann"), display_name: "Ann Ä.".to_owned(), email }.into(),
+        UserCreated { user: user("bob@x,y+z=1_2.3-4"), display_name: String::new(), email: None }.into(),
+        UserDeleted { user: user("ann") }.into(),
+        access_key_created(Some("laptop"), Some(Time(1_800_000_000_000_000))).into(),
+        access_key_created(None, None).into(),
+        AccessKeyRevoked { access_key: access_key(), reason: Some("lost".to_owned()) }.into(),
+        AccessKeyRevoked { access_key: access_key(), reason: None }.into(),
+        AccessKeyStatusSet { access_key: access_key(), enabled: true }.into(),
+        AccessKeyStatusSet { access_key: access_key(), enabled: false }.into(),
+    ]
+}
+
+fn buckets() -> Vec<Event> {
+    let created = |ownership, versioning, object_lock| BucketCreated {
+        bucket: BucketId(5),
+        name: bucket_name(),
+        region: "eu-central-1".to_owned(),
+        owner: user("ann"),
+        key: KeyId(50),
+        ownership,
+        versioning,
+        object_lock,
+    };
+    vec![
+        created(ObjectOwnership::BucketOwnerEnforced, Versioning::Unversioned, false).into(),
+        created(ObjectOwnership::BucketOwnerPreferred, Versioning::Suspended, false).into(),
+        created(ObjectOwnership::ObjectWriter, Versioning::Enabled, true).into(),
+        BucketDeleted { bucket: BucketId(5), name: bucket_name() }.into(),
+        VersioningSet { bucket: BucketId(5), versioning: Versioning::Unversioned }.into(),
+        VersioningSet { bucket: BucketId(5), versioning: Versioning::Enabled }.into(),
+        VersioningSet { bucket: BucketId(5), versioning: Versioning::Suspended }.into(),
+    ]
+}
+
+/// As little as a version can say.
+fn least() -> VersionCommitted {
+    VersionCommitted {
+        null: true,
+        content: Content { size_bytes: 0, root: Root::Empty },
+        etag: ETag { md5: [0xd4; 16], parts: 0 },
+        checksums: vec![],
+        chosen_checksum: None,
+        metadata: Metadata::default(),
+        owner: user("ann"),
+        storage_class: StorageClass::Standard,
+        encryption: Encryption::Managed,
+        cause: Cause::Put,
+        upload: None,
+        parts: vec![],
+        source: None,
+        tags: BTreeMap::new(),
+    }
+}
+
+/// As much as a version can say: more than any single request makes it say.
+fn most() -> VersionCommitted {
+    let part = |number, digest: &[u8]| CommittedPart { number, size_bytes: 5 << 20, digest: digest.to_vec() };
+    VersionCommitted {
+        null: false,
+        content: Content { size_bytes: 10 << 20, root: Root::Manifest(blob(9)) },
+        etag: ETag { md5: [0xe5; 16], parts: 2 },
+        checksums: checksums(),
+        chosen_checksum: Some(4),
+        metadata: metadata(),
+        owner: user("bob"),
+        storage_class: StorageClass::ReducedRedundancy,
+        encryption: Encryption::Kms { key: "key-1".to_owned() },
+        cause: Cause::CompleteMultipartUpload,
+        upload: Some(UploadId([6; 16])),
+        parts: vec![part(1, &[1, 2, 3, 4]), part(10_000, &[])],
+        source: Some(CopySource { bucket: BucketId(4), key: key(), version: event_id(40) }),
+        tags: text(&[("project", "gull"), ("team", "blue")]),
+    }
+}
+
+fn objects() -> Vec<Event> {
+    let posted = VersionCommitted {
+        content: Content { size_bytes: 3, root: Root::Blob(blob(8)) },
+        storage_class: StorageClass::StandardIa,
+        encryption: Encryption::Customer { key_check: vec![0xcc; 20] },
+        cause: Cause::Post,
+        ..least()
+    };
+    let copied = VersionCommitted {
+        storage_class: StorageClass::OnezoneIa,
+        cause: Cause::Copy,
+        source: Some(CopySource { bucket: BucketId(4), key: key(), version: event_id(40) }),
+        ..least()
+    };
+    let intelligent = VersionCommitted { storage_class: StorageClass::IntelligentTiering, ..least() };
+    let released = |referrer| Released { blob: blob(8), referrer };
+    vec![
+        least().into(),
+        most().into(),
+        posted.into(),
+        copied.into(),
+        intelligent.into(),
+        DeleteMarkerCreated { null: true, owner: user("ann") }.into(),
+        DeleteMarkerCreated { null: false, owner: user("ann") }.into(),
+        VersionRemoved { version: VersionId::Null, made_by: event_id(40), was_marker: false, size_bytes: 1 << 40 }
+            .into(),
+        VersionRemoved {
+            version: VersionId::Event(event_id(40)),
+            made_by: event_id(40),
+            was_marker: true,
+            size_bytes: 0,
+        }
+        .into(),
+        ContentReleased {
+            released: vec![released(Referrer::Version(event_id(40))), released(Referrer::Part(event_id(41)))],
+        }
+        .into(),
+        ContentReleased { released: vec![] }.into(),
+    ]
+}
+
+fn uploads() -> Vec<Event> {
+    let created = UploadCreated {
+        upload: UploadId([6; 16]),
+        initiator: user("ann"),
+        owner: user("bob"),
+        metadata: metadata(),
+        storage_class: StorageClass::Standard,
+        encryption: Encryption::Kms { key: "key-1".to_owned() },
+        checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::Composite)),
+        tags: text(&[("project", "gull")]),
+    };
+    let plain = UploadCreated {
+        metadata: Metadata::default(),
+        encryption: Encryption::Managed,
+        checksum: None,
+        tags: BTreeMap::new(),
+        ..created.clone()
+    };
+    let etag = ETag { md5: [0xe5; 16], parts: 0 };
+    let staged =
+        |content, checksums| PartStaged { upload: UploadId([6; 16]), number: 10_000, content, etag, checksums };
+    vec![
+        created.into(),
+        plain.into(),
+        staged(Content { size_bytes: 5 << 20, root: Root::Manifest(blob(9)) }, checksums()).into(),
+        staged(Content { size_bytes: 0, root: Root::Empty }, vec![]).into(),
+        UploadAborted { upload: UploadId([6; 16]) }.into(),
+        PartsCleared { upload: UploadId([6; 16]), numbers: vec![1, 200, 10_000], last: true }.into(),
+        PartsCleared { upload: UploadId([6; 16]), numbers: vec![], last: false }.into(),
+    ]
+}
+
+/// Every event in its newest version, most with their options both ways.
+pub(crate) fn events() -> Vec<Event> {
+    [log(), tenants(), users(), buckets(), objects(), uploads()].concat()
+}
+
+/// Whole records as they stand before sealing: headers and bodies.
+pub(crate) fn records() -> Vec<(Header, Body)> {
+    let header = |event: &Event| Header {
+        tenant: TenantId(7),
+        epoch: Epoch(2),
+        position: Position(0x0102_0304_0506_0708),
+        time: Time(1_700_000_000_000_000),
+        prev: leaf(0x11),
+        bucket: BucketId(5),
+        bucket_seq: 11,
+        bucket_prev: leaf(0x22),
+        event_type: event.type_code(),
+        schema_version: event.schema_version(),
+        key: KeyId(70),
+        unit_length: 256,
+        unit_index: 255,
+    };
+    let request = || RequestId("01HF7YAT00000000000000000A".to_owned());
+    let full = Context {
+        actor: Actor::User { user: user("ann"), access_key: access_key() },
+        source: Some("192.0.2.7".to_owned()),
+        request: request(),
+        correlation: Some("task ffee".to_owned()),
+        causation: Some(event_id(40)),
+        command: Some(CommandId([5; 16])),
+    };
+    let lean =
+        |actor| Context { actor, source: None, request: request(), correlation: None, causation: None, command: None };
+    let marker = Event::from(DeleteMarkerCreated { null: false, owner: user("ann") });
+    let enabled = Event::from(TenantEnabled { tenant: TenantId(7) });
+    let without_bucket = Header {
+        bucket: BucketId::NONE,
+        bucket_seq: 0,
+        bucket_prev: leaf(0),
+        unit_length: 1,
+        unit_index: 0,
+        ..header(&enabled)
+    };
+    vec![
+        (header(&marker), Body::new(full, Some(key()), &marker)),
+        (header(&marker), Body::new(lean(Actor::Anonymous), Some(key()), &marker)),
+        (without_bucket, Body::new(lean(Actor::Admin("0123456789abcdef".to_owned())), None, &enabled)),
+        (without_bucket, Body::new(lean(Actor::System("janitor".to_owned())), None, &enabled)),
+    ]
+}
