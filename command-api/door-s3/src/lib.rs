@@ -1,4 +1,31 @@
 //! The S3 dialect, signatures included.
+//!
+//! Owns: reading requests of the AWS S3 API, admitting their senders, writing answers and errors as S3 does.
+//! Does not own: any decision. It says to the store what the client asked, and to the client what the store answered.
+//! Invariants: without a verified caller nothing reaches the store; what this door does not do is refused with 501 and
+//! never accepted without effect.
 
+mod answer;
+mod attributes;
 pub mod auth;
 pub mod body;
+mod bucket;
+mod copy;
+mod delete;
+mod errors;
+mod gate;
+mod headers;
+mod list;
+mod multipart;
+mod object_read;
+mod object_write;
+mod payload;
+mod route;
+mod service;
+#[cfg(test)]
+mod testing;
+mod uploads;
+mod versions;
+mod xml;
+
+pub use service::{Options, router};

@@ -1,0 +1,13 @@
+//! Reading request headers: metadata, conditions, classes, and what is asked for that this door does not do.
+//!
+//! Owns: the meaning of a header that several operations share. Does not own: signatures and digests.
+
+mod condition;
+mod refused;
+mod stored;
+mod text;
+
+pub(crate) use condition::{copy_source_conditions, etag_condition, read_conditions, seconds, write_conditions};
+pub(crate) use refused::refuse_unimplemented;
+pub(crate) use stored::{METADATA_BYTES_MAX, metadata, storage_class, storage_class_name, tags};
+pub(crate) use text::{from_text, text, text_of};

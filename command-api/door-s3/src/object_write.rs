@@ -1,0 +1,58 @@
+//! PutObject.
+
+use axum::response::Response;
+use http::StatusCode;
+use pipeline::PutObject;
+use schemas::event::{Cause, StorageClass};
+
+use crate::answer;
+use crate::errors::Failure;
+use crate::headers::{metadata, storage_class, tags, write_conditions};
+use crate::payload::{Opened, Payload};
+use crate::service::{App, Ask};
+
+pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
+    let metadata = metadata(&ask.headers)?;
+    let (storage_class, tags) = (storage_class(&ask.headers)?, tags(&ask.headers)?);
+    let conditions = write_conditions(&ask.headers)?;
+    let Opened { stream, digests, size_bytes } = payload.open(&ask.headers)?;
+    let request = PutObject {
+        bucket: ask.bucket(),
+        key: ask.key(),
+        metadata,
+        storage_class: storage_class.unwrap_or(StorageClass::Standard),
+        tags,
+        conditions,
+        digests,
+        size_bytes,
+        cause: Cause::Put,
+        command: None,
+    };
+    let written = app.store.put_object(&ask.caller, request, stream).await?;
+    let mut response = answer::empty(StatusCode::OK);
+    answer::written_whole(response.headers_mut(), &written);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn what_a_write_answers() {
+        let mut response = answer::empty(StatusCode::OK);
+        answer::written_whole(response.headers_mut(), &testing::written());
+        insta::assert_snapshot!(testing::head(&response));
+    }
+
+    #[test]
+    fn an_unversioned_write_without_a_choice_answers_the_servers_checksum() {
+        let mut written = testing::written();
+        (written.version, written.chosen_checksum) = (None, None);
+        let mut response = answer::empty(StatusCode::OK);
+        answer::written_whole(response.headers_mut(), &written);
+        let head = testing::head(&response);
+        assert!(head.contains("x-amz-checksum-crc64nvme") && !head.contains("x-amz-version-id"), "{head}");
+    }
+}

@@ -1,0 +1,245 @@
+//! The table of operations.
+
+use http::{HeaderMap, Method};
+
+use super::{Query, Target};
+use crate::errors::DoorError;
+
+/// What this door does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    ListBuckets,
+    CreateBucket,
+    HeadBucket,
+    DeleteBucket,
+    GetBucketLocation,
+    GetBucketVersioning,
+    PutBucketVersioning,
+    ListObjects,
+    ListObjectsV2,
+    ListObjectVersions,
+    ListMultipartUploads,
+    DeleteObjects,
+    PutObject,
+    CopyObject,
+    GetObject,
+    HeadObject,
+    DeleteObject,
+    GetObjectAttributes,
+    GetObjectTorrent,
+    CreateMultipartUpload,
+    UploadPart,
+    UploadPartCopy,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+    ListParts,
+}
+
+/// Subresources of a bucket and of an object that this door does not have. Ignoring one would do something else than asked.
+const BUCKET_ABSENT: &[&str] = &[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "lifecycle",
+    "logging",
+    "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "replication",
+    "replication-metrics",
+    "requestPayment",
+    "session",
+    "tagging",
+    "website",
+];
+const OBJECT_ABSENT: &[&str] = &[
+    "acl",
+    "append",
+    "encryption",
+    "legal-hold",
+    "renameObject",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "tagging",
+];
+
+/// Chooses the operation.
+///
+/// # Errors
+/// `NotImplemented` for what S3 has and this door has not, `MethodNotAllowed` for what S3 has not.
+pub(crate) fn select(
+    method: &Method,
+    target: &Target,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Operation, DoorError> {
+    match (&target.bucket, &target.key) {
+        (None, _) if method == Method::GET => Ok(Operation::ListBuckets),
+        (None, _) => Err(DoorError::MethodNotAllowed),
+        (Some(_), None) => of_bucket(method, query, headers),
+        (Some(_), Some(_)) => of_object(method, query, headers),
+    }
+}
+
+fn absent(names: &'static [&'static str], query: &Query) -> Result<(), DoorError> {
+    match names.iter().find(|name| query.has(name)) {
+        Some(&name) => Err(DoorError::NotImplemented { what: name }),
+        None => Ok(()),
+    }
+}
+
+fn of_bucket(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Operation, DoorError> {
+    absent(BUCKET_ABSENT, query)?;
+    let subresource =
+        ["delete", "location", "uploads", "versioning", "versions"].into_iter().find(|name| query.has(name));
+    match (method.as_str(), subresource) {
+        ("GET", None) if query.get("list-type") == Some("2") => Ok(Operation::ListObjectsV2),
+        ("GET", None) => Ok(Operation::ListObjects),
+        ("GET", Some("location")) => Ok(Operation::GetBucketLocation),
+        ("GET", Some("uploads")) => Ok(Operation::ListMultipartUploads),
+        ("GET", Some("versioning")) => Ok(Operation::GetBucketVersioning),
+        ("GET", Some("versions")) => Ok(Operation::ListObjectVersions),
+        ("HEAD", None) => Ok(Operation::HeadBucket),
+        ("PUT", None) => Ok(Operation::CreateBucket),
+        ("PUT", Some("versioning")) => Ok(Operation::PutBucketVersioning),
+        ("DELETE", None) => Ok(Operation::DeleteBucket),
+        ("POST", Some("delete")) => Ok(Operation::DeleteObjects),
+        ("POST", None) if is_form(headers) => Err(DoorError::NotImplemented { what: "POST form upload" }),
+        _ => Err(DoorError::MethodNotAllowed),
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Operation, DoorError> {
+    absent(OBJECT_ABSENT, query)?;
+    let is_copy = headers.contains_key("x-amz-copy-source");
+    let upload = query.has("uploadId");
+    match method.as_str() {
+        "GET" if query.has("torrent") => Ok(Operation::GetObjectTorrent),
+        "GET" if query.has("attributes") => Ok(Operation::GetObjectAttributes),
+        "GET" if upload => Ok(Operation::ListParts),
+        "GET" => Ok(Operation::GetObject),
+        "HEAD" => Ok(Operation::HeadObject),
+        "PUT" if upload && query.has("partNumber") && is_copy => Ok(Operation::UploadPartCopy),
+        "PUT" if upload && query.has("partNumber") => Ok(Operation::UploadPart),
+        // Half an UploadPart would replace the whole object.
+        "PUT" if upload || query.has("partNumber") => {
+            Err(DoorError::InvalidArgument { name: "uploadId", reason: "uploadId and partNumber go together" })
+        }
+        "PUT" if is_copy => Ok(Operation::CopyObject),
+        "PUT" => Ok(Operation::PutObject),
+        "POST" if query.has("uploads") => Ok(Operation::CreateMultipartUpload),
+        "POST" if upload => Ok(Operation::CompleteMultipartUpload),
+        "DELETE" if upload => Ok(Operation::AbortMultipartUpload),
+        "DELETE" => Ok(Operation::DeleteObject),
+        _ => Err(DoorError::MethodNotAllowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(line: &str, header: Option<&str>) -> Result<Operation, DoorError> {
+        let (method, address) = line.split_once(' ').expect("a method and an address");
+        let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header.and_then(|header| header.split_once(": ")) {
+            headers.insert(http::HeaderName::try_from(name).expect("a name"), value.parse().expect("a value"));
+        }
+        let method = Method::try_from(method).expect("a method");
+        select(&method, &Target::parse(None, path, &[])?, &Query::parse(query)?, &headers)
+    }
+
+    #[test]
+    fn every_operation_and_what_chooses_it() {
+        use Operation::*;
+        for (line, expected) in [
+            ("GET /", ListBuckets),
+            ("GET /?x-id=ListBuckets", ListBuckets),
+            ("PUT /b", CreateBucket),
+            ("PUT /b/", CreateBucket),
+            ("HEAD /b", HeadBucket),
+            ("DELETE /b", DeleteBucket),
+            ("GET /b?location", GetBucketLocation),
+            ("GET /b?versioning", GetBucketVersioning),
+            ("PUT /b?versioning=", PutBucketVersioning),
+            ("GET /b", ListObjects),
+            ("GET /b?prefix=versions&delimiter=/", ListObjects),
+            ("GET /b?list-type=1", ListObjects),
+            ("GET /b/?list-type=2&prefix=", ListObjectsV2),
+            ("GET /b?versions&prefix=a", ListObjectVersions),
+            ("GET /b?uploads", ListMultipartUploads),
+            ("POST /b?delete", DeleteObjects),
+            ("POST /b?delete&x-id=CreateMultipartUpload", DeleteObjects),
+            ("PUT /b/k", PutObject),
+            ("PUT /b/k?x-id=CopyObject", PutObject),
+            ("PUT /b/uploads", PutObject),
+            ("GET /b/k", GetObject),
+            ("GET /b/k?partNumber=1&versionId=null", GetObject),
+            ("GET /b/k?x-id=ListParts", GetObject),
+            ("HEAD /b/k", HeadObject),
+            ("DELETE /b/k", DeleteObject),
+            ("DELETE /b/k?versionId=x", DeleteObject),
+            ("GET /b/k?attributes", GetObjectAttributes),
+            ("GET /b/k?torrent", GetObjectTorrent),
+            ("POST /b/k?uploads", CreateMultipartUpload),
+            ("POST /b/k?uploads=&x-id=PutObject", CreateMultipartUpload),
+            ("PUT /b/k?partNumber=1&uploadId=u", UploadPart),
+            ("POST /b/k?uploadId=u", CompleteMultipartUpload),
+            ("DELETE /b/k?uploadId=u", AbortMultipartUpload),
+            ("GET /b/k?uploadId=u", ListParts),
+        ] {
+            assert_eq!(chosen(line, None), Ok(expected), "{line}");
+        }
+        let source = Some("x-amz-copy-source: /b/k");
+        assert_eq!(chosen("PUT /b/k", source), Ok(CopyObject));
+        assert_eq!(chosen("PUT /b/k?partNumber=1&uploadId=u", source), Ok(UploadPartCopy));
+        assert_eq!(chosen("GET /b/k", source), Ok(GetObject));
+    }
+
+    #[test]
+    fn what_the_door_has_not_is_refused_whatever_the_method() {
+        for method in ["GET", "PUT", "DELETE", "POST", "HEAD"] {
+            for (path, names) in [("/b", BUCKET_ABSENT), ("/b/k", OBJECT_ABSENT)] {
+                for name in names {
+                    let line = format!("{method} {path}?{name}");
+                    assert_eq!(chosen(&line, None), Err(DoorError::NotImplemented { what: name }), "{line}");
+                }
+            }
+        }
+        let form = Some("content-type: multipart/form-data; boundary=x");
+        assert!(matches!(chosen("POST /b", form), Err(DoorError::NotImplemented { .. })));
+    }
+
+    #[test]
+    fn what_s3_has_not_either() {
+        for line in
+            ["POST /", "PUT /", "DELETE /", "POST /b", "PATCH /b/k", "POST /b/k", "DELETE /b?delete", "PUT /b?versions"]
+        {
+            assert_eq!(chosen(line, None), Err(DoorError::MethodNotAllowed), "{line}");
+        }
+        for line in ["PUT /b/k?partNumber=1", "PUT /b/k?uploadId=u"] {
+            assert!(matches!(chosen(line, None), Err(DoorError::InvalidArgument { .. })), "{line}");
+        }
+    }
+}
