@@ -266,6 +266,14 @@ impl BlobStore {
         all
     }
 
+    /// The oldest segment that a write beginning now may go to: every older one is finished.
+    #[must_use]
+    pub fn oldest_open_segment(&self) -> SegmentId {
+        let table = self.lanes.table();
+        let behind_sealed = table.sealed.last_key_value().map_or(0, |(segment, _)| segment.0 + 1);
+        table.open.keys().next().copied().unwrap_or(SegmentId(behind_sealed))
+    }
+
     /// All records of a segment whose heads can be read, in order: enough to rebuild the rows that say where blobs are.
     /// What [`BlobStore::check`] reports does not stop it.
     ///

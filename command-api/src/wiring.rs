@@ -5,36 +5,73 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
-use http::StatusCode;
-use pipeline::{AdminCaller, Caller, CreateAccessKey, CreateBucket, Store, StoreError};
+use pipeline::{
+    AdminCaller, Caller, Clock, CreateAccessKey, CreateBucket, Ids, OpenOptions, Store, StoreError, SystemClock,
+};
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, BucketName, RequestId, TenantName, UserId};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use vault::RootKeySource;
 
-use crate::config::Settings;
+use crate::config::{Settings, Window};
 use crate::first_run::Installer;
 use crate::routes::Ready;
 
 /// Opens the store. Blocks: reads journals, may take seconds after a crash.
 pub(crate) fn open(settings: &Settings) -> anyhow::Result<Store> {
-    // To be bound, from: storage.{data, cache_mib, segment_mib, compression, reserve_mib}, server.region,
-    // s3.default_object_ownership, security.{root_key_file, root_key_env}, history.window.
-    let _ = settings;
-    bail!("store not wired yet")
+    let Settings { server, storage, s3, security, history, .. } = settings;
+    let mut options = OpenOptions::new(storage.data.clone());
+    match (&security.root_key_env, &security.root_key_file) {
+        (Some(variable), _) => options.root_key = RootKeySource::Environment(variable.clone()),
+        (None, Some(file)) => options.root_key = RootKeySource::File(file.clone()),
+        (None, None) => {}
+    }
+    options.region.clone_from(&server.region);
+    options.default_ownership = s3.default_object_ownership;
+    options.history_window_s = match history.window {
+        Window::Seconds(seconds) => Some(seconds),
+        Window::Forever => None,
+    };
+    options.cache_bytes = storage.cache_mib << 20;
+    options.segment_bytes = storage.segment_mib << 20;
+    options.compression = storage.compression;
+    options.reserve_bytes = storage.reserve_mib << 20;
+    options.sweep_grace_s = storage.sweep_grace_s;
+    let (store, _) = Store::open(options)?;
+    Ok(store)
 }
 
 /// Ends the store cleanly: after it a start finds nothing to repair.
-pub(crate) async fn close(_store: Store) {
-    // To be bound: the store's own close.
+pub(crate) async fn close(store: Store) {
+    // The writer is waited for, which blocks; the log closes with the last clone of the store.
+    let closed = tokio::task::spawn_blocking(move || {
+        store.close();
+        drop(store);
+    });
+    if closed.await.is_err() {
+        tracing::error!("closing the store failed");
+    }
 }
 
 /// The S3 door.
-pub(crate) fn s3_router(_store: &Store, _settings: &Settings) -> Router {
-    Router::new().fallback(|| async { StatusCode::NOT_IMPLEMENTED })
+pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
+    let Settings { server, .. } = settings;
+    // The default region names new buckets and binds nobody: any client's region is taken unless an operator chose one.
+    let chosen = server.region != crate::config::Server::default().region;
+    let options = door_s3::Options {
+        region: chosen.then(|| server.region.clone()),
+        default_region: server.region.clone(),
+        hosts: server.hosts.clone(),
+        public_url: server.public_url.clone(),
+        host_id: "holdfast".to_owned(),
+        ids: Arc::new(request_id),
+        clock: Arc::new(now_us),
+    };
+    door_s3::router(store.clone(), options)
 }
 
 /// The admin API.
@@ -61,17 +98,12 @@ pub(crate) fn ready(store: &Store) -> Ready {
 }
 
 /// Wall clock of request ids and signatures. What is retained is judged by the log's own clock, never by this one.
-#[expect(clippy::disallowed_methods, reason = "the one place where the doors' wall clock is bound")]
 fn now_us() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    SystemClock::default().wall().0
 }
 
-/// A ULID. Unique enough without chance, too: names in log lines are no secret.
 fn request_id() -> RequestId {
-    let mut random = [0; 16];
-    let _ = getrandom::fill(&mut random);
-    RequestId(ulid::Ulid::from_parts(now_us() / 1000, u128::from_be_bytes(random)).to_string())
+    Ids.request(SystemClock::default().wall())
 }
 
 /// Randomness for the secrets of the first start.
@@ -135,9 +167,11 @@ impl Installer for StoreInstaller {
     }
 
     async fn admin_token(&self, token: &SecretString) -> anyhow::Result<()> {
-        // The store has no command for it yet.
-        let _ = token;
-        bail!("store not wired yet")
+        if self.store.admin_credential(token.expose_secret())?.is_some() {
+            return Ok(());
+        }
+        self.store.create_admin_token(&self.admin, token, AdminRole::Owner, "first start".to_owned()).await?;
+        Ok(())
     }
 
     async fn bucket(

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::Refusal;
+pub use domain::read::{Conditions as ReadConditions, RangeSpec};
+pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::{Cause, CommittedPart, Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
@@ -114,52 +116,6 @@ pub enum ExpectedDigest {
     Trailer(Arc<OnceLock<Vec<u8>>>),
     /// The client named an algorithm only: compute and keep it.
     Compute,
-}
-
-/// A condition on an entity tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ETagCondition {
-    /// `*`: any current version.
-    Any,
-    /// One of these. Text that is no ETag of ours matches nothing.
-    OneOf(Vec<String>),
-}
-
-/// Conditions of a write, decided inside the commit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WriteConditions {
-    /// The current version must be there and have such a tag.
-    pub if_match: Option<ETagCondition>,
-    /// No current version with such a tag may be there.
-    pub if_none_match: Option<ETagCondition>,
-    /// (Delete) the current version must have this size.
-    pub if_match_size: Option<u64>,
-    /// (Delete) the current version must have been modified in this second of the Unix epoch.
-    pub if_match_last_modified_s: Option<u64>,
-}
-
-/// Conditions of a read or of a copy's source (RFC 9110 section 13).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReadConditions {
-    /// If-Match.
-    pub if_match: Option<ETagCondition>,
-    /// If-None-Match.
-    pub if_none_match: Option<ETagCondition>,
-    /// If-Modified-Since, seconds of the Unix epoch.
-    pub if_modified_since_s: Option<u64>,
-    /// If-Unmodified-Since, seconds of the Unix epoch.
-    pub if_unmodified_since_s: Option<u64>,
-}
-
-/// A byte range as asked for (RFC 9110 section 14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RangeSpec {
-    /// `bytes=a-b`, both included.
-    FromTo(u64, u64),
-    /// `bytes=a-`.
-    From(u64),
-    /// `bytes=-n`.
-    Last(u64),
 }
 
 /// CreateBucket.

@@ -1,7 +1,22 @@
 //! The one road: Store, sequencer, queries, tasks, standing processes.
+//!
+//! Owns: the way from a caller's request to a durable answer, and back.
+//! Does not own: decisions (domain), record bytes (event-log), rows (projections), stored bytes (blob-store), dialects.
+//! Invariant: one thread writes; a door never decides, and without a caller nothing happens.
 
 mod api;
+mod cipher;
+mod clock;
+mod content;
+mod rebuild;
+mod sequencer;
+mod standing;
 mod store;
+mod tables;
+mod view;
 
 pub use api::*;
-pub use store::Store;
+pub use clock::{Clock, Ids, SystemClock};
+pub use rebuild::RebuildReport;
+pub use standing::SweepReport;
+pub use store::{FirstStart, OpenError, OpenOptions, Store};

@@ -81,6 +81,8 @@ pub struct Storage {
     pub compression: bool,
     /// Free disk below which writes are refused, MiB.
     pub reserve_mib: u64,
+    /// How long content that nothing refers to is kept before it is swept, seconds.
+    pub sweep_grace_s: u64,
 }
 
 impl Default for Storage {
@@ -91,6 +93,7 @@ impl Default for Storage {
             segment_mib: 256,
             compression: true,
             reserve_mib: 512,
+            sweep_grace_s: 600,
         }
     }
 }

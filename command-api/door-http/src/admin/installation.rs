@@ -4,7 +4,10 @@
 
 use std::future::Future;
 
-use pipeline::{AccessKeyInfo, AdminCaller, CreateAccessKey, Store, StoreError, TenantInfo, Usage, UserInfo};
+use pipeline::{
+    AccessKeyInfo, AdminCaller, CreateAccessKey, RebuildReport, Store, StoreError, SweepReport, TenantInfo, Usage,
+    UserInfo,
+};
 use schemas::event::AdminRole;
 use schemas::{AccessKeyId, TenantId, TenantName, UserId};
 use secrecy::SecretString;
@@ -12,6 +15,10 @@ use secrecy::SecretString;
 pub(crate) type Answer<T> = Result<T, StoreError>;
 
 pub(crate) trait Installation: Send + Sync + 'static {
+    fn rebuild(&self, admin: &AdminCaller) -> impl Future<Output = Answer<RebuildReport>> + Send;
+
+    fn sweep(&self, admin: &AdminCaller) -> impl Future<Output = Answer<SweepReport>> + Send;
+
     fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>>;
 
     fn create_tenant(&self, admin: &AdminCaller, name: TenantName) -> impl Future<Output = Answer<TenantInfo>> + Send;
@@ -76,6 +83,14 @@ pub(crate) trait Installation: Send + Sync + 'static {
 }
 
 impl Installation for Store {
+    async fn rebuild(&self, admin: &AdminCaller) -> Answer<RebuildReport> {
+        self.admin_rebuild(admin).await
+    }
+
+    async fn sweep(&self, admin: &AdminCaller) -> Answer<SweepReport> {
+        self.admin_sweep(admin).await
+    }
+
     fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>> {
         self.admin_credential(token)
     }

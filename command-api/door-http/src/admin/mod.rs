@@ -51,8 +51,8 @@ fn router<I: Installation>(store: I, options: Options) -> Router {
         .route("/tenants/{id}/keys/{key}/disable", post(keys::disable::<I>))
         .route("/tenants/{id}/keys/{key}/enable", post(keys::enable::<I>))
         .route("/usage", get(tenants::usage_of_all::<I>))
-        .route("/rebuild", post(upkeep::rebuild))
-        .route("/sweep", post(upkeep::sweep))
+        .route("/rebuild", post(upkeep::rebuild::<I>))
+        .route("/sweep", post(upkeep::sweep::<I>))
         // Named by the contract, not there yet: 501 and not 404, so that a client knows which.
         .route("/tenants/{id}/keys/{key}/rotate", post(later))
         .route("/tenants/{id}/quota", get(later).put(later).delete(later))

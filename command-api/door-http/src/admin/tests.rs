@@ -363,7 +363,6 @@ async fn bodies_are_read_strictly_and_never_repeated() {
 
 #[tokio::test]
 async fn what_is_not_there_says_so() {
-    check("lwadm_owner", "POST", "/rebuild", Value::Null, 501, "not_implemented").await;
     check("lwadm_owner", "PUT", "/tenants/acme/quota", json!({ "bytes": 1 }), 501, "not_implemented").await;
     check("lwadm_owner", "GET", "/nowhere", Value::Null, 404, "not_found").await;
     check("lwadm_owner", "PATCH", "/tenants", Value::Null, 405, "method_not_allowed").await;

@@ -1,24 +1,68 @@
-//! Upkeep of the whole installation: rebuild the projections, sweep the blobs.
-//!
-//! The store offers neither yet: 501, after the same checks, so that nothing changes for callers when it does.
+//! Upkeep of the whole installation: compare the projections with the log, sweep the blobs.
 
-use axum::Extension;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
 use pipeline::AdminCaller;
 use schemas::event::AdminRole;
+use serde::Serialize;
 
-use super::auth;
+use super::installation::Installation;
+use super::{Admin, auth};
 use crate::problem::Problem;
 
-pub(super) async fn rebuild(Extension(caller): Extension<AdminCaller>) -> Result<(), Problem> {
-    upkeep(&caller, "rebuild is not there yet")
+/// What a rebuild found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Rebuild {
+    equal: bool,
+    tenants: usize,
+    events: u64,
+    mismatches: Vec<String>,
 }
 
-pub(super) async fn sweep(Extension(caller): Extension<AdminCaller>) -> Result<(), Problem> {
-    upkeep(&caller, "sweep is not there yet")
+/// What a sweep did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sweep {
+    released: u64,
+    freed: u64,
+    freed_bytes: u64,
+    segments_rewritten: u64,
+    segments_removed: u64,
 }
 
-fn upkeep(caller: &AdminCaller, message: &str) -> Result<(), Problem> {
+pub(super) async fn rebuild<I: Installation>(
+    State(admin): State<Arc<Admin<I>>>,
+    Extension(caller): Extension<AdminCaller>,
+) -> Result<Json<Rebuild>, Problem> {
+    allow(&caller)?;
+    let report = admin.store.rebuild(&caller).await?;
+    Ok(Json(Rebuild {
+        equal: report.mismatches.is_empty(),
+        tenants: report.tenants,
+        events: report.events,
+        mismatches: report.mismatches,
+    }))
+}
+
+pub(super) async fn sweep<I: Installation>(
+    State(admin): State<Arc<Admin<I>>>,
+    Extension(caller): Extension<AdminCaller>,
+) -> Result<Json<Sweep>, Problem> {
+    allow(&caller)?;
+    let report = admin.store.sweep(&caller).await?;
+    Ok(Json(Sweep {
+        released: report.released,
+        freed: report.freed,
+        freed_bytes: report.freed_bytes,
+        segments_rewritten: report.rewritten,
+        segments_removed: report.unlinked,
+    }))
+}
+
+fn allow(caller: &AdminCaller) -> Result<(), Problem> {
     auth::need(caller, AdminRole::Operator)?;
-    auth::whole(caller)?;
-    Err(Problem::not_implemented(message))
+    auth::whole(caller)
 }

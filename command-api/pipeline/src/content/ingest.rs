@@ -1,0 +1,503 @@
+//! A body on its way in: split into blobs, hashed beside it, de-duplicated, staged; then one manifest if there are several.
+//!
+//! Owns: the pieces' size, when bytes move to a blocking thread, the rows of staged blobs.
+//! Does not own: the command that names the content.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+
+use blob_store::{BLOB_BYTES_MAX, Lane, Pin, Place, Staged};
+use bytes::{Bytes, BytesMut};
+use domain::Refusal;
+use event_log::{Changes, Rows, Snapshot};
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
+use schemas::{BlobId, SegmentId};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::directory::{MalformedRow, blob_row};
+use super::hashing::{BodyHasher, Hashed};
+use super::{ActiveGuard, Contents, Scope};
+use crate::api::{ByteStream, Digests, StoreError};
+use crate::sequencer::describe;
+use crate::tables::{
+    BlobRow, Located, PHYSICAL, TRUTH, blob_key, child_key, decode_wrap, encode_wrap, hint_key, inline_key, wrap_key,
+    wraps_prefix,
+};
+
+/// Up to here a blob shares the segment that is synced once per drain; longer ones are synced by their own request.
+const SMALL_BYTES_MAX: usize = 128 << 10;
+/// Up to here hashing and sealing stay on the request's own task: the hop to another thread would cost as much.
+const INLINE_WORK_BYTES_MAX: usize = 64 << 10;
+/// Shorter content is not de-duplicated: the rows would be longer than the bytes.
+const DEDUP_BYTES_MIN: usize = 2 << 10;
+/// Everything managed by the bucket's keys shares one de-duplication scope in a tenant.
+const DEDUP_SCOPE: &[u8] = b"managed";
+
+/// Bounds of one body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// As announced; any other length is refused.
+    pub(crate) announced_bytes: Option<u64>,
+    /// Most bytes.
+    pub(crate) bytes_max: u64,
+}
+
+/// Content that is in the blob store and in no row yet.
+pub(crate) struct StagedContent {
+    pub(crate) content: Content,
+    /// Rows to write before or with the command that names the content, each list small enough for a unit.
+    pub(crate) changes: Vec<Changes>,
+    /// Keeps blobs and segments until the command is durable: a command owns its content.
+    _held: Held,
+}
+
+/// What keeps content that no row refers to yet.
+struct Held {
+    _pins: Vec<Pin>,
+    _active: ActiveGuard,
+}
+
+/// A body that has been stored and hashed, and has every digest the client sent.
+pub(crate) struct Ingested {
+    pub(crate) staged: StagedContent,
+    pub(crate) hashed: Hashed,
+}
+
+/// One blob of a content in the making.
+struct StoredBlob {
+    entry: ManifestEntry,
+    changes: Changes,
+    pin: Pin,
+    /// A segment that the request must sync itself.
+    segment: Option<SegmentId>,
+}
+
+/// The blobs of one content in the making.
+struct Assembly {
+    scope: Scope,
+    entries: Vec<ManifestEntry>,
+    changes: RowLists,
+    pins: Vec<Pin>,
+    segments: Vec<SegmentId>,
+    seen: Seen,
+}
+
+/// Blobs of one content by hint: their rows are not there to be found yet.
+type Seen = Arc<Mutex<HashMap<[u8; 32], ManifestEntry>>>;
+
+/// Row changes in lists that each fit a unit with room for the command's own rows.
+#[derive(Default)]
+struct RowLists {
+    full: Vec<Changes>,
+    last: Changes,
+}
+
+impl RowLists {
+    const ROWS_MAX: usize = 400;
+
+    fn add(&mut self, changes: Changes) {
+        if self.last.0.len() + changes.0.len() > Self::ROWS_MAX {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        self.last.append(changes);
+    }
+
+    fn finish(mut self) -> Vec<Changes> {
+        self.full.push(self.last);
+        self.full
+    }
+}
+
+impl Contents {
+    /// Stores a body. Nothing is visible or even named before the command that follows; an error leaves bytes that sweep
+    /// collects.
+    pub(crate) async fn ingest(
+        &self,
+        scope: Scope,
+        body: ByteStream,
+        digests: &Digests,
+        also: Option<ChecksumAlgorithm>,
+        limits: Limits,
+    ) -> Result<Ingested, StoreError> {
+        let too_large = |size_bytes| Refusal::EntityTooLarge { size_bytes, bound_bytes: limits.bytes_max };
+        if let Some(announced) = limits.announced_bytes.filter(|&announced| announced > limits.bytes_max) {
+            return Err(too_large(announced).into());
+        }
+        let active = self.active.begin(&self.blobs);
+        let mut assembly = Assembly::new(scope);
+        let named = digests.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(also);
+        let mut pieces = Pieces::new(body, limits.announced_bytes);
+        let mut total = 0;
+        let first = pieces.next().await?;
+        total += first.len() as u64;
+        let hashed = if pieces.ended {
+            self.single(&mut assembly, first, BodyHasher::new(digests, also), named).await?
+        } else {
+            // Hashing runs on its own thread beside sealing: MD5 alone takes over half of a PUT's time.
+            let (feed, mut fed) = mpsc::channel::<Bytes>(1);
+            let mut hasher = BodyHasher::new(digests, also);
+            let hashing = tokio::task::spawn_blocking(move || {
+                while let Some(piece) = fed.blocking_recv() {
+                    hasher.update(&piece);
+                }
+                hasher.finish(named)
+            });
+            let mut piece = first;
+            while !piece.is_empty() {
+                // A receiver that is gone has panicked; its join below says so.
+                let _ = feed.send(piece.clone()).await;
+                let storing = self.store_on_thread(&assembly, piece);
+                // The next piece arrives while this one is stored.
+                let (stored, next) = tokio::join!(storing, pieces.next());
+                assembly.add(stored?);
+                piece = next?;
+                total += piece.len() as u64;
+                if total > limits.bytes_max {
+                    return Err(too_large(total).into());
+                }
+            }
+            drop(feed);
+            hashing.await.map_err(|error| internal(&error))?
+        };
+        hashed.check(digests, limits.announced_bytes)?;
+        let staged = self.assemble(assembly, false, active).await?;
+        Ok(Ingested { staged, hashed })
+    }
+
+    /// A body of one blob or none.
+    async fn single(
+        &self,
+        assembly: &mut Assembly,
+        piece: Bytes,
+        mut hasher: BodyHasher,
+        named: Option<ChecksumAlgorithm>,
+    ) -> Result<Hashed, StoreError> {
+        if piece.is_empty() {
+            return Ok(hasher.finish(named));
+        }
+        if piece.len() <= INLINE_WORK_BYTES_MAX {
+            hasher.update(&piece);
+            assembly.add(self.store_piece(assembly.scope, &piece, &assembly.seen)?);
+            return Ok(hasher.finish(named));
+        }
+        let hashed_piece = piece.clone();
+        let hashing = tokio::task::spawn_blocking(move || {
+            hasher.update(&hashed_piece);
+            hasher.finish(named)
+        });
+        let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
+        assembly.add(stored?);
+        hashed.map_err(|error| internal(&error))
+    }
+
+    async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
+        let (contents, scope, seen) = (self.clone(), assembly.scope, assembly.seen.clone());
+        tokio::task::spawn_blocking(move || contents.store_piece(scope, &piece, &seen))
+            .await
+            .map_err(|error| internal(&error))?
+    }
+
+    /// Ends a content: a manifest over several blobs, their reference rows, their own segments synced.
+    async fn assemble(
+        &self,
+        mut assembly: Assembly,
+        parts: bool,
+        active: ActiveGuard,
+    ) -> Result<StagedContent, StoreError> {
+        let size_bytes = assembly.entries.iter().map(|entry| entry.size_bytes).sum();
+        let root = match assembly.entries.as_slice() {
+            [] => Root::Empty,
+            [only] if !parts => Root::Blob(only.blob),
+            entries => {
+                let manifest = Manifest { parts, entries: entries.to_vec() };
+                let named = entries.iter().map(|entry| entry.blob).filter(|blob| *blob != BlobId::default());
+                let children: std::collections::BTreeSet<BlobId> = named.collect();
+                let stored = self.store_blob(assembly.scope, &manifest.encode(), true, None)?;
+                let root = stored.entry.blob;
+                assembly.segments.extend(stored.segment);
+                assembly.changes.add(stored.changes);
+                assembly.pins.push(stored.pin);
+                for child in children {
+                    let mut changes = Changes::default();
+                    changes.put(PHYSICAL, child_key(assembly.scope.tenant, child, root), Vec::new());
+                    assembly.changes.add(changes);
+                }
+                Root::Manifest(root)
+            }
+        };
+        if !assembly.segments.is_empty() {
+            assembly.segments.sort_unstable();
+            assembly.segments.dedup();
+            let (blobs, segments) = (self.blobs.clone(), assembly.segments);
+            let synced = tokio::task::spawn_blocking(move || blobs.sync(&segments)).await;
+            synced.map_err(|error| internal(&error))?.map_err(write_error)?;
+        }
+        Ok(StagedContent {
+            content: Content { size_bytes, root },
+            changes: assembly.changes.finish(),
+            _held: Held { _pins: assembly.pins, _active: active },
+        })
+    }
+
+    /// A manifest over the parts of an upload. Their blobs are referenced by the parts until the upload is forgotten.
+    pub(crate) async fn join_parts(&self, scope: Scope, parts: &[Content]) -> Result<StagedContent, StoreError> {
+        let active = self.active.begin(&self.blobs);
+        let mut assembly = Assembly::new(scope);
+        for part in parts {
+            let (blob, is_manifest) = match part.root {
+                // A part without bytes keeps its number: an entry that names no blob.
+                Root::Empty => (BlobId::default(), false),
+                Root::Blob(blob) => (blob, false),
+                Root::Manifest(blob) => (blob, true),
+            };
+            assembly.entries.push(ManifestEntry { is_manifest, blob, size_bytes: part.size_bytes });
+        }
+        self.assemble(assembly, true, active).await
+    }
+
+    /// Content of one bucket for another of its tenant: the wraps that the other lacks. Nothing is copied.
+    pub(crate) async fn share(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        from: Scope,
+        to: Scope,
+        content: Content,
+    ) -> Result<StagedContent, StoreError> {
+        let contents = self.clone();
+        let shared = tokio::task::spawn_blocking(move || contents.share_blocking(snapshot, from, to, content));
+        shared.await.map_err(|error| internal(&error))?
+    }
+
+    fn share_blocking(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        from: Scope,
+        to: Scope,
+        content: Content,
+    ) -> Result<StagedContent, StoreError> {
+        let active = self.active.begin(&self.blobs);
+        let gone = |blob: BlobId| StoreError::Corrupt { what: format!("content of blob {blob} is gone") };
+        let mut pins = Vec::new();
+        let mut lists = RowLists::default();
+        if let Some(root) = content.root.blob() {
+            // While the root is pinned nothing under it is freed.
+            pins.push(self.blobs.pins().pin(from.tenant, root).ok_or_else(|| gone(root))?);
+            if from.key != to.key {
+                let rows: &dyn Rows = snapshot.as_ref();
+                for blob in self.tree(snapshot.clone(), from, &content)? {
+                    let changes = self.wrap_for(rows, to, blob).map_err(internal_box)?.ok_or_else(|| gone(blob))?;
+                    lists.add(changes);
+                }
+            }
+        }
+        let _held = Held { _pins: pins, _active: active };
+        Ok(StagedContent { content, changes: lists.finish(), _held })
+    }
+
+    /// Stores one piece of a body, or finds a blob of the same bytes. Blocking.
+    fn store_piece(&self, scope: Scope, plaintext: &[u8], seen: &Seen) -> Result<StoredBlob, StoreError> {
+        if plaintext.len() < DEDUP_BYTES_MIN {
+            return self.store_blob(scope, plaintext, false, None);
+        }
+        let sha256: [u8; 32] = Sha256::digest(plaintext).into();
+        let hint = self.vault.dedup_hint(scope.tenant, DEDUP_SCOPE, &sha256).map_err(|error| internal(&error))?;
+        let known = seen.lock().get(&hint).copied();
+        if let Some(entry) = known
+            && let Some(pin) = self.blobs.pins().pin(scope.tenant, entry.blob)
+        {
+            return Ok(StoredBlob { entry, changes: Changes::default(), pin, segment: None });
+        }
+        if let Some(found) = self.find_copy(scope, &hint, plaintext.len()).map_err(internal_box)? {
+            return Ok(found);
+        }
+        let stored = self.store_blob(scope, plaintext, false, Some(hint))?;
+        seen.lock().insert(hint, stored.entry);
+        Ok(stored)
+    }
+
+    /// Stores one blob. Blocking.
+    fn store_blob(
+        &self,
+        scope: Scope,
+        plaintext: &[u8],
+        manifest: bool,
+        hint: Option<[u8; 32]>,
+    ) -> Result<StoredBlob, StoreError> {
+        let small = plaintext.len() <= SMALL_BYTES_MAX;
+        let lane = if small { Lane::Small } else { Lane::Large };
+        let staged = self.blobs.write(scope.tenant, plaintext, lane).map_err(write_error)?;
+        let pin = self
+            .blobs
+            .pins()
+            .pin(scope.tenant, staged.blob)
+            .ok_or_else(|| StoreError::Internal { what: "a new blob is being freed".to_owned() })?;
+        let segment = match staged.place {
+            Place::Segment { segment, .. } if !small => Some(segment),
+            _ => None,
+        };
+        let entry = ManifestEntry { is_manifest: false, blob: staged.blob, size_bytes: plaintext.len() as u64 };
+        let changes = self.rows_of(scope, staged, manifest, hint)?;
+        Ok(StoredBlob { entry, changes, pin, segment })
+    }
+
+    /// The rows of a new blob.
+    fn rows_of(
+        &self,
+        scope: Scope,
+        staged: Staged,
+        manifest: bool,
+        hint: Option<[u8; 32]>,
+    ) -> Result<Changes, StoreError> {
+        let Staged { blob, key, size_bytes, stored_bytes, place } = staged;
+        let mut changes = Changes::default();
+        let located = match place {
+            Place::Inline(bytes) => {
+                changes.put(TRUTH, inline_key(scope.tenant, blob), bytes.to_vec());
+                Located::Inline
+            }
+            Place::Segment { segment, offset, length } => Located::Segment { segment, offset, length },
+        };
+        // Inline content is never found by a hint: its hint row would be most of its size.
+        let hint = hint.filter(|_| located != Located::Inline);
+        let row = BlobRow { located, size_bytes, stored_bytes, staged: self.clock.wall(), manifest, hint };
+        changes.put(PHYSICAL, blob_key(scope.tenant, blob), row.encode());
+        if let Some(hint) = hint {
+            changes.put(PHYSICAL, hint_key(scope.tenant, &hint), blob.0.to_vec());
+        }
+        let wrapped = self.vault.wrap_blob_key(scope.wrap(), blob, &key).map_err(|error| internal(&error))?;
+        changes.put(TRUTH, wrap_key(scope.tenant, blob, scope.key), encode_wrap(scope.bucket, &wrapped));
+        Ok(changes)
+    }
+
+    /// A stored blob of the same bytes, pinned, and the wrap that this bucket lacks.
+    fn find_copy(
+        &self,
+        scope: Scope,
+        hint: &[u8; 32],
+        size: usize,
+    ) -> Result<Option<StoredBlob>, Box<dyn Error + Send + Sync>> {
+        let tenant = scope.tenant;
+        let Some(blob) = self.log.snapshot().get(PHYSICAL, &hint_key(tenant, hint))? else { return Ok(None) };
+        let blob = BlobId(blob.as_slice().try_into()?);
+        let Some(pin) = self.blobs.pins().pin(tenant, blob) else { return Ok(None) };
+        // Look again now that it is pinned: it may have been freed in between.
+        let snapshot = self.log.snapshot();
+        let rows: &dyn Rows = snapshot.as_ref();
+        let Some(row) = blob_row(rows, tenant, blob)? else { return Ok(None) };
+        if row.size_bytes as usize != size {
+            return Ok(None);
+        }
+        let Some(changes) = self.wrap_for(rows, scope, blob)? else { return Ok(None) };
+        let entry = ManifestEntry { is_manifest: false, blob, size_bytes: size as u64 };
+        Ok(Some(StoredBlob { entry, changes, pin, segment: None }))
+    }
+
+    /// The wrap row that lets a bucket open a blob of its tenant: nothing to add when it has one; none when no live key
+    /// of the tenant opens the blob.
+    pub(crate) fn wrap_for(
+        &self,
+        rows: &dyn Rows,
+        scope: Scope,
+        blob: BlobId,
+    ) -> Result<Option<Changes>, Box<dyn Error + Send + Sync>> {
+        let own = wrap_key(scope.tenant, blob, scope.key);
+        if rows.get(TRUTH, &own)?.is_some() {
+            return Ok(Some(Changes::default()));
+        }
+        for row in event_log::prefix(rows, TRUTH, &wraps_prefix(scope.tenant, blob)) {
+            let (key, value) = row?;
+            let (bucket, wrapped) = decode_wrap(&value).ok_or(MalformedRow(blob))?;
+            let key_id = key.last_chunk::<8>().ok_or(MalformedRow(blob))?;
+            let from = Scope { bucket, key: schemas::KeyId(u64::from_be_bytes(*key_id)), ..scope };
+            // A wrap under a destroyed key is no way in; another one may be.
+            let Ok(blob_key) = self.vault.unwrap_blob_key(from.wrap(), blob, wrapped) else { continue };
+            let wrapped = self.vault.wrap_blob_key(scope.wrap(), blob, &blob_key)?;
+            let mut changes = Changes::default();
+            changes.put(TRUTH, own, encode_wrap(scope.bucket, &wrapped));
+            return Ok(Some(changes));
+        }
+        Ok(None)
+    }
+}
+
+impl Assembly {
+    fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            entries: Vec::new(),
+            changes: RowLists::default(),
+            pins: Vec::new(),
+            segments: Vec::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    fn add(&mut self, blob: StoredBlob) {
+        self.entries.push(blob.entry);
+        self.segments.extend(blob.segment);
+        self.pins.push(blob.pin);
+        self.changes.add(blob.changes);
+    }
+}
+
+/// A body in pieces of a blob's size; the last one may be shorter, and empty when the body ends on a bound.
+struct Pieces {
+    body: ByteStream,
+    buffer: BytesMut,
+    /// The body has no more bytes; the buffer may.
+    drained: bool,
+    /// Nothing follows the piece handed out last.
+    ended: bool,
+    expected: usize,
+}
+
+impl Pieces {
+    fn new(body: ByteStream, announced: Option<u64>) -> Self {
+        let expected = announced.map_or(INLINE_WORK_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Self { body, buffer: BytesMut::new(), drained: false, ended: false, expected: expected.min(BLOB_BYTES_MAX) }
+    }
+
+    /// The next piece; empty at the end.
+    async fn next(&mut self) -> Result<Bytes, StoreError> {
+        while !self.drained && self.buffer.len() <= BLOB_BYTES_MAX {
+            match self.body.next().await {
+                Some(Ok(chunk)) if self.buffer.is_empty() && chunk.len() >= self.expected => {
+                    // A whole small body in one chunk is not copied.
+                    self.buffer = chunk.try_into_mut().unwrap_or_else(|chunk| BytesMut::from(&chunk[..]));
+                }
+                Some(Ok(chunk)) => {
+                    let room = self.expected.saturating_sub(self.buffer.len());
+                    self.buffer.reserve(room.max(chunk.len()));
+                    self.buffer.extend_from_slice(&chunk);
+                }
+                Some(Err(error)) => return Err(StoreError::Body(error)),
+                None => self.drained = true,
+            }
+        }
+        let length = self.buffer.len().min(BLOB_BYTES_MAX);
+        let piece = self.buffer.split_to(length).freeze();
+        self.ended = self.drained && self.buffer.is_empty();
+        Ok(piece)
+    }
+}
+
+pub(crate) fn internal(error: &(dyn Error + 'static)) -> StoreError {
+    StoreError::Internal { what: describe(error) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+pub(crate) fn internal_box(error: Box<dyn Error + Send + Sync>) -> StoreError {
+    StoreError::Internal { what: describe(error.as_ref()) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+pub(crate) fn write_error(error: blob_store::WriteError) -> StoreError {
+    match error {
+        blob_store::WriteError::DiskFull => StoreError::DiskFull,
+        other => internal(&other),
+    }
+}

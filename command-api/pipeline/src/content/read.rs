@@ -1,0 +1,194 @@
+//! Content on its way out: pieces are opened on blocking threads, one ahead of the reader.
+//!
+//! Owns: the order of pieces, read-ahead, looking a blob up again when it has moved.
+//! Does not own: verification (blob-store: nothing unverified is ever handed out).
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use blob_store::Pin;
+use blob_store::content::{Directory, PartRange, Piece};
+use bytes::Bytes;
+use event_log::Snapshot;
+use futures_util::stream;
+use schemas::BlobId;
+use schemas::content::{Content, Manifest, Root};
+use tokio::task::JoinHandle;
+
+use super::ingest::{internal, internal_box};
+use super::{BlobDirectory, Contents, Scope};
+use crate::api::{BodyError, ByteStream, StoreError};
+use crate::sequencer::describe;
+
+/// Up to here a read is done on the request's own task: its bytes are one decryption away.
+const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
+
+/// More blobs than any content has: a manifest that leads in circles.
+const BLOBS_MAX: usize = 4_000_000;
+
+/// A stream that is being read.
+struct Reading {
+    contents: Contents,
+    scope: Scope,
+    pieces: VecDeque<Piece>,
+    ahead: Option<JoinHandle<Result<Bytes, StoreError>>>,
+    /// The root: while it is pinned, nothing under it is freed.
+    _pin: Pin,
+}
+
+impl Contents {
+    /// The bytes of a content in a range. The first piece is opened before this returns, so that damage found there is an
+    /// error and not a broken answer.
+    pub(crate) async fn read(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        scope: Scope,
+        content: Content,
+        range: Range<u64>,
+    ) -> Result<ByteStream, StoreError> {
+        let Some(root) = content.root.blob().filter(|_| !range.is_empty()) else {
+            return Ok(Box::pin(stream::empty()));
+        };
+        let gone = || StoreError::Corrupt { what: format!("content of blob {root} is gone") };
+        let pin = self.blobs.pins().pin(scope.tenant, root).ok_or_else(gone)?;
+        if matches!(content.root, Root::Blob(_)) && range.end - range.start <= INLINE_READ_BYTES_MAX {
+            let bytes = self.open(snapshot, scope, &Piece { blob: root, range })?;
+            return Ok(Box::pin(stream::iter([Ok(bytes)])));
+        }
+        let contents = self.clone();
+        let plan = move || contents.plan(snapshot, scope, &content, range);
+        let pieces = tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))??;
+        let mut reading = Reading { contents: self.clone(), scope, pieces: pieces.into(), ahead: None, _pin: pin };
+        let first = reading.next().await.transpose()?;
+        let rest = stream::unfold((reading, first), |(mut reading, first)| async move {
+            let bytes = match first {
+                Some(bytes) => Ok(bytes),
+                None => match reading.next().await? {
+                    Ok(bytes) => Ok(bytes),
+                    Err(error) => {
+                        tracing::error!(error = %describe(&error), "an object's content could not be read");
+                        Err(BodyError(Box::new(error)))
+                    }
+                },
+            };
+            Some((bytes, (reading, None)))
+        });
+        Ok(Box::pin(rest))
+    }
+
+    /// The pieces of blobs that make a range.
+    fn plan(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        scope: Scope,
+        content: &Content,
+        range: Range<u64>,
+    ) -> Result<Vec<Piece>, StoreError> {
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        blob_store::content::pieces(&self.blobs, &directory, scope.tenant, content, range)
+            .map_err(|error| read_error(&error))
+    }
+
+    /// Opens one piece. A blob that sweep has moved since the snapshot is looked up again.
+    fn open(&self, snapshot: Arc<dyn Snapshot>, scope: Scope, piece: &Piece) -> Result<Bytes, StoreError> {
+        let attempt = |snapshot: Arc<dyn Snapshot>| -> Result<Vec<u8>, StoreError> {
+            let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+            let found = directory.find(scope.tenant, piece.blob).map_err(internal_box)?;
+            let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
+            self.blobs
+                .read(scope.tenant, piece.blob, &found.key, &found.place, piece.range.clone())
+                .map_err(|error| read_error(&error))
+        };
+        let bytes = attempt(snapshot).or_else(|_| attempt(self.log.snapshot()))?;
+        Ok(bytes.into())
+    }
+
+    /// Every blob of a content, manifests included.
+    pub(crate) fn tree(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        scope: Scope,
+        content: &Content,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        let malformed = |blob: BlobId| StoreError::Corrupt { what: format!("manifest {blob} is malformed") };
+        let mut blobs = Vec::new();
+        let mut pending: Vec<(BlobId, bool, u64)> = match content.root {
+            Root::Empty => Vec::new(),
+            Root::Blob(blob) => vec![(blob, false, content.size_bytes)],
+            Root::Manifest(blob) => vec![(blob, true, content.size_bytes)],
+        };
+        while let Some((blob, is_manifest, size_bytes)) = pending.pop() {
+            if blobs.len() > BLOBS_MAX {
+                return Err(malformed(blob));
+            }
+            blobs.push(blob);
+            if is_manifest && size_bytes > 0 {
+                let manifest = self.manifest(snapshot.clone(), scope, blob)?;
+                let named = manifest.entries.iter().filter(|entry| entry.blob != BlobId::default());
+                pending.extend(named.map(|entry| (entry.blob, entry.is_manifest, entry.size_bytes)));
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// A manifest by its blob.
+    pub(crate) fn manifest(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        scope: Scope,
+        blob: BlobId,
+    ) -> Result<Manifest, StoreError> {
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        let found = directory.find(scope.tenant, blob).map_err(internal_box)?;
+        let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("manifest {blob} is missing") })?;
+        let range = 0..u64::from(found.size_bytes);
+        let bytes = self.blobs.read(scope.tenant, blob, &found.key, &found.place, range);
+        let bytes = bytes.map_err(|error| read_error(&error))?;
+        let malformed = |_| StoreError::Corrupt { what: format!("manifest {blob} is malformed") };
+        Manifest::decode(&bytes).map_err(malformed)
+    }
+
+    /// Bytes of one part of a content that was uploaded in parts, and their number.
+    pub(crate) fn part_range(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        scope: Scope,
+        content: &Content,
+        number: u16,
+    ) -> Result<Option<PartRange>, StoreError> {
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        blob_store::content::part_range(&self.blobs, &directory, scope.tenant, content, u32::from(number))
+            .map_err(|error| read_error(&error))
+    }
+}
+
+impl Reading {
+    fn start(&mut self) -> Option<JoinHandle<Result<Bytes, StoreError>>> {
+        let piece = self.pieces.pop_front()?;
+        let (contents, scope) = (self.contents.clone(), self.scope);
+        Some(tokio::task::spawn_blocking(move || contents.open(contents.log.snapshot(), scope, &piece)))
+    }
+
+    /// The next piece, while the one behind it is begun.
+    async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
+        let current = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.start()?,
+        };
+        self.ahead = self.start();
+        let bytes = match current.await {
+            Ok(bytes) => bytes,
+            Err(error) => Err(internal(&error)),
+        };
+        if bytes.is_err() {
+            self.pieces.clear();
+            self.ahead = None;
+        }
+        Some(bytes)
+    }
+}
+
+pub(crate) fn read_error(error: &blob_store::ReadError) -> StoreError {
+    StoreError::Corrupt { what: describe(error) }
+}

@@ -1,0 +1,401 @@
+//! Sweep: gives up references that nothing can show any more, frees blobs without references, rewrites segments that are
+//! mostly dead.
+//!
+//! Owns: finding what is dead, the order of the steps, the grace.
+//! Does not own: whether a blob may go: that is decided in the sequencer, against references and pins.
+//! Invariants: a blob goes only if no version, part or manifest refers to it and nobody has pinned it; a segment's file goes
+//! only after the rows that name its live blobs' new places are durable, and never while a request that may have written
+//! to it waits for its rows.
+
+use std::collections::HashMap;
+
+use blob_store::{Place, SegmentState};
+use domain::content;
+use event_log::{Changes, Rows};
+use projections::query;
+use projections::row;
+use schemas::event::Released;
+use schemas::{BlobId, BucketId, SegmentId, TenantId, Time};
+
+use crate::api::StoreError;
+use crate::content::{Scope, blob_row, write_error};
+use crate::sequencer::{Decide, Planned, Unit};
+use crate::store::{Inner, Request, internal, log_error, rows_error};
+use crate::tables::{
+    BlobRow, Located, PHYSICAL, TRUTH, blob_key, blob_of, blobs_prefix, child_key, decode_wrap, hint_key, inline_key,
+    parents_prefix, wraps_prefix,
+};
+
+/// References given up, or blobs freed, in one unit.
+const TOGETHER: usize = 40;
+/// Children of a manifest forgotten in one unit.
+const CHILDREN_TOGETHER: usize = 400;
+/// A finished segment is rewritten when less than this share of its records is live.
+const LIVE_SHARE_MIN: f64 = 0.5;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// References given up.
+    pub released: u64,
+    /// Blobs freed.
+    pub freed: u64,
+    /// Stored bytes of those blobs.
+    pub freed_bytes: u64,
+    /// Segments whose live blobs were moved.
+    pub rewritten: u64,
+    /// Segment files removed.
+    pub unlinked: u64,
+}
+
+/// Live bytes and blobs of each segment.
+type Live = HashMap<SegmentId, Vec<(TenantId, BlobId, Place)>>;
+
+pub(super) fn run(inner: &Inner) -> Result<SweepReport, StoreError> {
+    let mut report = SweepReport::default();
+    let tenants = inner.log.snapshot().tenants().map_err(log_error)?;
+    for &tenant in &tenants {
+        release(inner, tenant, &mut report)?;
+    }
+    // Freeing a manifest leaves its children without references: trees have few levels.
+    for _ in 0..4 {
+        let freed = report.freed;
+        for &tenant in &tenants {
+            free(inner, tenant, &mut report)?;
+        }
+        if report.freed == freed {
+            break;
+        }
+    }
+    segments(inner, &tenants, &mut report)?;
+    Ok(report)
+}
+
+fn request(inner: &Inner, tenant: TenantId) -> Request {
+    Request::system("sweep", tenant, inner.ids.request(inner.clock.wall()))
+}
+
+/// Gives up references whose history window has passed, oldest first.
+fn release(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(), StoreError> {
+    let Some(window_s) = inner.settings.history_window_s else { return Ok(()) };
+    let until = Time(inner.clock.wall().0.saturating_sub(window_s.saturating_mul(1_000_000)));
+    loop {
+        let snapshot = inner.log.snapshot();
+        let due = query::releases(snapshot.as_ref(), tenant, until, TOGETHER).map_err(rows_error)?;
+        let Some(first) = due.first().copied() else { return Ok(()) };
+        let bucket = bucket_of(snapshot.as_ref(), tenant, first.blob, first.referrer)?;
+        let mut asked = Vec::new();
+        for one in due {
+            if bucket_of(snapshot.as_ref(), tenant, one.blob, one.referrer)? == bucket {
+                asked.push(Released { blob: one.blob, referrer: one.referrer });
+            }
+        }
+        report.released += asked.len() as u64;
+        let (sealed_for, key) = match inner.contents.vault.bucket_key(tenant, bucket) {
+            Some(key) => (bucket, key),
+            None => (BucketId::NONE, inner.tenant_key(tenant)?),
+        };
+        let decide: Decide = Box::new(move |rows, _| {
+            let mut state = content::State::default();
+            for one in &asked {
+                let reference = row::Reference::key(tenant, one.blob, one.referrer);
+                let reference = row::get::<row::Reference>(rows, &reference).map_err(rows_error)?;
+                if reference.is_some_and(|reference| reference.released.is_some()) {
+                    state.held.insert((one.blob, one.referrer));
+                }
+            }
+            let events = content::decide(&state, content::Command::Release(asked.clone()))?;
+            let plan = |event| Planned { bucket: sealed_for, key, object: None, event };
+            Ok(Unit { events: events.into_iter().map(plan).collect(), changes: Changes::default() })
+        });
+        if inner.run_blocking(request(inner, tenant), decide)?.is_empty() {
+            // The rows say that it is due and the decision that it is not: once more would be for ever.
+            return Err(StoreError::Corrupt { what: format!("releases of tenant {tenant} do not fit its references") });
+        }
+    }
+}
+
+fn bucket_of(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    blob: BlobId,
+    referrer: schemas::event::Referrer,
+) -> Result<BucketId, StoreError> {
+    let reference = row::get::<row::Reference>(rows, &row::Reference::key(tenant, blob, referrer));
+    Ok(reference.map_err(rows_error)?.map_or(BucketId::NONE, |reference| reference.bucket))
+}
+
+/// Frees blobs that nothing refers to and that are older than the grace.
+fn free(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(), StoreError> {
+    let before = Time(inner.clock.wall().0.saturating_sub(inner.settings.grace_s.saturating_mul(1_000_000)));
+    let mut after = None;
+    loop {
+        let (dead, next) = dead_blobs(inner, tenant, before, after)?;
+        for some in dead.chunks(TOGETHER) {
+            free_together(inner, tenant, some, report)?;
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Blobs looked at under one snapshot, which must not live long.
+const SCAN_STEP: usize = 10_000;
+
+/// The unreferenced blobs of one stretch of a tenant's blobs, and where the next stretch begins.
+fn dead_blobs(
+    inner: &Inner,
+    tenant: TenantId,
+    before: Time,
+    after: Option<Vec<u8>>,
+) -> Result<(Vec<(BlobId, BlobRow)>, Option<Vec<u8>>), StoreError> {
+    let snapshot = inner.log.snapshot();
+    let rows: &dyn Rows = snapshot.as_ref();
+    let (mut dead, mut seen) = (Vec::new(), 0);
+    for entry in blobs(rows, tenant, after) {
+        let (key, blob, row) = entry?;
+        seen += 1;
+        if row.staged < before && !referenced(rows, tenant, blob)? {
+            dead.push((blob, row));
+        }
+        if seen == SCAN_STEP {
+            return Ok((dead, Some(key)));
+        }
+    }
+    Ok((dead, None))
+}
+
+fn blobs(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    after: Option<Vec<u8>>,
+) -> impl Iterator<Item = Result<(Vec<u8>, BlobId, BlobRow), StoreError>> {
+    use std::ops::Bound;
+    let prefix = blobs_prefix(tenant);
+    let to = event_log::prefix_end(&prefix).map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+    rows.range(PHYSICAL, from, to).map(|entry| {
+        let (key, value) = entry.map_err(|error| internal(&error))?;
+        let malformed = || StoreError::Corrupt { what: "a row of a blob is malformed".to_owned() };
+        let blob = blob_of(&key).ok_or_else(malformed)?;
+        let row = BlobRow::decode(&value).ok_or_else(malformed)?;
+        Ok((key, blob, row))
+    })
+}
+
+/// Whether a version, part or manifest refers to a blob.
+fn referenced(rows: &dyn Rows, tenant: TenantId, blob: BlobId) -> Result<bool, StoreError> {
+    if !query::references(rows, tenant, blob).map_err(rows_error)?.is_empty() {
+        return Ok(true);
+    }
+    match event_log::prefix(rows, PHYSICAL, &parents_prefix(tenant, blob)).next() {
+        None => Ok(false),
+        Some(row) => row.map(|_| true).map_err(|error| internal(&error)),
+    }
+}
+
+fn free_together(
+    inner: &Inner,
+    tenant: TenantId,
+    dead: &[(BlobId, BlobRow)],
+    report: &mut SweepReport,
+) -> Result<(), StoreError> {
+    let blobs: Vec<_> = dead.iter().map(|(blob, _)| (tenant, *blob)).collect();
+    // From here on nobody can pin what was granted; the marks go when this returns.
+    let freeing = inner.contents.blobs.pins().begin_free(&blobs);
+    let granted: Vec<BlobId> = freeing.granted().iter().map(|(_, blob)| *blob).collect();
+    for (blob, _) in dead.iter().filter(|(blob, row)| row.manifest && granted.contains(blob)) {
+        forget_children(inner, tenant, *blob)?;
+    }
+    let rows: Vec<(BlobId, BlobRow)> = dead.iter().filter(|(blob, _)| granted.contains(blob)).copied().collect();
+    let counted = rows.clone();
+    let decide: Decide = Box::new(move |view, _| {
+        let mut changes = Changes::default();
+        for (blob, row) in &rows {
+            if !referenced(view, tenant, *blob)? {
+                forget(view, tenant, *blob, row, &mut changes)?;
+            }
+        }
+        Ok(Unit { events: Vec::new(), changes })
+    });
+    inner.run_blocking(request(inner, tenant), decide)?;
+    let snapshot = inner.log.snapshot();
+    for (blob, row) in &counted {
+        if blob_row(snapshot.as_ref(), tenant, *blob).map_err(crate::content::internal_box)?.is_none() {
+            report.freed += 1;
+            report.freed_bytes += u64::from(row.stored_bytes);
+        }
+    }
+    drop(freeing);
+    Ok(())
+}
+
+/// Every row of a blob.
+fn forget(
+    view: &dyn Rows,
+    tenant: TenantId,
+    blob: BlobId,
+    row: &BlobRow,
+    changes: &mut Changes,
+) -> Result<(), StoreError> {
+    let failed = |error: event_log::ReadError| internal(&error);
+    changes.remove(PHYSICAL, blob_key(tenant, blob));
+    if row.located == Located::Inline {
+        changes.remove(TRUTH, inline_key(tenant, blob));
+    }
+    if let Some(hint) = row.hint {
+        // A later copy of the same bytes may have taken the hint over.
+        let points = view.get(PHYSICAL, &hint_key(tenant, &hint)).map_err(failed)?;
+        if points.as_deref() == Some(&blob.0[..]) {
+            changes.remove(PHYSICAL, hint_key(tenant, &hint));
+        }
+    }
+    for wrap in event_log::prefix(view, TRUTH, &wraps_prefix(tenant, blob)) {
+        changes.remove(TRUTH, wrap.map_err(failed)?.0);
+    }
+    Ok(())
+}
+
+/// Removes the rows by which a manifest keeps its children. The manifest has no reference itself and nobody can pin it.
+fn forget_children(inner: &Inner, tenant: TenantId, manifest: BlobId) -> Result<(), StoreError> {
+    let Some(children) = children(inner, tenant, manifest)? else { return Ok(()) };
+    for some in children.chunks(CHILDREN_TOGETHER) {
+        let some = some.to_vec();
+        let decide: Decide = Box::new(move |view, _| {
+            let mut changes = Changes::default();
+            if !referenced(view, tenant, manifest)? {
+                for child in &some {
+                    changes.remove(PHYSICAL, child_key(tenant, *child, manifest));
+                }
+            }
+            Ok(Unit { events: Vec::new(), changes })
+        });
+        inner.run_blocking(request(inner, tenant), decide)?;
+    }
+    Ok(())
+}
+
+/// The children of a manifest; none if no live key opens it: an erasure has taken care of them.
+fn children(inner: &Inner, tenant: TenantId, manifest: BlobId) -> Result<Option<Vec<BlobId>>, StoreError> {
+    let snapshot = inner.log.snapshot();
+    let mut scopes = Vec::new();
+    for wrap in event_log::prefix(snapshot.as_ref(), TRUTH, &wraps_prefix(tenant, manifest)) {
+        let (key, value) = wrap.map_err(|error| internal(&error))?;
+        if let (Some((bucket, _)), Some(id)) = (decode_wrap(&value), key.last_chunk::<8>()) {
+            scopes.push(Scope { tenant, bucket, key: schemas::KeyId(u64::from_be_bytes(*id)) });
+        }
+    }
+    for scope in scopes {
+        if let Ok(found) = inner.contents.manifest(snapshot.clone(), scope, manifest) {
+            return Ok(Some(found.entries.iter().map(|entry| entry.blob).collect()));
+        }
+    }
+    Ok(None)
+}
+
+/// Removes segments without live blobs and rewrites those that are mostly dead.
+fn segments(inner: &Inner, tenants: &[TenantId], report: &mut SweepReport) -> Result<(), StoreError> {
+    let blobs = &inner.contents.blobs;
+    // The order matters. What is sealed now takes no more writes; whoever is active wrote to `oldest` or later; the rows of
+    // those who are not active any more are in the snapshots taken after.
+    let sealed: Vec<_> = blobs.segments().into_iter().filter(|info| info.state != SegmentState::Open).collect();
+    let oldest = inner.contents.active.oldest();
+    let candidates: Vec<_> =
+        sealed.into_iter().filter(|info| oldest.is_none_or(|oldest| info.segment < oldest)).collect();
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let mut live = Live::new();
+    for &tenant in tenants {
+        collect_live(inner, tenant, &mut live)?;
+    }
+    for info in candidates {
+        let found = live.remove(&info.segment).unwrap_or_default();
+        let live_bytes: u64 = found.iter().map(|(_, _, place)| stored(place)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no exact bytes")]
+        let share = live_bytes as f64 / info.record_bytes.max(1) as f64;
+        if !found.is_empty() && (share >= LIVE_SHARE_MIN || info.state == SegmentState::Failed) {
+            continue;
+        }
+        if !found.is_empty() {
+            rewrite(inner, &found)?;
+            report.rewritten += 1;
+        }
+        blobs.unlink(info.segment).map_err(write_error)?;
+        report.unlinked += 1;
+    }
+    Ok(())
+}
+
+fn stored(place: &Place) -> u64 {
+    match place {
+        Place::Inline(_) => 0,
+        Place::Segment { length, .. } => u64::from(*length),
+    }
+}
+
+fn collect_live(inner: &Inner, tenant: TenantId, live: &mut Live) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let snapshot = inner.log.snapshot();
+        let mut seen = 0;
+        let mut last = None;
+        for entry in blobs(snapshot.as_ref(), tenant, after.clone()) {
+            let (key, blob, row) = entry?;
+            (seen, last) = (seen + 1, Some(key));
+            if let Located::Segment { segment, offset, length } = row.located {
+                live.entry(segment).or_default().push((tenant, blob, Place::Segment { segment, offset, length }));
+            }
+            if seen == SCAN_STEP {
+                break;
+            }
+        }
+        if seen < SCAN_STEP {
+            return Ok(());
+        }
+        after = last;
+    }
+}
+
+/// Copies live blobs to a current segment and switches their rows. The old file still serves readers until it is unlinked,
+/// and after that those that have it open.
+fn rewrite(inner: &Inner, found: &[(TenantId, BlobId, Place)]) -> Result<(), StoreError> {
+    let blobs = &inner.contents.blobs;
+    let active = inner.contents.active.begin(blobs);
+    for some in found.chunks(CHILDREN_TOGETHER) {
+        let moved = blobs.relocate(some).map_err(write_error)?;
+        for tenant in moved.iter().map(|(tenant, ..)| *tenant).collect::<std::collections::BTreeSet<_>>() {
+            let mut switches = Vec::new();
+            for ((_, blob, new), (_, _, old)) in moved.iter().zip(some).filter(|((of, ..), _)| *of == tenant) {
+                if let (Some(new), Some(old)) = (located(new), located(old)) {
+                    switches.push((*blob, old, new));
+                }
+            }
+            let decide: Decide = Box::new(move |view, _| {
+                let mut changes = Changes::default();
+                for (blob, old, new) in &switches {
+                    let row = blob_row(view, tenant, *blob).map_err(crate::content::internal_box)?;
+                    // Freed in between: nothing to switch.
+                    if let Some(row) = row.filter(|row| row.located == *old) {
+                        changes.put(PHYSICAL, blob_key(tenant, *blob), BlobRow { located: *new, ..row }.encode());
+                    }
+                }
+                Ok(Unit { events: Vec::new(), changes })
+            });
+            inner.run_blocking(request(inner, tenant), decide)?;
+        }
+    }
+    drop(active);
+    Ok(())
+}
+
+fn located(place: &Place) -> Option<Located> {
+    match place {
+        Place::Inline(_) => None,
+        Place::Segment { segment, offset, length } => {
+            Some(Located::Segment { segment: *segment, offset: *offset, length: *length })
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Buckets: create, head, delete, list, versioning.
+
+use domain::Refusal;
+use domain::policy::{Resource, authorise};
+use event_log::{Changes, Rows};
+use projections::query;
+use schemas::action::Action;
+use schemas::event::Versioning;
+use schemas::{BucketName, Position, TenantId, UserId};
+
+use super::{Found, Inner, Request, Store, log_error, planned, rows_error, situation};
+use crate::api::{BucketInfo, Caller, CreateBucket, StoreError};
+use crate::sequencer::{Decide, Outcome, Planned, Unit};
+
+/// Buckets read at a time: those that the caller may not see are passed over.
+const LIST_STEP: usize = 1_000;
+
+impl Store {
+    /// Creates a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn create_bucket(&self, caller: &Caller, request: CreateBucket) -> Result<BucketInfo, StoreError> {
+        let inner = &self.inner;
+        authorise(&caller.scopes, Action::CreateBucket, Resource::Bucket(&request.name))?;
+        let tenant = caller.tenant;
+        let id = inner.ids.bucket();
+        // Decided once before a key file is made for nothing, and again in the commit.
+        let create = domain::bucket::Create {
+            bucket: id,
+            name: request.name.clone(),
+            region: request.region.unwrap_or_else(|| inner.settings.region.clone()),
+            owner: caller.user.clone(),
+            key: schemas::KeyId::default(),
+            ownership: request.ownership.unwrap_or(inner.settings.default_ownership),
+            object_lock: request.object_lock,
+        };
+        let state = situation::bucket(inner.log.snapshot().as_ref(), tenant, &request.name)?;
+        domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
+        // The key file is durable before the event that names it; without the event it is an unused file.
+        let vault = inner.contents.vault.clone();
+        let made = tokio::task::spawn_blocking(move || vault.create_bucket_key(tenant, id)).await;
+        let key = made.map_err(|error| super::internal(&error))?.map_err(|error| super::internal(&error))?;
+        let create = domain::bucket::Create { key, ..create };
+        let name = request.name.clone();
+        let decide: Decide = Box::new(move |rows, _| {
+            let state = situation::bucket(rows, tenant, &name)?;
+            let events = domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
+            let plan = |event| Planned { bucket: id, key, object: None, event };
+            Ok(Unit { events: events.into_iter().map(plan).collect(), changes: Changes::default() })
+        });
+        inner.run(Request::of(caller), decide).await?;
+        let snapshot = inner.log.snapshot();
+        let bucket = inner.bucket(snapshot.as_ref(), tenant, &request.name)?;
+        inner.bucket_info(snapshot.as_ref(), tenant, bucket)
+    }
+
+    /// What is known of a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn head_bucket(&self, caller: &Caller, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        // A key limited to a prefix may still learn that the bucket is there: it works in it.
+        if !caller.scopes.mention(bucket) {
+            return Err(Refusal::AccessDenied.into());
+        }
+        let bucket = self.inner.bucket(snapshot.as_ref(), caller.tenant, bucket)?;
+        self.inner.bucket_info(snapshot.as_ref(), caller.tenant, bucket)
+    }
+
+    /// Deletes an empty bucket.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn delete_bucket(&self, caller: &Caller, bucket: &BucketName) -> Result<Position, StoreError> {
+        self.change_bucket(caller, bucket, Action::DeleteBucket, domain::bucket::Command::Delete).await
+    }
+
+    /// Enables or suspends versioning.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn set_versioning(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        versioning: Versioning,
+    ) -> Result<Position, StoreError> {
+        let command = domain::bucket::Command::SetVersioning(versioning);
+        self.change_bucket(caller, bucket, Action::PutBucketVersioning, command).await
+    }
+
+    /// Buckets that the caller may see, by name, and whether more follow.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_buckets(
+        &self,
+        caller: &Caller,
+        prefix: &str,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<(Vec<BucketInfo>, bool), StoreError> {
+        authorise(&caller.scopes, Action::ListAllMyBuckets, Resource::Tenant)?;
+        let snapshot = self.inner.log.snapshot();
+        let rows = snapshot.as_ref();
+        let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
+        loop {
+            let page = query::list_buckets(rows, caller.tenant, prefix, after.as_deref(), LIST_STEP);
+            let (buckets, more) = page.map_err(rows_error)?;
+            after = buckets.last().map(|(_, row)| row.name.to_string());
+            for (id, row) in buckets.into_iter().filter(|(_, row)| caller.scopes.mention(&row.name)) {
+                if found.len() == max {
+                    return Ok((found, true));
+                }
+                found.push(self.inner.bucket_info(rows, caller.tenant, Found { id, row })?);
+            }
+            if !more {
+                return Ok((found, false));
+            }
+        }
+    }
+
+    async fn change_bucket(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        action: Action,
+        command: domain::bucket::Command,
+    ) -> Result<Position, StoreError> {
+        let found = self.inner.enter(self.inner.log.snapshot().as_ref(), caller, action, bucket, None)?;
+        let tenant = caller.tenant;
+        let decide: Decide = Box::new(move |rows, _| {
+            let state = situation::bucket(rows, tenant, &found.row.name)?;
+            // Deleted and made again since the request came: that is another bucket.
+            if !matches!(&state.bucket, domain::bucket::Bucket::Live { id, .. } if *id == found.id) {
+                return Err(Refusal::NoSuchBucket.into());
+            }
+            let events = domain::bucket::decide(&state, command.clone())?;
+            Ok(Unit { events: planned(&found, None, events), changes: Changes::default() })
+        });
+        let recorded = self.inner.run(Request::of(caller), decide).await?;
+        self.inner.position(tenant, &recorded)
+    }
+}
+
+impl Inner {
+    fn bucket_info(&self, rows: &dyn Rows, tenant: TenantId, bucket: Found) -> Result<BucketInfo, StoreError> {
+        let display_name = display_name(rows, tenant, &bucket.row.owner)?;
+        Ok(BucketInfo {
+            id: bucket.id,
+            name: bucket.row.name,
+            created: bucket.row.created,
+            region: bucket.row.region,
+            owner_display_name: display_name,
+            owner: bucket.row.owner,
+            versioning: bucket.row.versioning,
+            object_lock: bucket.row.object_lock,
+            ownership: bucket.row.ownership,
+        })
+    }
+
+    /// Position of the last event of an outcome, or of the log's last one when nothing needed to change.
+    pub(crate) fn position(&self, tenant: TenantId, recorded: &Outcome) -> Result<Position, StoreError> {
+        if let Some(last) = recorded.last() {
+            return Ok(last.header.position);
+        }
+        let head = self.log.snapshot().log_head(tenant).map_err(log_error)?;
+        Ok(Position(head.map_or(0, |head| head.next.0.saturating_sub(1))))
+    }
+}
+
+/// A user's name for people; the id when the user is gone.
+pub(crate) fn display_name(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<String, StoreError> {
+    let row = query::user(rows, tenant, user).map_err(rows_error)?;
+    Ok(row.map_or_else(|| user.to_string(), |row| row.display_name))
+}

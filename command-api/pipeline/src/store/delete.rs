@@ -1,0 +1,101 @@
+//! Deleting: one object or version, or many.
+
+use schemas::action::Action;
+use schemas::event::{Event, Versioning};
+use schemas::{BucketName, ObjectKey, VersionId};
+
+use super::{Found, Inner, Request, Store, planned, situation};
+use crate::api::{Caller, DeleteObject, Deleted, StoreError, WriteConditions};
+use crate::sequencer::{Decide, Outcome, Unit};
+
+/// Deletes of one request that wait in the queue together: each is a unit of its own, one drain takes them all.
+const TOGETHER: usize = 256;
+
+impl Store {
+    /// Deletes an object or version. An absent key is no error.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn delete_object(&self, caller: &Caller, request: DeleteObject) -> Result<Deleted, StoreError> {
+        self.inner.delete(caller, &request.bucket, request.key, request.version, request.conditions).await
+    }
+
+    /// Deletes many; answers in the order asked. Each is authorised and decided on its own.
+    ///
+    /// # Errors
+    /// When the bucket cannot be entered at all; each key's own error stands in its place.
+    pub async fn delete_objects(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        keys: Vec<(ObjectKey, Option<VersionId>, WriteConditions)>,
+    ) -> Result<Vec<Result<Deleted, StoreError>>, StoreError> {
+        self.inner.bucket(self.inner.log.snapshot().as_ref(), caller.tenant, bucket)?;
+        let mut answers = Vec::with_capacity(keys.len());
+        let mut keys = keys.into_iter();
+        loop {
+            let some = keys.by_ref().take(TOGETHER);
+            let deletes: Vec<_> = some
+                .map(|(key, version, conditions)| self.inner.delete(caller, bucket, key, version, conditions))
+                .collect();
+            if deletes.is_empty() {
+                return Ok(answers);
+            }
+            answers.extend(futures_util::future::join_all(deletes).await);
+        }
+    }
+}
+
+impl Inner {
+    async fn delete(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        key: ObjectKey,
+        version: Option<VersionId>,
+        conditions: WriteConditions,
+    ) -> Result<Deleted, StoreError> {
+        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
+        let bucket = self.enter(self.log.snapshot().as_ref(), caller, action, bucket, Some(&key))?;
+        let tenant = caller.tenant;
+        let (decided, decided_key) = (bucket.clone(), key.clone());
+        let owner = caller.user.clone();
+        let decide: Decide = Box::new(move |rows, _| {
+            let state = situation::object(rows, tenant, decided.id, &decided_key)?;
+            let command = match version {
+                None => domain::object::Command::Delete { conditions: conditions.clone(), owner: owner.clone() },
+                Some(version) => domain::object::Command::DeleteVersion {
+                    target: situation::target(rows, tenant, decided.id, &decided_key, version)?,
+                    conditions: conditions.clone(),
+                },
+            };
+            let events = domain::object::decide(&state, command)?;
+            Ok(Unit { events: planned(&decided, Some(&decided_key), events), changes: event_log::Changes::default() })
+        });
+        let rows = situation::object_rows(tenant, bucket.id, &key);
+        let recorded = self.run(Request::of(caller).loading(rows), decide).await?;
+        Ok(deleted(&bucket, version, &recorded))
+    }
+}
+
+/// The answer, from the event if there is one.
+fn deleted(bucket: &Found, asked: Option<VersionId>, recorded: &Outcome) -> Deleted {
+    let versioned = bucket.row.versioning != Versioning::Unversioned;
+    let Some(record) = recorded.first() else {
+        // Nothing was there: S3 answers as if it had been, and repeats the version asked for.
+        return Deleted { version: asked, delete_marker: false, position: None };
+    };
+    let position = Some(record.header.position);
+    let event = record.body.as_ref().and_then(|body| body.event(&record.header).ok());
+    match event {
+        Some(Event::DeleteMarkerCreated(marker)) => {
+            let id = if marker.null { VersionId::Null } else { VersionId::Event(record.header.id()) };
+            Deleted { version: versioned.then_some(id), delete_marker: true, position }
+        }
+        Some(Event::VersionRemoved(removed)) => {
+            let named = versioned || asked.is_some();
+            Deleted { version: named.then_some(removed.version), delete_marker: removed.was_marker, position }
+        }
+        _ => Deleted { version: asked, delete_marker: false, position },
+    }
+}

@@ -1,0 +1,267 @@
+//! The store: what every door holds.
+//!
+//! Owns: resolving the tenant's things, authorising, running commands and queries.
+//! Does not own: deciding (domain), ordering (sequencer), bytes (content, blob-store), wire formats (doors).
+//! Invariant: nothing is read or written without a caller; every row asked for names the caller's tenant.
+
+mod admin;
+mod buckets;
+mod copy;
+mod delete;
+mod identity;
+mod list;
+mod objects;
+mod open;
+mod situation;
+mod uploads;
+
+use std::sync::Arc;
+
+use domain::Refusal;
+use domain::policy::{Resource, authorise};
+use event_log::{EventLog, RetentionClock, Rows, Snapshot, Table};
+use parking_lot::Mutex;
+use projections::row;
+use schemas::action::Action;
+use schemas::event::ObjectOwnership;
+use schemas::record::{Actor, Context};
+use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId};
+
+pub use open::{FirstStart, OpenError, OpenOptions};
+
+use crate::api::{AdminCaller, Caller, Component, StoreError};
+use crate::clock::{Clock, Ids};
+use crate::content::{Contents, Scope, StagedContent};
+use crate::sequencer::{Decide, Lane, Outcome, Planned, Sequencer, Work, describe};
+use crate::standing::Standing;
+use crate::view::Preload;
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) contents: Contents,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Ids,
+    pub(crate) settings: Settings,
+    pub(crate) identity: Arc<identity::Identity>,
+    pub(crate) retention: Arc<Mutex<RetentionClock>>,
+    pub(crate) standing: Standing,
+}
+
+/// What an operator chose.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) region: String,
+    pub(crate) default_ownership: ObjectOwnership,
+    /// How long superseded content is kept; none for ever.
+    pub(crate) history_window_s: Option<u64>,
+    /// How long unreferenced blobs are kept.
+    pub(crate) grace_s: u64,
+    /// Smallest part that is not the last one.
+    pub(crate) part_bytes_min: u64,
+}
+
+/// Most bytes of one PUT or part (S3: 5 GiB).
+pub(crate) const PUT_BYTES_MAX: u64 = 5 << 30;
+
+/// A bucket that a request named.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) id: BucketId,
+    pub(crate) row: row::Bucket,
+}
+
+impl Found {
+    pub(crate) fn scope(&self, tenant: TenantId) -> Scope {
+        Scope { tenant, bucket: self.id, key: self.row.key }
+    }
+}
+
+/// A command as the store's operations give it.
+pub(crate) struct Request {
+    pub(crate) tenant: TenantId,
+    pub(crate) context: Context,
+    pub(crate) lane: Lane,
+    /// Rows that the decision will ask for.
+    pub(crate) rows: Vec<(Table, Vec<u8>)>,
+    pub(crate) command: Option<CommandId>,
+}
+
+impl Request {
+    pub(crate) fn of(caller: &Caller) -> Self {
+        let actor = Actor::User { user: caller.user.clone(), access_key: caller.access_key.clone() };
+        Self::new(caller.tenant, actor, caller.source.map(|source| source.to_string()), caller.request.clone())
+    }
+
+    pub(crate) fn admin(admin: &AdminCaller, tenant: TenantId) -> Self {
+        let actor = Actor::Admin(admin.token.clone());
+        Self::new(tenant, actor, admin.source.map(|source| source.to_string()), admin.request.clone())
+    }
+
+    /// A command of a standing process.
+    pub(crate) fn system(name: &str, tenant: TenantId, request: RequestId) -> Self {
+        let request = Self::new(tenant, Actor::System(name.to_owned()), None, request);
+        Self { lane: Lane::Background, ..request }
+    }
+
+    fn new(tenant: TenantId, actor: Actor, source: Option<String>, request: RequestId) -> Self {
+        let context = Context { actor, source, request, correlation: None, causation: None, command: None };
+        Self { tenant, context, lane: Lane::Foreground, rows: Vec::new(), command: None }
+    }
+
+    pub(crate) fn loading(mut self, rows: Vec<(Table, Vec<u8>)>) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    pub(crate) fn idempotent(mut self, command: Option<CommandId>) -> Self {
+        self.command = command;
+        self.context.command = command;
+        self
+    }
+}
+
+impl Inner {
+    fn work(&self, request: Request, decide: Decide) -> Result<Work, StoreError> {
+        let preload = if request.rows.is_empty() {
+            Preload::default()
+        } else {
+            Preload::read(self.log.snapshot().as_ref(), request.rows).map_err(|error| internal(&error))?
+        };
+        let Request { tenant, context, lane, command, .. } = request;
+        Ok(Work { tenant, context, lane, preload, command, decide })
+    }
+
+    /// Runs a command. Its outcome is durable when this returns.
+    pub(crate) async fn run(&self, request: Request, decide: Decide) -> Result<Outcome, StoreError> {
+        self.sequencer.submit(self.work(request, decide)?).await
+    }
+
+    /// The same on a thread that may block.
+    pub(crate) fn run_blocking(&self, request: Request, decide: Decide) -> Result<Outcome, StoreError> {
+        self.sequencer.submit_blocking(self.work(request, decide)?)
+    }
+
+    /// Writes the rows of staged content that do not fit the unit of its command; returns those that do.
+    pub(crate) async fn stage_rows(
+        &self,
+        caller: &Caller,
+        staged: &mut StagedContent,
+    ) -> Result<event_log::Changes, StoreError> {
+        let last = staged.changes.pop().unwrap_or_default();
+        for changes in std::mem::take(&mut staged.changes) {
+            let decide: Decide =
+                Box::new(move |_, _| Ok(crate::sequencer::Unit { events: Vec::new(), changes: changes.clone() }));
+            self.run(Request::of(caller), decide).await?;
+        }
+        Ok(last)
+    }
+
+    /// The bucket of a name, if the caller's tenant has it.
+    pub(crate) fn bucket(&self, rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Result<Found, StoreError> {
+        let found = projections::query::bucket_by_name(rows, tenant, name).map_err(rows_error)?;
+        let (id, row) = found.ok_or(Refusal::NoSuchBucket)?;
+        Ok(Found { id, row })
+    }
+
+    /// Authorises an operation on an object, then finds its bucket.
+    pub(crate) fn enter(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        action: Action,
+        bucket: &BucketName,
+        key: Option<&ObjectKey>,
+    ) -> Result<Found, StoreError> {
+        let resource = key.map_or(Resource::Bucket(bucket), |key| Resource::Object(bucket, key));
+        authorise(&caller.scopes, action, resource)?;
+        self.bucket(snapshot, caller.tenant, bucket)
+    }
+
+    /// The retention clock: what records are stamped with, and what expiry is judged by.
+    pub(crate) fn now(&self) -> schemas::Time {
+        self.retention.lock().at(self.clock.wall(), self.clock.monotonic_us())
+    }
+
+    /// Key of the tenant's own events.
+    pub(crate) fn tenant_key(&self, tenant: TenantId) -> Result<KeyId, StoreError> {
+        self.contents
+            .vault
+            .tenant_key(tenant)
+            .ok_or_else(|| StoreError::Internal { what: format!("tenant {tenant} has no key") })
+    }
+}
+
+impl Store {
+    /// State of the store's parts: whether each can take a write now.
+    pub async fn ready(&self) -> Vec<Component> {
+        let inner = self.inner.clone();
+        let database = inner.sequencer.alive() && inner.probe().await.is_ok();
+        let storage = self.inner.contents.blobs.free_bytes().is_ok();
+        vec![Component { name: "database", ok: database }, Component { name: "storage", ok: storage }]
+    }
+
+    /// Number of the last durable commit, and commands that wait: for metrics.
+    #[must_use]
+    pub fn progress(&self) -> (u64, usize) {
+        (self.inner.log.committed(), self.inner.sequencer.waiting())
+    }
+
+    /// Decides what is queued and closes the segments. Requests after this are `Unavailable`; the log closes with the last
+    /// clone of the store.
+    pub fn close(&self) {
+        self.inner.standing.stop();
+        self.inner.sequencer.stop();
+        if let Err(error) = self.inner.contents.blobs.close() {
+            tracing::error!(error = %describe(&error), "closing the blob store failed");
+        }
+    }
+}
+
+impl Inner {
+    /// A row written and made durable: the log can write.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let request = Request::system("readyz", TenantId::SYSTEM, self.ids.request(self.clock.wall()));
+        let request = Request { lane: Lane::Foreground, ..request };
+        let time = self.clock.wall().0.to_be_bytes().to_vec();
+        let decide: Decide = Box::new(move |_, _| {
+            let mut changes = event_log::Changes::default();
+            changes.put(crate::tables::PHYSICAL, crate::tables::probe_key(), time.clone());
+            Ok(crate::sequencer::Unit { events: Vec::new(), changes })
+        });
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), self.run(request, decide)).await;
+        answer.map_err(|_| StoreError::Unavailable)?.map(|_| ())
+    }
+}
+
+/// Whether an admin token may run upkeep of the whole installation.
+pub(crate) fn operator(admin: &AdminCaller) -> Result<(), Refusal> {
+    let grant = domain::policy::Grant { role: admin.role, tenant: admin.tenant };
+    domain::policy::authorise_admin(grant, schemas::event::AdminRole::Operator, None)
+}
+
+/// Events of one bucket and object, sealed under the bucket's key.
+pub(crate) fn planned(bucket: &Found, object: Option<&ObjectKey>, events: Vec<schemas::event::Event>) -> Vec<Planned> {
+    let plan = |event| Planned { bucket: bucket.id, key: bucket.row.key, object: object.cloned(), event };
+    events.into_iter().map(plan).collect()
+}
+
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> StoreError {
+    StoreError::Internal { what: describe(error) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+pub(crate) fn rows_error(error: row::RowError) -> StoreError {
+    StoreError::Corrupt { what: describe(&error) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+pub(crate) fn log_error(error: event_log::LogError) -> StoreError {
+    StoreError::Corrupt { what: describe(&error) }
+}

@@ -1,0 +1,304 @@
+//! Objects: put, get, head.
+//!
+//! Owns: the order of a write (authorise, stream, decide, commit) and of a read (one snapshot, conditions, range).
+//! Does not own: conditions and ranges themselves (domain), hashing and blobs (content).
+
+use std::sync::Arc;
+
+use domain::Refusal;
+use domain::object::Commit;
+use domain::read::Representation;
+use event_log::{Rows, Snapshot};
+use projections::query;
+use projections::row::{Object, Version};
+use schemas::action::Action;
+use schemas::content::{Checksum, Content};
+use schemas::event::{Encryption, Event, VersionCommitted, Versioning};
+use schemas::{EventId, ObjectKey, TenantId, VersionId};
+
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, rows_error, situation};
+use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
+use crate::content::{Ingested, Limits, Scope, StagedContent};
+use crate::sequencer::{Decide, Outcome, Unit};
+
+/// An object found for reading.
+pub(crate) struct Opened {
+    pub(crate) bucket: Found,
+    pub(crate) event: EventId,
+    pub(crate) info: ObjectInfo,
+    pub(crate) content: Content,
+    pub(crate) committed: VersionCommitted,
+}
+
+/// What of an object a request asks for.
+struct Selected {
+    range: Option<(u64, u64)>,
+    length_bytes: u64,
+}
+
+impl Store {
+    /// Stores an object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn put_object(
+        &self,
+        caller: &Caller,
+        request: PutObject,
+        body: crate::api::ByteStream,
+    ) -> Result<Written, StoreError> {
+        let inner = &self.inner;
+        let bucket = {
+            let snapshot = inner.log.snapshot();
+            inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&request.key))?
+        };
+        domain::validate::metadata(&request.metadata)?;
+        domain::validate::tags(&request.tags)?;
+        let scope = bucket.scope(caller.tenant);
+        let limits = Limits { announced_bytes: request.size_bytes, bytes_max: PUT_BYTES_MAX };
+        let ingested = inner.contents.ingest(scope, body, &request.digests, None, limits).await?;
+        let Ingested { staged, hashed } = ingested;
+        let commit = Commit {
+            conditions: request.conditions,
+            content: staged.content,
+            etag: schemas::content::ETag { md5: hashed.md5, parts: 0 },
+            checksums: hashed.checksums.clone(),
+            chosen_checksum: hashed.chosen,
+            metadata: request.metadata,
+            owner: bucket.row.owner.clone(),
+            storage_class: request.storage_class,
+            encryption: Encryption::Managed,
+            cause: request.cause,
+            upload: None,
+            parts: Vec::new(),
+            source: None,
+            tags: request.tags,
+        };
+        let mut staged = staged;
+        let changes = inner.stage_rows(caller, &mut staged).await?;
+        let work = Request::of(caller).idempotent(request.command);
+        let recorded = inner.commit_version(work, &bucket, request.key, commit, changes, staged).await?;
+        let written = inner.written(&bucket, &recorded)?;
+        if written.etag.md5 != hashed.md5 {
+            return Err(Refusal::IdempotencyKeyReused.into());
+        }
+        Ok(written)
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; damage found in the first bytes is an error here, later damage ends the stream.
+    pub async fn get_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectRead, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let opened = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
+        let scope = opened.bucket.scope(caller.tenant);
+        let selected = self.inner.select(&snapshot, scope, &opened, &request).await?;
+        let start = selected.range.map_or(0, |(first, _)| first);
+        let range = start..start + selected.length_bytes;
+        let body = self.inner.contents.read(snapshot, scope, opened.content, range).await?;
+        Ok(ObjectRead { info: opened.info, range: selected.range, length_bytes: selected.length_bytes, body })
+    }
+
+    /// The same without bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn head_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectHead, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let opened = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
+        let scope = opened.bucket.scope(caller.tenant);
+        let selected = self.inner.select(&snapshot, scope, &opened, &request).await?;
+        Ok(ObjectHead { info: opened.info, range: selected.range, length_bytes: selected.length_bytes })
+    }
+}
+
+impl Inner {
+    /// Commits a version of a key under conditions, with the rows of its content.
+    pub(crate) async fn commit_version(
+        &self,
+        request: Request,
+        bucket: &Found,
+        key: ObjectKey,
+        commit: Commit,
+        changes: event_log::Changes,
+        staged: StagedContent,
+    ) -> Result<Outcome, StoreError> {
+        let tenant = request.tenant;
+        let rows = situation::object_rows(tenant, bucket.id, &key);
+        let bucket = bucket.clone();
+        let decide: Decide = Box::new(move |rows, _| {
+            // The command owns its content: a client that goes away must not unpin what is about to be named.
+            let _held = &staged;
+            let state = situation::object(rows, tenant, bucket.id, &key)?;
+            let events = domain::object::decide(&state, domain::object::Command::Commit(commit.clone()))?;
+            Ok(Unit { events: planned(&bucket, Some(&key), events), changes: changes.clone() })
+        });
+        self.run(request.loading(rows), decide).await
+    }
+
+    /// The answer to a write, from its event.
+    pub(crate) fn written(&self, bucket: &Found, recorded: &Outcome) -> Result<Written, StoreError> {
+        let unexpected = || StoreError::Internal { what: "a commit made no version".to_owned() };
+        let record = recorded.first().ok_or_else(unexpected)?;
+        let body = record.body.as_ref().ok_or_else(unexpected)?;
+        let Ok(Event::VersionCommitted(version)) = body.event(&record.header) else { return Err(unexpected()) };
+        let id = if version.null { VersionId::Null } else { VersionId::Event(record.header.id()) };
+        let versioned = !version.null || bucket.row.versioning != Versioning::Unversioned;
+        Ok(Written {
+            etag: version.etag,
+            version: versioned.then_some(id),
+            position: record.header.position,
+            modified: record.header.time,
+            size_bytes: version.content.size_bytes,
+            chosen_checksum: chosen(&version),
+            checksums: version.checksums,
+            encryption: version.encryption,
+        })
+    }
+
+    /// Finds the version that a read names, and what its event says of it; then judges the conditions.
+    pub(crate) fn open_object(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        request: &GetObject,
+    ) -> Result<Opened, StoreError> {
+        let action = if request.version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+        let bucket = self.enter(snapshot, caller, action, &request.bucket, Some(&request.key))?;
+        let version = self.find_version(snapshot, caller.tenant, &bucket, &request.key, request.version)?;
+        let opened = self.open_version(snapshot, caller.tenant, bucket, &request.key, &version)?;
+        domain::read::check(&request.conditions, &representation(&opened.info))?;
+        Ok(opened)
+    }
+
+    /// The current version of a key, or the one named.
+    pub(crate) fn find_version(
+        &self,
+        rows: &dyn Rows,
+        tenant: TenantId,
+        bucket: &Found,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Object, StoreError> {
+        let named = match version {
+            None => query::latest(rows, tenant, bucket.id, key).map_err(rows_error)?,
+            Some(id) => {
+                query::version(rows, tenant, bucket.id, key, id).map_err(rows_error)?.map(|found| found.version)
+            }
+        };
+        let versioned = bucket.row.versioning != Versioning::Unversioned;
+        match (named, version) {
+            (Some(Version::Object(object)), _) => Ok(object),
+            (None, Some(_)) => Err(Refusal::NoSuchVersion.into()),
+            (Some(marker), Some(version)) => {
+                Err(Refusal::IsDeleteMarker { version, modified: marker.modified() }.into())
+            }
+            (marker, None) => {
+                let marker = marker.filter(|_| versioned).map(|marker| marker.id());
+                Err(Refusal::NoSuchKey { marker }.into())
+            }
+        }
+    }
+
+    /// What the event of a version says of it.
+    pub(crate) fn open_version(
+        &self,
+        snapshot: &dyn Snapshot,
+        tenant: TenantId,
+        bucket: Found,
+        key: &ObjectKey,
+        object: &Object,
+    ) -> Result<Opened, StoreError> {
+        let event = object.made_by;
+        let corrupt = |what: &str| StoreError::Corrupt {
+            what: format!("event {} of tenant {tenant}, which a row names, {what}", event.position),
+        };
+        let record =
+            snapshot.record(tenant, event.position).map_err(log_error)?.ok_or_else(|| corrupt("is missing"))?;
+        if record.header.epoch != event.epoch {
+            return Err(corrupt("is of another epoch"));
+        }
+        let Some(body) = &record.body else { return Err(Refusal::Erased.into()) };
+        let Ok(Event::VersionCommitted(committed)) = body.event(&record.header) else {
+            return Err(corrupt("is not a version"));
+        };
+        if body.object.as_ref() != Some(key) {
+            return Err(corrupt("is of another object"));
+        }
+        let versioned = bucket.row.versioning != Versioning::Unversioned || !object.null;
+        let info = ObjectInfo {
+            key: key.clone(),
+            size_bytes: committed.content.size_bytes,
+            etag: committed.etag,
+            version: versioned.then(|| Version::Object(object.clone()).id()),
+            modified: object.modified,
+            metadata: committed.metadata.clone(),
+            checksums: committed.checksums.clone(),
+            chosen_checksum: chosen(&committed),
+            storage_class: committed.storage_class,
+            encryption: committed.encryption.clone(),
+            owner: committed.owner.clone(),
+            parts_count: committed.etag.parts,
+            parts: committed.parts.clone(),
+            tags_count: committed.tags.len(),
+        };
+        Ok(Opened { bucket, event, info, content: committed.content, committed })
+    }
+
+    /// The bytes that a range or part number selects.
+    async fn select(
+        &self,
+        snapshot: &Arc<dyn Snapshot>,
+        scope: Scope,
+        opened: &Opened,
+        request: &GetObject,
+    ) -> Result<Selected, StoreError> {
+        let size_bytes = opened.content.size_bytes;
+        if let Some(number) = request.part_number {
+            return self.select_part(snapshot, scope, opened, number).await;
+        }
+        let range = match request.range {
+            Some(range) => domain::read::resolve_range(range, size_bytes)?,
+            None => None,
+        };
+        let length_bytes = range.map_or(size_bytes, |(first, last)| last - first + 1);
+        Ok(Selected { range, length_bytes })
+    }
+
+    async fn select_part(
+        &self,
+        snapshot: &Arc<dyn Snapshot>,
+        scope: Scope,
+        opened: &Opened,
+        number: u16,
+    ) -> Result<Selected, StoreError> {
+        let size_bytes = opened.content.size_bytes;
+        let parts = opened.info.parts_count;
+        // An object that was not uploaded in parts is its own part 1.
+        let range = if parts == 0 && number == 1 {
+            0..size_bytes
+        } else if parts == 0 || number == 0 || u32::from(number) > parts {
+            return Err(Refusal::InvalidPartNumber { parts: parts.max(1) }.into());
+        } else {
+            let (contents, snapshot, content) = (self.contents.clone(), snapshot.clone(), opened.content);
+            let found = tokio::task::spawn_blocking(move || contents.part_range(snapshot, scope, &content, number));
+            let found = found.await.map_err(|error| super::internal(&error))??;
+            found.ok_or(Refusal::InvalidPartNumber { parts })?.range
+        };
+        let length_bytes = range.end - range.start;
+        // A part without bytes has no range to name.
+        let named = (length_bytes > 0).then(|| (range.start, range.end - 1));
+        Ok(Selected { range: named, length_bytes })
+    }
+}
+
+/// What conditions of a read are held against.
+pub(crate) fn representation(info: &ObjectInfo) -> Representation {
+    Representation { etag: info.etag, modified: info.modified, version: info.version }
+}
+
+/// The checksum that the client chose.
+fn chosen(version: &VersionCommitted) -> Option<Checksum> {
+    version.checksums.get(usize::from(version.chosen_checksum?)).cloned()
+}

@@ -1,0 +1,232 @@
+//! Opening: vault, log and blobs in the order in which each proves the next, then the writer and the standing processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use blob_store::{BlobStore, Compression};
+use event_log::{EventLog, FjallLog, RetentionClock, Table};
+use parking_lot::Mutex;
+use projections::query;
+use schemas::event::{Event, InstallationCreated, ObjectOwnership};
+use schemas::{BucketId, TenantId};
+use vault::{RootKeySource, Vault};
+
+use super::identity::Identity;
+use super::{Inner, Request, Settings, Store};
+use crate::api::StoreError;
+use crate::cipher::VaultCipher;
+use crate::clock::{Clock, Ids, SystemClock};
+use crate::content::{Active, Contents};
+use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
+use crate::standing::Standing;
+use crate::tables::{PHYSICAL, TRUTH};
+
+/// What an operator chooses.
+pub struct OpenOptions {
+    /// Data directory.
+    pub data: PathBuf,
+    /// Where the root key is.
+    pub root_key: RootKeySource,
+    /// Region of buckets that name none.
+    pub region: String,
+    /// Ownership of buckets that name none.
+    pub default_ownership: ObjectOwnership,
+    /// How long superseded content is kept, seconds; none for ever.
+    pub history_window_s: Option<u64>,
+    /// How long blobs that nothing refers to are kept before sweep frees them, seconds.
+    pub sweep_grace_s: u64,
+    /// Memory for blocks of the database.
+    pub cache_bytes: u64,
+    /// Size of a segment file.
+    pub segment_bytes: u64,
+    /// Whether content is compressed.
+    pub compression: bool,
+    /// Free disk that writes leave alone.
+    pub reserve_bytes: u64,
+    /// Time without a commit, while commands wait, after which the process ends.
+    pub watchdog: Duration,
+    /// Smallest part of an upload that is not its last; S3: 5 MiB.
+    pub part_bytes_min: u64,
+    /// Called when the writer cannot go on: must end the process.
+    pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl OpenOptions {
+    /// The defaults over a data directory.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        let root_key = RootKeySource::File(data.join("keys").join("root.key"));
+        Self {
+            data,
+            root_key,
+            region: "us-east-1".to_owned(),
+            default_ownership: ObjectOwnership::BucketOwnerEnforced,
+            history_window_s: Some(7 * 86_400),
+            sweep_grace_s: 3_600,
+            cache_bytes: 256 << 20,
+            segment_bytes: 256 << 20,
+            compression: true,
+            reserve_bytes: 512 << 20,
+            watchdog: Duration::from_secs(30),
+            part_bytes_min: 5 << 20,
+            on_fatal: Arc::new(end_process),
+        }
+    }
+}
+
+/// The default end: a failed fsync is never tried again, and nothing more is answered.
+fn end_process(what: &str) {
+    tracing::error!(what, "the writer cannot go on: the process ends");
+    std::process::exit(70);
+}
+
+/// Whether the installation was made by this opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstStart {
+    /// It was: there is no tenant yet.
+    Yes,
+    /// It was there.
+    No,
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A folder cannot be made or read.
+    #[error("cannot use {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The keys.
+    #[error(transparent)]
+    Vault(#[from] vault::VaultError),
+    /// The log and its tables.
+    #[error(transparent)]
+    Log(#[from] event_log::OpenError),
+    /// The segments.
+    #[error(transparent)]
+    Blobs(#[from] blob_store::OpenError),
+    /// The log opened and what it says cannot be used.
+    #[error("the log cannot be used: {what}")]
+    Unusable {
+        /// What does not fit.
+        what: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Tables of the core database, in no particular order.
+fn tables() -> Vec<Table> {
+    projections::TABLES.iter().copied().chain([TRUTH, PHYSICAL]).collect()
+}
+
+/// A log has been there if its folder has: keys without a log, or a log without keys, are refused by the vault and here.
+fn has_log(folder: &Path) -> Result<bool, OpenError> {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(OpenError::Folder { path: folder.to_owned(), source }),
+    }
+}
+
+impl Store {
+    /// Opens a store, or makes one. Blocks; a data directory is opened by one process at a time, which the program's lock
+    /// sees to.
+    ///
+    /// # Errors
+    /// [`OpenError`] names what does not agree; nothing was changed then, except that a torn end of the last journal or
+    /// segment, which no answer ever named, may be cut off.
+    pub fn open(options: OpenOptions) -> Result<(Self, FirstStart), OpenError> {
+        let (log_folder, blob_folder) = (options.data.join("log"), options.data.join("blobs"));
+        let fresh = !has_log(&log_folder)?;
+        let vault = Arc::new(Vault::open(&options.data.join("keys"), &options.root_key, fresh)?);
+        let cipher = Arc::new(VaultCipher(vault.clone()));
+        let log_options = event_log::Options { cache_bytes: options.cache_bytes, ..event_log::Options::default() };
+        let log: Arc<dyn EventLog> = Arc::new(FjallLog::open(&log_folder, &tables(), cipher, log_options)?);
+        let compression = if options.compression { Compression::Zstd { level: 1 } } else { Compression::Off };
+        let blob_options = blob_store::Options {
+            segment_bytes: options.segment_bytes,
+            compression,
+            reserve_bytes: options.reserve_bytes,
+            ..blob_store::Options::default()
+        };
+        let blobs = Arc::new(BlobStore::open(&blob_folder, blob_options)?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let retention = Arc::new(Mutex::new(retention_clock(log.as_ref(), clock.as_ref())?));
+        let identity = Arc::new(Identity::default());
+        let sequencer = Sequencer::start(
+            Parts {
+                log: log.clone(),
+                clock: clock.clone(),
+                retention: retention.clone(),
+                before_commit: before_commit(blobs.clone()),
+                after_commit: {
+                    let identity = identity.clone();
+                    Box::new(move |events| identity.committed(events))
+                },
+                on_fatal: OnFatal::clone(&options.on_fatal),
+            },
+            options.watchdog,
+        )?;
+        let active = Arc::new(Active::default());
+        let contents = Contents { blobs, vault, log: log.clone(), clock: clock.clone(), active };
+        let settings = Settings {
+            region: options.region,
+            default_ownership: options.default_ownership,
+            history_window_s: options.history_window_s,
+            grace_s: options.sweep_grace_s,
+            part_bytes_min: options.part_bytes_min,
+        };
+        let standing = Standing::default();
+        let inner =
+            Arc::new(Inner { log, contents, sequencer, clock, ids: Ids, settings, identity, retention, standing });
+        let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
+        inner.standing.start(&inner)?;
+        Ok((Store { inner }, first))
+    }
+}
+
+fn before_commit(blobs: Arc<BlobStore>) -> crate::sequencer::BeforeCommit {
+    Box::new(move || blobs.sync_small().map_err(crate::content::write_error))
+}
+
+/// The retention clock goes on from its last tick in the system log.
+fn retention_clock(log: &dyn EventLog, clock: &dyn Clock) -> Result<RetentionClock, OpenError> {
+    let unusable = |error: &dyn std::error::Error| OpenError::Unusable { what: error.to_string() };
+    let snapshot = log.snapshot();
+    let tick = query::clock(snapshot.as_ref()).map_err(|error| unusable(&error))?;
+    Ok(RetentionClock::start(tick.map(|tick| tick.time), clock.wall(), clock.monotonic_us()))
+}
+
+impl Inner {
+    /// The system log's first event, unless it is there.
+    fn install(&self) -> Result<FirstStart, StoreError> {
+        let installed = query::installation(self.log.snapshot().as_ref()).map_err(super::rows_error)?;
+        if installed.is_some() {
+            return Ok(FirstStart::No);
+        }
+        let vault = &self.contents.vault;
+        let key = match vault.tenant_key(TenantId::SYSTEM) {
+            Some(key) => key,
+            None => vault.create_tenant_key(TenantId::SYSTEM).map_err(|error| super::internal(&error))?,
+        };
+        let installation = hex::encode(self.ids.bytes::<16>());
+        let decide: Decide = Box::new(move |rows, _| {
+            let known = query::installation(rows).map_err(super::rows_error)?;
+            let event = Event::from(InstallationCreated { installation: installation.clone() });
+            let plan = |event| Planned { bucket: BucketId::NONE, key, object: None, event };
+            let events = if known.is_some() { Vec::new() } else { vec![plan(event)] };
+            Ok(Unit { events, changes: event_log::Changes::default() })
+        });
+        let request = self.ids.request(self.clock.wall());
+        self.run_blocking(Request::system("installation", TenantId::SYSTEM, request), decide)?;
+        Ok(FirstStart::Yes)
+    }
+}

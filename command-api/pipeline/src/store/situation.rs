@@ -1,0 +1,145 @@
+//! Situations: rows become the states that decisions are made on.
+//!
+//! Owns: which rows a decision reads, and how they become its state.
+//! Does not own: the decisions.
+
+use domain::{access_key, admin_token, bucket, object, tenant, user};
+use event_log::{Rows, Table};
+use projections::query;
+use projections::row::{AccessKeyStatus, Current, Row, Usage, Version};
+use schemas::{AccessKeyId, BucketId, BucketName, ObjectKey, TenantId, TenantName, UserId, VersionId};
+
+use super::rows_error;
+use crate::api::StoreError;
+
+/// Buckets a tenant may have.
+const BUCKETS_MAX: u64 = 1_000_000;
+
+/// Rows that a decision about an object asks for: read in the request's task, before it is queued.
+pub(crate) fn object_rows(tenant: TenantId, bucket: BucketId, key: &ObjectKey) -> Vec<(Table, Vec<u8>)> {
+    vec![(Current::TABLE, Current::key(tenant, bucket, key)), (Usage::TABLE, Usage::key(tenant, bucket))]
+}
+
+fn version(version: Version) -> object::Version {
+    match version {
+        Version::Object(object) => object::Version {
+            made_by: object.made_by,
+            null: object.null,
+            modified: object.modified,
+            kind: object::Kind::Object { etag: object.etag, size_bytes: object.size_bytes },
+        },
+        Version::Marker(marker) => object::Version {
+            made_by: marker.made_by,
+            null: marker.null,
+            modified: marker.modified,
+            kind: object::Kind::Marker,
+        },
+    }
+}
+
+/// A key, as a write or delete of it is decided on.
+pub(crate) fn object(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    bucket: BucketId,
+    key: &ObjectKey,
+) -> Result<object::State, StoreError> {
+    let live = query::bucket(rows, tenant, bucket).map_err(rows_error)?;
+    let Some(live) = live else {
+        return Ok(object::State { bucket: object::Bucket::Absent, current: None, older: Vec::new() });
+    };
+    let current = query::current(rows, tenant, bucket, key).map_err(rows_error)?;
+    let current = match current {
+        Some(current) => Some(Version::Object(current.object)),
+        // Only a bucket with versions or markers beneath can have a marker on top: others are spared the search.
+        None => {
+            let usage = query::usage(rows, tenant, bucket).map_err(rows_error)?;
+            if usage.versions > usage.objects {
+                query::latest(rows, tenant, bucket, key).map_err(rows_error)?
+            } else {
+                None
+            }
+        }
+    };
+    Ok(object::State {
+        bucket: object::Bucket::Live { versioning: live.versioning },
+        current: current.map(version),
+        older: Vec::new(),
+    })
+}
+
+/// What stands under a version id.
+pub(crate) fn target(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    bucket: BucketId,
+    key: &ObjectKey,
+    id: VersionId,
+) -> Result<Option<object::Version>, StoreError> {
+    let found = query::version(rows, tenant, bucket, key, id).map_err(rows_error)?;
+    Ok(found.map(|found| version(found.version)))
+}
+
+/// A bucket, by the name that it is to have or has.
+pub(crate) fn bucket(rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Result<bucket::State, StoreError> {
+    let found = query::bucket_by_name(rows, tenant, name).map_err(rows_error)?;
+    let buckets = query::tenant_usage(rows, tenant).map_err(rows_error)?.buckets;
+    let bucket = match found {
+        None => bucket::Bucket::Absent,
+        Some((id, row)) => bucket::Bucket::Live {
+            id,
+            name: row.name,
+            owner: row.owner,
+            versioning: row.versioning,
+            object_lock: row.object_lock,
+            versions: query::usage(rows, tenant, id).map_err(rows_error)?.versions,
+        },
+    };
+    Ok(bucket::State { bucket, buckets, buckets_max: BUCKETS_MAX })
+}
+
+/// A tenant that exists, or the question whether its name is free.
+pub(crate) fn tenant(rows: &dyn Rows, id: TenantId, name: &TenantName) -> Result<tenant::State, StoreError> {
+    if let Some(row) = query::tenant(rows, id).map_err(rows_error)? {
+        return Ok(tenant::State::Live { tenant: id, disabled: row.disabled.is_some() });
+    }
+    let name_taken = query::tenant_by_name(rows, name).map_err(rows_error)?.is_some();
+    Ok(tenant::State::Absent { name_taken })
+}
+
+/// A user.
+pub(crate) fn user(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<user::State, StoreError> {
+    let found = query::user(rows, tenant, user).map_err(rows_error)?;
+    Ok(found.map_or(user::State::Absent, |_| user::State::Live { user: user.clone() }))
+}
+
+/// An access key of a tenant.
+pub(crate) fn access_key(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    access_key: &AccessKeyId,
+) -> Result<access_key::State, StoreError> {
+    let live = |enabled| access_key::State::Live { access_key: access_key.clone(), enabled };
+    let found = query::access_key(rows, tenant, access_key).map_err(rows_error)?;
+    Ok(match found.map(|row| row.status) {
+        None => access_key::State::Absent,
+        Some(AccessKeyStatus::Active) => live(true),
+        Some(AccessKeyStatus::Disabled) => live(false),
+        Some(AccessKeyStatus::Revoked) => access_key::State::Revoked,
+    })
+}
+
+/// Whether any tenant has, or had, an access key of this id.
+pub(crate) fn access_key_taken(rows: &dyn Rows, access_key: &AccessKeyId) -> Result<bool, StoreError> {
+    Ok(query::tenant_of_access_key(rows, access_key).map_err(rows_error)?.is_some())
+}
+
+/// An admin token.
+pub(crate) fn admin_token(rows: &dyn Rows, id: &str) -> Result<admin_token::State, StoreError> {
+    let found = query::admin_token(rows, id).map_err(rows_error)?;
+    Ok(match found {
+        None => admin_token::State::Absent,
+        Some(row) if row.revoked.is_some() => admin_token::State::Revoked,
+        Some(_) => admin_token::State::Live { id: id.to_owned() },
+    })
+}

@@ -1,0 +1,196 @@
+//! What a decision sees: the rows as they will be when everything staged before it is durable.
+//!
+//! Owns: the overlay of a drain, the sequencer's row cache, the rule for rows that were loaded in advance.
+//! Does not own: deciding, committing.
+//! Invariant: only the sequencer's thread changes rows, so what it wrote last is what is.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::ops::Bound;
+
+use event_log::{Change, ReadError, Row, RowIter, Rows, Snapshot, Table};
+use lru::LruCache;
+
+/// A row's name.
+type Place = (Table, Vec<u8>);
+
+/// Rows that were read before a command was queued, and the commit they were read at.
+#[derive(Debug, Default)]
+pub(crate) struct Preload {
+    pub(crate) commit: u64,
+    pub(crate) rows: HashMap<Place, Option<Vec<u8>>>,
+}
+
+impl Preload {
+    /// Reads rows that a decision will ask for, in the request's own task.
+    pub(crate) fn read(snapshot: &dyn Snapshot, places: Vec<Place>) -> Result<Self, ReadError> {
+        let read = |place: Place| {
+            let value = snapshot.get(place.0, &place.1)?;
+            Ok((place, value))
+        };
+        Ok(Self { commit: snapshot.commit(), rows: places.into_iter().map(read).collect::<Result<_, _>>()? })
+    }
+}
+
+/// Rows changed by the drain so far.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay(BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>);
+
+impl Overlay {
+    pub(crate) fn add(&mut self, changes: &[Change]) {
+        for change in changes {
+            self.0.entry(change.table).or_default().insert(change.key.clone(), change.value.clone());
+        }
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.0.get(&table)?.get(key)
+    }
+}
+
+/// What the sequencer remembers between drains.
+pub(crate) struct Memory {
+    /// Values of rows that decisions keep asking for, as of now.
+    values: LruCache<Place, Option<Vec<u8>>>,
+    /// When rows were changed last: for rows loaded in advance.
+    changed: HashMap<Place, u64>,
+    /// `changed` knows every change after this commit.
+    changed_since: u64,
+}
+
+/// Rows whose last change is remembered. Beyond it the memory begins anew and older preloads are read again.
+const CHANGED_MAX: usize = 200_000;
+const VALUES_MAX: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+
+impl Memory {
+    pub(crate) fn new(commit: u64) -> Self {
+        Self { values: LruCache::new(VALUES_MAX), changed: HashMap::new(), changed_since: commit }
+    }
+
+    /// Takes over what a drain has made durable.
+    pub(crate) fn committed(&mut self, overlay: Overlay, commit: u64) {
+        if self.changed.len() > CHANGED_MAX {
+            self.changed.clear();
+            self.changed_since = commit - 1;
+        }
+        for (table, rows) in overlay.0 {
+            for (key, value) in rows {
+                let place = (table, key);
+                if let Some(known) = self.values.get_mut(&place) {
+                    *known = value;
+                }
+                self.changed.insert(place, commit);
+            }
+        }
+    }
+
+    /// A preloaded value that nothing has changed since.
+    fn fresh<'a>(&self, preload: &'a Preload, place: &Place) -> Option<&'a Option<Vec<u8>>> {
+        if preload.commit < self.changed_since {
+            return None;
+        }
+        let value = preload.rows.get(place)?;
+        let changed = self.changed.get(place).is_some_and(|&commit| commit > preload.commit);
+        if changed { None } else { Some(value) }
+    }
+}
+
+/// The rows that one command's decision sees.
+pub(crate) struct View<'a> {
+    pub(crate) snapshot: &'a dyn Snapshot,
+    pub(crate) overlay: &'a Overlay,
+    pub(crate) memory: &'a RefCell<Memory>,
+    pub(crate) preload: &'a Preload,
+}
+
+impl Rows for View<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        if let Some(value) = self.overlay.get(table, key) {
+            return Ok(value.clone());
+        }
+        let place = (table, key.to_vec());
+        let mut memory = self.memory.borrow_mut();
+        if let Some(value) = memory.fresh(self.preload, &place) {
+            return Ok(value.clone());
+        }
+        if let Some(value) = memory.values.get(&place) {
+            return Ok(value.clone());
+        }
+        let value = self.snapshot.get(table, key)?;
+        memory.values.put(place, value.clone());
+        Ok(value)
+    }
+
+    fn range<'a>(&'a self, table: Table, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> RowIter<'a> {
+        let Some(changed) = self.overlay.0.get(&table).filter(|_| ordered(&from, &to)) else {
+            return self.snapshot.range(table, from, to);
+        };
+        let staged = changed.range((from.clone(), to.clone())).map(|(key, value)| (key.clone(), value.clone()));
+        Box::new(Merge::new(self.snapshot.range(table, from, to), Box::new(staged), false))
+    }
+
+    fn range_rev<'a>(&'a self, table: Table, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> RowIter<'a> {
+        let Some(changed) = self.overlay.0.get(&table).filter(|_| ordered(&from, &to)) else {
+            return self.snapshot.range_rev(table, from, to);
+        };
+        let staged = changed.range((from.clone(), to.clone())).rev().map(|(key, value)| (key.clone(), value.clone()));
+        Box::new(Merge::new(self.snapshot.range_rev(table, from, to), Box::new(staged), true))
+    }
+}
+
+/// `BTreeMap::range` panics on bounds that cross; an engine returns nothing.
+fn ordered(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
+        (Bound::Excluded(from), Bound::Excluded(to)) => from < to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from <= to,
+    }
+}
+
+/// Stored rows with the drain's changes laid over them.
+struct Merge<'a> {
+    stored: std::iter::Peekable<RowIter<'a>>,
+    staged: std::iter::Peekable<Box<dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + 'a>>,
+    reverse: bool,
+}
+
+impl<'a> Merge<'a> {
+    fn new(
+        stored: RowIter<'a>,
+        staged: Box<dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + 'a>,
+        reverse: bool,
+    ) -> Self {
+        Self { stored: stored.peekable(), staged: staged.peekable(), reverse }
+    }
+}
+
+impl Iterator for Merge<'_> {
+    type Item = Result<Row, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let order = match (self.stored.peek(), self.staged.peek()) {
+                (Some(Err(_)), _) | (Some(_), None) => return self.stored.next(),
+                (None, None) => return None,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(Ok((stored, _))), Some((staged, _))) => {
+                    if self.reverse {
+                        staged.cmp(stored)
+                    } else {
+                        stored.cmp(staged)
+                    }
+                }
+            };
+            if order.is_lt() {
+                return self.stored.next();
+            }
+            if order.is_eq() {
+                self.stored.next();
+            }
+            if let Some((key, Some(value))) = self.staged.next() {
+                return Some(Ok((key, value)));
+            }
+        }
+    }
+}
