@@ -34,9 +34,9 @@ pub(crate) struct Staged<'a, E: Engine> {
     view: OnceCell<E::View>,
     tenants: HashMap<TenantId, LogHead>,
     buckets: HashMap<(TenantId, BucketId), BucketTip>,
-    /// Records and commands: never twice the same key.
+    /// Records: never twice the same key.
     own: Vec<Write>,
-    /// Rows of tables, in order of change.
+    /// Rows of tables, and commands, in order of change.
     changes: Vec<Write>,
     bytes: usize,
 }
@@ -186,7 +186,7 @@ impl<'a, E: Engine> Staged<'a, E> {
     }
 
     /// All rows of the commit: records, heads of what it touched, and for each row of a table its last change.
-    fn into_rows(&mut self) -> Vec<Write> {
+    fn take_rows(&mut self) -> Vec<Write> {
         let mut rows = std::mem::take(&mut self.own);
         let mut head = |key, value| rows.push(Write { space: HEADS, key, value: Some(value) });
         for (tenant, log_head) in &self.tenants {
@@ -218,12 +218,15 @@ impl<E: Engine> Batch for Staged<'_, E> {
         }
         within("unit", drafts.len(), UNIT_EVENTS_MAX)?;
         let mut unit = self.place(tenant, time, drafts)?;
+        let mut remembered = None;
         if let Some(command) = command {
             let first = unit.recorded[0].header;
             let row = format::encode_command(first.position, first.time);
-            unit.rows.push(Write { space: HEADS, key: format::command_key(tenant, command), value: Some(row) });
+            // Among the changes: a command staged twice must not come twice.
+            remembered = Some(Write { space: HEADS, key: format::command_key(tenant, command), value: Some(row) });
         }
         within("batch", self.bytes + unit.bytes, BATCH_BYTES_MAX)?;
+        self.changes.extend(remembered);
         self.tenants.insert(tenant, unit.head);
         self.buckets.extend(unit.buckets.into_iter().map(|(bucket, tip)| ((tenant, bucket), tip)));
         self.own.append(&mut unit.rows);
@@ -235,6 +238,7 @@ impl<E: Engine> Batch for Staged<'_, E> {
         let mut bytes = 0;
         for change in &changes.0 {
             assert!(!change.key.is_empty() && change.key != HEAD_KEY, "no table has an empty key or the head row's");
+            assert!(![LOG, HEADS].contains(&change.table.name), "the log writes its own rows");
             let row = change.key.len() + change.value.as_ref().map_or(0, Vec::len);
             within("row", row, ROW_BYTES_MAX)?;
             bytes += row;
@@ -273,7 +277,7 @@ impl<E: Engine> Batch for Staged<'_, E> {
             return Ok(self.base);
         }
         let commit = self.base + 1;
-        let rows = self.into_rows();
+        let rows = self.take_rows();
         if let Err(error) = core.engine.write(rows, self.bytes, commit) {
             if matches!(error, AppendError::Fatal(_)) {
                 core.failed.store(true, Ordering::Release);
@@ -294,5 +298,107 @@ impl<E: Engine> Batch for Staged<'_, E> {
         core.committed.store(commit, Ordering::Release);
         core.wake();
         Ok(commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use schemas::record::{Actor, Body, Context};
+    use schemas::{KeyId, Position, RequestId};
+
+    use super::*;
+    use crate::log::LogError;
+    use crate::memory::{Memory, MemoryView, PlainCipher};
+    use crate::table::Table;
+
+    /// Memory whose next write fails in some way.
+    #[derive(Default)]
+    struct Flaky {
+        memory: Memory,
+        fail: Mutex<Option<AppendError>>,
+        written: Mutex<Vec<Write>>,
+    }
+
+    impl Engine for Flaky {
+        type View = MemoryView;
+
+        fn view(&self) -> MemoryView {
+            self.memory.view()
+        }
+
+        fn write(&self, rows: Vec<Write>, bytes: usize, commit: u64) -> Result<(), AppendError> {
+            if let Some(error) = self.fail.lock().take() {
+                return Err(error);
+            }
+            self.written.lock().clone_from(&rows);
+            self.memory.write(rows, bytes, commit)
+        }
+    }
+
+    const TENANT: TenantId = TenantId(5);
+
+    fn draft() -> Draft {
+        let context = Context {
+            actor: Actor::Anonymous,
+            source: None,
+            request: RequestId("r".to_owned()),
+            correlation: None,
+            causation: None,
+            command: None,
+        };
+        let body = Body { context, object: None, payload: vec![1, 2] };
+        Draft { bucket: BucketId(1), key: KeyId(1), event_type: 40, schema_version: 1, body }
+    }
+
+    fn commit(core: &Core<Flaky>) -> Result<u64, AppendError> {
+        let mut batch = core.begin();
+        batch.stage(TENANT, Time(1), vec![draft()], None)?;
+        batch.commit()
+    }
+
+    fn next(core: &Core<Flaky>) -> Result<Position, LogError> {
+        let head = view::log_head(&core.engine.view(), TENANT)?;
+        Ok(head.map_or(Position(0), |head| head.next))
+    }
+
+    #[test]
+    fn the_nth_write_fails_and_nothing_of_it_shows() {
+        for n in 0..4 {
+            let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0);
+            for _ in 0..n {
+                commit(&core).expect("commits");
+            }
+            // A full disk: nothing was written, the log goes on.
+            *core.engine.fail.lock() = Some(AppendError::Full);
+            assert!(matches!(commit(&core), Err(AppendError::Full)));
+            assert_eq!((core.committed(), next(&core).expect("reads")), (n, Position(n)));
+            assert_eq!(commit(&core).expect("commits"), n + 1);
+            // A failed sync: it never goes on, not even when the disk would.
+            *core.engine.fail.lock() = Some(AppendError::Fatal("sync".into()));
+            assert!(matches!(commit(&core), Err(AppendError::Fatal(_))));
+            assert!(matches!(commit(&core), Err(AppendError::Fatal(_))));
+            assert_eq!((core.committed(), next(&core).expect("reads")), (n + 1, Position(n + 1)));
+        }
+    }
+
+    #[test]
+    fn no_row_reaches_the_engine_twice() {
+        let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0);
+        let mut batch = core.begin();
+        for _ in 0..3 {
+            batch.stage(TENANT, Time(1), vec![draft(), draft()], Some(CommandId([1; 16]))).expect("stages");
+            let mut changes = Changes::default();
+            changes.put(Table { name: "red" }, b"some row".to_vec(), Vec::new());
+            changes.remove(Table { name: "red" }, b"some row".to_vec());
+            batch.change(changes).expect("changes");
+        }
+        batch.commit().expect("commits");
+        let written = core.engine.written.lock();
+        let keys: std::collections::BTreeSet<_> = written.iter().map(|row| (row.space, &row.key)).collect();
+        // Six records, a tenant's head, a bucket's, a command, a row.
+        assert_eq!((keys.len(), written.len()), (10, 10));
     }
 }

@@ -189,7 +189,7 @@ fn judge(rest: &[u8], offset: u64) -> Result<(), &'static str> {
     if rest.ends_with(MAGIC) {
         return Err("the last batch was changed after it was written");
     }
-    if let Ok(end) = items(rest, &mut |_, _, _| {}) {
+    if let Ok(end) = items(rest, |_, _, _| {}) {
         let ending = rest.get(end..).unwrap_or_default();
         if ending.len() == END_BYTES && ending[END_BYTES - MAGIC.len()..].iter().all(|&byte| byte != 0) {
             return Err("the end of the last batch was changed after it was written");
@@ -217,7 +217,7 @@ fn parse(bytes: &[u8]) -> Result<Batch, &'static str> {
     let mut commit = None;
     let mut torn_head = false;
     let mut hash = Xxh3::new();
-    let end = items(bytes, &mut |raw, key, value| {
+    let end = items(bytes, |raw, key, value| {
         hash.update(raw);
         if key == HEAD_KEY {
             let row = decode_commit(value);
@@ -240,7 +240,7 @@ fn parse(bytes: &[u8]) -> Result<Batch, &'static str> {
 }
 
 /// Walks the items of a batch, handing out each one's raw bytes, key and value. Where they end.
-fn items(bytes: &[u8], each: &mut dyn FnMut(&[u8], &[u8], &[u8])) -> Result<usize, &'static str> {
+fn items(bytes: &[u8], mut each: impl FnMut(&[u8], &[u8], &[u8])) -> Result<usize, &'static str> {
     let start = bytes.get(..START_BYTES).ok_or("a batch without its start")?;
     if start[0] != START {
         return Err("no batch begins here");
@@ -325,8 +325,7 @@ impl Window {
             if read == 0 {
                 break;
             }
-            let last = chunk.iter().rposition(|&byte| byte != 0);
-            if let Some(last) = last {
+            if let Some(last) = last_byte(&chunk) {
                 length += last + 1;
                 if length > WINDOW {
                     rest.resize(WINDOW + 1, 0);
@@ -341,6 +340,16 @@ impl Window {
         }
         Ok((!rest.is_empty()).then_some(rest))
     }
+}
+
+/// Where the last byte stands that is not zero. Preallocated space is compared in pieces: a byte at a time takes as long
+/// as the rest of opening.
+fn last_byte(bytes: &[u8]) -> Option<usize> {
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let piece = |piece: &[u8]| piece != &ZEROS[..piece.len()];
+    let at = bytes.chunks(ZEROS.len()).rposition(piece)? * ZEROS.len();
+    let end = bytes.len().min(at + ZEROS.len());
+    bytes[at..end].iter().rposition(|&byte| byte != 0).map(|last| at + last)
 }
 
 #[cfg(test)]

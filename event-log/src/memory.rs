@@ -29,7 +29,7 @@ impl MemoryLog {
     /// An empty log.
     #[must_use]
     pub fn new(cipher: Arc<dyn BodyCipher>) -> Self {
-        Self { core: Core::new(Memory { spaces: RwLock::default() }, cipher, 0) }
+        Self { core: Core::new(Memory::default(), cipher, 0) }
     }
 }
 
@@ -55,6 +55,7 @@ impl EventLog for MemoryLog {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Memory {
     spaces: RwLock<Spaces>,
 }
