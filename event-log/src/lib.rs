@@ -5,6 +5,7 @@
 //! Invariant: a position is visible to readers only after its batch is on disk.
 
 mod batch;
+mod checks;
 mod clock;
 mod core;
 mod disk;
