@@ -7,10 +7,11 @@ use http::header::LAST_MODIFIED;
 use pipeline::{GetObject, ObjectInfo};
 
 use crate::answer;
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{read_conditions, storage_class_name, text_of};
 use crate::object_read::asked_version;
-use crate::service::{App, Ask};
+use crate::service::App;
 use crate::xml::Xml;
 
 const PARTS_MAX: usize = 1000;

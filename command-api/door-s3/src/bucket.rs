@@ -8,11 +8,12 @@ use pipeline::{BucketInfo, Caller, CreateBucket, StoreError};
 use schemas::event::{ObjectOwnership, Versioning};
 
 use crate::answer::{self, text_value};
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::text_of;
 use crate::list::{Token, bounded};
 use crate::payload::{Payload, XML_BYTES_MAX};
-use crate::service::{App, Ask};
+use crate::service::App;
 use crate::xml::{self, Xml, timestamp};
 
 const REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");

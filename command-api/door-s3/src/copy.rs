@@ -6,12 +6,13 @@ use schemas::content::ChecksumAlgorithm;
 use schemas::{BucketName, ObjectKey, VersionId};
 
 use crate::answer;
+use crate::ask::{Ask, bucket_name, object_key};
 use crate::errors::{DoorError, Failure};
 use crate::headers::{copy_source_conditions, metadata, storage_class, tags, text_of, write_conditions};
 use crate::multipart::{required_part_number, upload_id};
 use crate::object_read::version_id;
 use crate::route::percent_decode;
-use crate::service::{App, Ask, bucket_name, object_key};
+use crate::service::App;
 use crate::xml::{Xml, timestamp};
 
 /// What `x-amz-copy-source` names.

@@ -6,11 +6,12 @@ use pipeline::{DeleteObject, Deleted, WriteConditions};
 use schemas::{ObjectKey, VersionId};
 
 use crate::answer;
+use crate::ask::{Ask, object_key};
 use crate::errors::{DoorError, Failure};
 use crate::headers::{etag_condition, seconds, write_conditions};
 use crate::object_read::{asked_version, version_id};
 use crate::payload::{Payload, XML_BYTES_MAX};
-use crate::service::{App, Ask, object_key};
+use crate::service::App;
 use crate::xml::{self, Element, Xml};
 
 const OBJECTS_MAX: usize = 1000;

@@ -8,13 +8,12 @@ use std::net::IpAddr;
 
 use http::Uri;
 use http::request::Parts;
-use pipeline::Caller;
-use schemas::RequestId;
+use pipeline::{Caller, Credential, StoreError};
+use schemas::{AccessKeyId, RequestId};
 
 use crate::auth::{AuthError, Presentation, Verified, Verifier};
 use crate::errors::{DoorError, Failure};
-use crate::route::Target;
-use crate::service::{App, Options};
+use crate::service::Options;
 
 pub(crate) struct Gate {
     verifier: Verifier,
@@ -32,22 +31,19 @@ impl Gate {
     /// The signature does not hold, there is none, or its key does not work.
     pub(crate) fn admit(
         &self,
-        app: &App,
         parts: &Parts,
-        target: &Target,
-        request: &RequestId,
-        source: Option<IpAddr>,
+        visit: Visit,
+        credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
     ) -> Result<(Caller, Verified), Failure> {
-        let now_s = i64::try_from((app.options.clock)() / 1_000_000).unwrap_or(i64::MAX);
-        let Presentation::Signed(presented) = self.verifier.present(parts, now_s)? else {
+        let Presentation::Signed(presented) = self.verifier.present(parts, visit.now_s)? else {
             return Err(DoorError::Anonymous.into());
         };
         let access_key = presented.access_key.clone();
-        let Some(credential) = app.store.credential(&access_key)? else {
+        let Some(credential) = credential(&access_key)? else {
             return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
         };
         // Where the host names the bucket, a signature for the public host says nothing of that bucket.
-        let other_host = self.public_host.as_deref().filter(|_| !target.by_host);
+        let other_host = self.public_host.as_deref().filter(|_| !visit.by_host);
         let verified = self.verifier.verify(parts, &presented, &credential.secret, other_host)?;
         let caller = Caller {
             tenant: credential.tenant,
@@ -55,9 +51,21 @@ impl Gate {
             display_name: credential.display_name,
             access_key,
             scopes: credential.scopes,
-            source,
-            request: request.clone(),
+            source: visit.source,
+            request: visit.request,
         };
         Ok((caller, verified))
     }
+}
+
+/// When, where from and how a request came.
+pub(crate) struct Visit {
+    /// Wall clock, seconds of the Unix epoch.
+    pub(crate) now_s: i64,
+    /// Whether the host names the bucket.
+    pub(crate) by_host: bool,
+    /// What the request is called.
+    pub(crate) request: RequestId,
+    /// Where it came from.
+    pub(crate) source: Option<IpAddr>,
 }

@@ -6,6 +6,7 @@
 //! never accepted without effect.
 
 mod answer;
+mod ask;
 mod attributes;
 pub mod auth;
 pub mod body;
@@ -13,6 +14,7 @@ mod bucket;
 mod copy;
 mod delete;
 mod errors;
+mod front;
 mod gate;
 mod headers;
 mod list;

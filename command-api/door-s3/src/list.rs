@@ -8,10 +8,11 @@ use schemas::UserId;
 use schemas::content::{ChecksumAlgorithm, ChecksumType};
 
 use crate::answer;
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
 use crate::route::Query;
-use crate::service::{App, Ask};
+use crate::service::App;
 use crate::xml::{Xml, timestamp, url_encoded};
 
 /// Most entries of a page.

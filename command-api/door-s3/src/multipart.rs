@@ -9,11 +9,12 @@ use schemas::content::{ChecksumAlgorithm, ChecksumType};
 use schemas::event::{Encryption, StorageClass};
 
 use crate::answer;
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{metadata, storage_class, tags, text_of, write_conditions};
 use crate::object_read::{PART_NUMBER_MAX, part_number};
 use crate::payload::{Opened, Payload, digest_text};
-use crate::service::{App, Ask};
+use crate::service::App;
 use crate::xml::{self, Element, Xml, url_encoded};
 
 const CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("x-amz-checksum-algorithm");
@@ -123,8 +124,11 @@ pub(crate) async fn complete(app: &App, ask: &Ask, payload: Payload) -> Result<R
     Ok(response)
 }
 
+/// Algorithm, digest, and the number behind `-` of a composite one.
+type ObjectChecksum = (ChecksumAlgorithm, Vec<u8>, Option<u32>);
+
 /// The checksum of the object to be made: a digest, or a composite one with `-N` behind it.
-fn object_checksum(ask: &Ask) -> Result<Option<(ChecksumAlgorithm, Vec<u8>, Option<u32>)>, DoorError> {
+fn object_checksum(ask: &Ask) -> Result<Option<ObjectChecksum>, DoorError> {
     let mut found = None;
     for algorithm in ChecksumAlgorithm::ALL {
         let Some(text) = text_of(&ask.headers, answer::checksum_header(algorithm).as_str()) else { continue };

@@ -13,10 +13,11 @@ use schemas::VersionId;
 use schemas::content::{Checksum, ChecksumType};
 
 use crate::answer::{self, text_value};
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{from_text, read_conditions, storage_class_name, text_of};
 use crate::route::Query;
-use crate::service::{App, Ask};
+use crate::service::App;
 
 /// What AWS answers when nobody said what it is.
 const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");

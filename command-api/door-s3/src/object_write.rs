@@ -6,10 +6,11 @@ use pipeline::PutObject;
 use schemas::event::{Cause, StorageClass};
 
 use crate::answer;
+use crate::ask::Ask;
 use crate::errors::Failure;
 use crate::headers::{metadata, storage_class, tags, write_conditions};
 use crate::payload::{Opened, Payload};
-use crate::service::{App, Ask};
+use crate::service::App;
 
 pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
     let metadata = metadata(&ask.headers)?;

@@ -1,24 +1,24 @@
-//! From an HTTP request to an answer: read the address, admit the caller, choose the operation, answer.
+//! The door as a service: each request is understood, done, and answered.
 //!
 //! Owns: what every answer carries, the span of a request. Does not own: any operation.
 //! Invariant: no byte of a body is read before its sender is known, so `Expect: 100-continue` asks for it only then.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
 use axum::response::Response;
-use http::header::{EXPECT, HOST, SERVER};
+use http::header::{EXPECT, SERVER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pipeline::{Caller, Store};
-use schemas::{BucketName, ObjectKey, RequestId};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pipeline::Store;
+use schemas::{AccessKeyId, RequestId};
 use tracing::{Instrument, field};
 
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
+use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::payload::{self, Payload};
-use crate::route::{Operation, Query, Target, select};
+use crate::route::Operation;
 use crate::{attributes, bucket, copy, delete, list, multipart, object_read, object_write, uploads, versions};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -50,59 +50,6 @@ pub(crate) struct App {
     gate: Gate,
 }
 
-/// A request, understood as far as all operations need it.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    /// Who.
-    pub(crate) caller: Caller,
-    /// Headers as they came.
-    pub(crate) headers: HeaderMap,
-    /// Query, decoded.
-    pub(crate) query: Query,
-    bucket: Option<BucketName>,
-    key: Option<ObjectKey>,
-}
-
-impl Ask {
-    /// Whether the address names a bucket.
-    pub(crate) fn has_bucket(&self) -> bool {
-        self.bucket.is_some()
-    }
-
-    /// The bucket of an operation that has one.
-    pub(crate) fn bucket(&self) -> BucketName {
-        self.bucket.clone().expect("select chooses operations on a bucket for addresses with one")
-    }
-
-    /// The key of an operation that has one.
-    pub(crate) fn key(&self) -> ObjectKey {
-        self.key.clone().expect("select chooses operations on an object for addresses with a key")
-    }
-
-    /// # Errors
-    /// A name that is none.
-    pub(crate) fn new(caller: Caller, headers: HeaderMap, query: Query, target: Target) -> Result<Self, DoorError> {
-        let bucket = target.bucket.map(|name| bucket_name(&name)).transpose()?;
-        let key = target.key.map(|key| object_key(&key)).transpose()?;
-        Ok(Self { caller, headers, query, bucket, key })
-    }
-}
-
-/// # Errors
-/// What it says.
-pub(crate) fn bucket_name(text: &str) -> Result<BucketName, DoorError> {
-    BucketName::parse(text).map_err(|_| DoorError::InvalidBucketName { name: text.to_owned() })
-}
-
-/// # Errors
-/// Over 1,024 bytes, or none at all.
-pub(crate) fn object_key(text: &str) -> Result<ObjectKey, DoorError> {
-    ObjectKey::parse(text).map_err(|_| match text.len() {
-        0 => DoorError::InvalidArgument { name: "Key", reason: "A key must be specified." },
-        size_bytes => DoorError::KeyTooLong { size_bytes },
-    })
-}
-
 /// The S3 door over a store. It answers every path it is given.
 pub fn router(store: Store, options: Options) -> axum::Router {
     let app = Arc::new(App { gate: Gate::new(&options), store, options });
@@ -126,39 +73,25 @@ async fn serve(app: &App, request: axum::extract::Request) -> Response {
         rest.drain(expects);
         failure.answer(&method, &resource, &request_id.0, &app.options.host_id)
     });
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, crate::answer::text_value(&request_id));
-    headers.insert(HOST_ID, crate::answer::text_value(&app.options.host_id));
-    headers.insert(SERVER, HeaderValue::from_static("Holdfast"));
+    name(response.headers_mut(), &request_id, &app.options.host_id);
     response
 }
 
-async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &RequestId) -> Result<Response, Failure> {
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    let target = Target::parse(host, parts.uri.path(), &app.options.hosts)?;
-    let query = Query::parse(parts.uri.query())?;
-    // Browsers ask before they authenticate, and there is no CORS configuration yet that could allow anything.
-    if parts.method == Method::OPTIONS {
-        return Err(DoorError::CorsNotEnabled.into());
-    }
-    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let (caller, verified) = app.gate.admit(app, &parts, &target, request_id, source.map(canonical))?;
-    tracing::Span::current().record("tenant", field::display(caller.tenant));
-    let operation = select(&parts.method, &target, &query, &parts.headers)?;
-    tracing::Span::current().record("operation", field::debug(operation));
-    let payload = Payload::new(verified, body, parts.version);
-    let ask = Ask::new(caller, parts.headers, query, target)?;
-    perform(app, operation, &ask, payload).await
+/// What every answer carries.
+fn name(headers: &mut HeaderMap, request_id: &RequestId, host_id: &str) {
+    headers.insert(REQUEST_ID, crate::answer::text_value(request_id));
+    headers.insert(HOST_ID, crate::answer::text_value(host_id));
+    headers.insert(SERVER, HeaderValue::from_static("Holdfast"));
 }
 
-/// An IPv4 client of a dual-stack socket is an IPv4 client.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
+async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &RequestId) -> Result<Response, Failure> {
+    let version = parts.version;
+    let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
+    let Understood { operation, ask, verified } = understand(&app.gate, &app.options, parts, request_id, credential)?;
+    perform(app, operation, &ask, Payload::new(verified, body, version)).await
 }
 
 async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    crate::headers::refuse_unimplemented(&ask.headers)?;
     bucket::expected_owner(app, ask).await?;
     match operation {
         Operation::ListBuckets => bucket::list(app, ask).await,
@@ -186,5 +119,18 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::CompleteMultipartUpload => multipart::complete(app, ask, payload).await,
         Operation::AbortMultipartUpload => multipart::abort(app, ask).await,
         Operation::ListParts => uploads::parts(app, ask).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_names_its_request() {
+        let mut response = crate::answer::empty(http::StatusCode::OK);
+        name(response.headers_mut(), &RequestId("01J00000000000000000000000".into()), "host");
+        let head = crate::testing::head(&response);
+        assert_eq!(head, "200\nserver: Holdfast\nx-amz-id-2: host\nx-amz-request-id: 01J00000000000000000000000");
     }
 }

@@ -10,8 +10,8 @@ use schemas::{
     VersionId,
 };
 
+use crate::ask::Ask;
 use crate::route::{Query, Target};
-use crate::service::Ask;
 
 pub(crate) const MODIFIED: Time = Time(1_255_369_830_000_000);
 

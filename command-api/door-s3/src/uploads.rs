@@ -4,11 +4,12 @@ use axum::response::Response;
 use pipeline::{Caller, ListParts, ListUploads, PartsPage, UploadsPage};
 
 use crate::answer;
+use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
 use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml, name_of};
 use crate::multipart::upload_id;
-use crate::service::{App, Ask};
+use crate::service::App;
 use crate::xml::{Xml, timestamp};
 
 pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {

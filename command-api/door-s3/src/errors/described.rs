@@ -215,7 +215,7 @@ fn refused(refusal: &Refusal) -> Described {
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         ),
-        Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", *reason),
+        Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",

@@ -114,9 +114,9 @@ impl DoorError {
                     .field("MaxSizeAllowed", schemas::ObjectKey::BYTES_MAX.to_string())
             }
             Self::InvalidArgument { name, reason } => {
-                plain(StatusCode::BAD_REQUEST, "InvalidArgument", *reason).field("ArgumentName", *name)
+                plain(StatusCode::BAD_REQUEST, "InvalidArgument", reason).field("ArgumentName", *name)
             }
-            Self::InvalidRequest { reason } => plain(StatusCode::BAD_REQUEST, "InvalidRequest", *reason),
+            Self::InvalidRequest { reason } => plain(StatusCode::BAD_REQUEST, "InvalidRequest", reason),
             Self::MalformedXml => plain(
                 StatusCode::BAD_REQUEST,
                 "MalformedXML",
@@ -159,7 +159,7 @@ impl DoorError {
                 "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload \
                  might have been aborted or completed.",
             ),
-            Self::InvalidTag { reason } => plain(StatusCode::BAD_REQUEST, "InvalidTag", *reason),
+            Self::InvalidTag { reason } => plain(StatusCode::BAD_REQUEST, "InvalidTag", reason),
             Self::BadDigest => {
                 plain(StatusCode::BAD_REQUEST, "BadDigest", "The digest you specified did not match what we received.")
             }

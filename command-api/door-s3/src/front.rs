@@ -1,0 +1,214 @@
+//! From an HTTP request to an operation that somebody known asks for. Nothing of the store is needed but a credential.
+//!
+//! Owns: the order of the checks. An address that cannot be read, then who asks, then what: a stranger learns nothing of
+//! what this door does.
+
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
+use http::Method;
+use http::request::Parts;
+use pipeline::{Credential, StoreError};
+use schemas::{AccessKeyId, RequestId};
+use tracing::field;
+
+use crate::ask::Ask;
+use crate::auth::Verified;
+use crate::errors::{DoorError, Failure};
+use crate::gate::{Gate, Visit};
+use crate::headers::refuse_unimplemented;
+use crate::route::{Operation, Query, Target, select};
+use crate::service::Options;
+
+/// What is to be done, for whom.
+#[derive(Debug)]
+pub(crate) struct Understood {
+    pub(crate) operation: Operation,
+    pub(crate) ask: Ask,
+    pub(crate) verified: Verified,
+}
+
+/// # Errors
+/// The request makes no sense, its sender is nobody, or the door does not do it.
+pub(crate) fn understand(
+    gate: &Gate,
+    options: &Options,
+    parts: Parts,
+    request: &RequestId,
+    credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
+) -> Result<Understood, Failure> {
+    let target = Target::parse(host(&parts), parts.uri.path(), &options.hosts)?;
+    let query = Query::parse(parts.uri.query())?;
+    // Browsers ask before they authenticate, and there is no CORS configuration yet that could allow anything.
+    if parts.method == Method::OPTIONS {
+        return Err(DoorError::CorsNotEnabled.into());
+    }
+    // An IPv4 client of a dual-stack socket is an IPv4 client.
+    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
+    let visit = Visit { now_s, by_host: target.by_host, request: request.clone(), source };
+    let (caller, verified) = gate.admit(&parts, visit, credential)?;
+    tracing::Span::current().record("tenant", field::display(caller.tenant));
+    let operation = select(&parts.method, &target, &query, &parts.headers)?;
+    tracing::Span::current().record("operation", field::debug(operation));
+    refuse_unimplemented(&parts.headers)?;
+    let ask = Ask::new(caller, parts.headers, query, target)?;
+    Ok(Understood { operation, ask, verified })
+}
+
+/// HTTP/2 names the host in the request line.
+fn host(parts: &Parts) -> Option<&str> {
+    let header = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use aws_credential_types::Credentials;
+    use aws_sigv4::http_request::{
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        UriPathNormalizationMode, sign,
+    };
+    use aws_sigv4::sign::v4;
+    use aws_smithy_runtime_api::client::identity::Identity;
+    use schemas::scope::Scopes;
+    use schemas::{TenantId, UserId};
+
+    use super::*;
+
+    const NOW_S: u64 = 1_369_353_600;
+    const ACCESS_KEY: &str = "AKEXAMPLE";
+    const SECRET: &str = "secret";
+
+    fn options() -> Options {
+        Options {
+            region: None,
+            default_region: "us-east-1".into(),
+            hosts: vec!["s3.test".into()],
+            public_url: Some("https://public.test".into()),
+            host_id: "host".into(),
+            ids: Arc::new(|| RequestId("01J00000000000000000000000".into())),
+            clock: Arc::new(|| NOW_S * 1_000_000),
+        }
+    }
+
+    fn unsigned(line: &str, headers: &[(&str, &str)]) -> Parts {
+        let (method, uri) = line.split_once(' ').expect("a method and an address");
+        let mut builder = http::Request::builder().method(method).uri(uri).header("host", "s3.test");
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).expect("a request").into_parts().0
+    }
+
+    /// Signed for `signed_host`, sent to `host`.
+    fn signed_for(signed_host: &str, host: &str, line: &str, headers: &[(&str, &str)]) -> Parts {
+        let identity: Identity = Credentials::from_keys(ACCESS_KEY, SECRET, None).into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(UNIX_EPOCH + Duration::from_secs(NOW_S))
+            .settings(settings)
+            .build()
+            .expect("parameters")
+            .into();
+        let mut parts = unsigned(line, headers);
+        let url = format!("http://{signed_host}{}", parts.uri);
+        let sent = headers.iter().copied();
+        let signable = SignableRequest::new(parts.method.as_str(), url, sent, SignableBody::UnsignedPayload);
+        let (instructions, _) = sign(signable.expect("a request"), &params).expect("a signature").into_parts();
+        for (name, value) in instructions.headers() {
+            let name = http::HeaderName::try_from(name).expect("a name");
+            parts.headers.insert(name, value.parse().expect("a value"));
+        }
+        parts.headers.insert("host", host.parse().expect("a host"));
+        parts
+    }
+
+    fn signed(line: &str, headers: &[(&str, &str)]) -> Parts {
+        signed_for("s3.test", "s3.test", line, headers)
+    }
+
+    fn understood(parts: Parts) -> Result<Understood, &'static str> {
+        let options = options();
+        let credential = |access_key: &AccessKeyId| {
+            Ok((access_key.as_str() == ACCESS_KEY).then(|| Credential {
+                tenant: TenantId(1),
+                user: UserId::parse("main").expect("a user"),
+                display_name: "Main".into(),
+                scopes: Scopes::full(),
+                secret: SECRET.into(),
+            }))
+        };
+        let request = RequestId("01J00000000000000000000000".into());
+        understand(&Gate::new(&options), &options, parts, &request, credential).map_err(|it| it.describe().code)
+    }
+
+    #[test]
+    fn a_signed_request_is_its_senders() {
+        let mut parts = signed("PUT /bucket/a%20b?x-id=PutObject", &[("x-amz-meta-a", "1")]);
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], 5))));
+        let understood = understood(parts).expect("understood");
+        assert_eq!(understood.operation, Operation::PutObject);
+        assert_eq!((understood.ask.bucket().as_str(), understood.ask.key().as_str()), ("bucket", "a b"));
+        assert_eq!(understood.ask.caller.user.as_str(), "main");
+        assert_eq!(understood.ask.caller.source, Some("127.0.0.1".parse().expect("an address")));
+    }
+
+    #[test]
+    fn nobody_gets_in_without_a_signature_that_holds() {
+        let code = |parts| understood(parts).map(|it| it.operation).err();
+        assert_eq!(code(unsigned("GET /", &[])), Some("AccessDenied"));
+        assert_eq!(code(unsigned("GET /bucket/key?acl", &[])), Some("AccessDenied"));
+        assert_eq!(code(unsigned("GET /", &[("authorization", "")])), Some("AccessDenied"));
+        let mut changed = signed("GET /bucket/key", &[]);
+        changed.uri = "/bucket/other".parse().expect("an address");
+        assert_eq!(code(changed), Some("SignatureDoesNotMatch"));
+        let mut stranger = signed("GET /bucket/key", &[]);
+        let text = stranger.headers["authorization"].to_str().expect("text").replace(ACCESS_KEY, "STRANGER");
+        stranger.headers.insert("authorization", text.parse().expect("a value"));
+        assert_eq!(code(stranger), Some("InvalidAccessKeyId"));
+        let mut added = signed("PUT /bucket/key", &[]);
+        added.headers.insert("x-amz-copy-source", "/bucket/secret".parse().expect("a value"));
+        assert_eq!(code(added), Some("AccessDenied"));
+    }
+
+    #[test]
+    fn what_the_door_does_not_do_is_said_to_those_it_knows() {
+        for (line, headers, expected) in [
+            ("GET /bucket?acl", &[][..], "NotImplemented"),
+            ("PUT /bucket?policy", &[], "NotImplemented"),
+            ("GET /bucket/key?tagging", &[], "NotImplemented"),
+            ("PUT /bucket/key?retention", &[], "NotImplemented"),
+            ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),
+            ("PUT /bucket/key", &[("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
+            ("PUT /bucket/key", &[("x-amz-object-lock-mode", "COMPLIANCE")], "NotImplemented"),
+            ("PATCH /bucket/key", &[], "MethodNotAllowed"),
+            ("PUT /Bad_Bucket", &[], "InvalidBucketName"),
+            ("GET /bucket/%FF", &[], "InvalidURI"),
+            ("OPTIONS /bucket/key", &[], "AccessForbidden"),
+        ] {
+            assert_eq!(understood(signed(line, headers)).err(), Some(expected), "{line}");
+        }
+        let long = format!("GET /bucket/{}", "k".repeat(1025));
+        assert_eq!(understood(signed(&long, &[])).err(), Some("KeyTooLongError"));
+    }
+
+    #[test]
+    fn behind_a_proxy_a_path_may_be_signed_for_the_public_host_but_a_hosts_bucket_may_not() {
+        let by_path = understood(signed_for("public.test", "s3.test", "GET /bucket/key", &[])).expect("understood");
+        assert_eq!(by_path.ask.bucket().as_str(), "bucket");
+        let by_host = understood(signed_for("bucket.s3.test", "bucket.s3.test", "GET /key", &[])).expect("understood");
+        assert_eq!((by_host.ask.bucket().as_str(), by_host.ask.key().as_str()), ("bucket", "key"));
+        let stolen = understood(signed_for("public.test", "other.s3.test", "GET /bucket/key", &[]));
+        assert_eq!(stolen.err(), Some("SignatureDoesNotMatch"));
+    }
+}
