@@ -127,6 +127,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match refusal {
         Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
+        Refusal::MetadataTooLarge { .. } | Refusal::InvalidTag { .. } => (BAD, "invalid_request"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser
