@@ -4,7 +4,8 @@
 //! Does not own: what a record holds, who syncs when.
 //! Invariant: a segment is in `open` until its trailer is durable and in `sealed` from then on. A failed one stays in
 //! `open`, so that whoever syncs it is told; the next start seals it.
-//! Locks are taken in the order `current`, then `table`, then a segment's own.
+//! Locks are taken in the order lane, then `table`, then a segment's own. The lanes have a lock each: making a segment takes
+//! some syncs, and small content should not wait for that because of large content.
 
 use std::{
     collections::BTreeMap,
@@ -32,16 +33,17 @@ const SPACE_CHECK_BYTES: u64 = 1 << 20;
 pub(crate) struct Lanes {
     backend: Arc<dyn Backend>,
     options: Options,
-    current: Mutex<Current>,
+    small: Mutex<Slots>,
+    large: Mutex<Slots>,
+    next: AtomicU64,
     table: RwLock<Table>,
     space: Space,
 }
 
-/// Segments that take records.
-struct Current {
-    small: Option<Arc<Segment>>,
-    large: Vec<Arc<Segment>>,
-    next: u64,
+/// The segments of a lane that take records.
+#[derive(Default)]
+struct Slots {
+    segments: Vec<Arc<Segment>>,
     closed: bool,
 }
 
@@ -76,7 +78,9 @@ impl Lanes {
         Self {
             backend,
             options,
-            current: Mutex::new(Current { small: None, large: Vec::new(), next, closed: false }),
+            small: Mutex::default(),
+            large: Mutex::default(),
+            next: AtomicU64::new(next),
             table: RwLock::new(Table { open: BTreeMap::new(), sealed }),
             // So that the first write asks.
             space: Space { unchecked_bytes: AtomicU64::new(SPACE_CHECK_BYTES), short: AtomicBool::new(false) },
@@ -119,77 +123,38 @@ impl Lanes {
     }
 
     fn reserve(&self, lane: Lane, bytes: u64, reserve_bytes: u64) -> Result<(Reservation, bool), WriteError> {
-        let mut current = self.current.lock();
+        let mut slots = self.slots(lane).lock();
         let mut began_segment = false;
         loop {
-            if current.closed {
+            if slots.closed {
                 return Err(WriteError::Closed);
             }
+            let make = || self.make(lane, bytes, reserve_bytes);
             let (segment, made) = match lane {
-                Lane::Small => self.pick_small(&mut current, bytes, reserve_bytes)?,
-                Lane::Large => self.pick_large(&mut current, bytes, reserve_bytes)?,
+                Lane::Small => pick_small(&mut slots, make)?,
+                // One of the open segments is for small content.
+                Lane::Large => pick_large(&mut slots, self.options.open_segments_max.saturating_sub(1).max(1), make)?,
             };
             began_segment |= made;
             match (segment.reserve(bytes), lane) {
                 (Admission::Granted(reservation), _) => return Ok((reservation, began_segment)),
                 // Behind the next commit stand bytes of this segment; the writer has to stop, not to look elsewhere.
                 (Admission::Failed(source), Lane::Small) => return Err(WriteError::Fatal { source }),
-                (Admission::Full, Lane::Small) => current.small = None,
-                (Admission::Full | Admission::Failed(_), Lane::Large) => {
-                    current.large.retain(|other| other.id != segment.id);
+                (Admission::Full, _) | (Admission::Failed(_), Lane::Large) => {
+                    slots.segments.retain(|other| other.id != segment.id);
                 }
             }
         }
     }
 
-    fn pick_small(
-        &self,
-        current: &mut Current,
-        bytes: u64,
-        reserve_bytes: u64,
-    ) -> Result<(Arc<Segment>, bool), WriteError> {
-        if let Some(segment) = &current.small {
-            return Ok((Arc::clone(segment), false));
-        }
-        let segment = self.make(&mut current.next, Lane::Small, bytes, reserve_bytes)?;
-        current.small = Some(Arc::clone(&segment));
-        Ok((segment, true))
-    }
-
-    /// The segment with the fewest writers; another one when all have some, since file systems let only one thread at a time
-    /// write to a file.
-    fn pick_large(
-        &self,
-        current: &mut Current,
-        bytes: u64,
-        reserve_bytes: u64,
-    ) -> Result<(Arc<Segment>, bool), WriteError> {
-        current.large.retain(|segment| segment.glance().failed.is_none());
-        let calmest = current.large.iter().map(|segment| (segment.glance().writers, segment)).min_by_key(|(n, _)| *n);
-        let calmest = calmest.map(|(writers, segment)| (writers, Arc::clone(segment)));
-        // One is for small content.
-        let large_max = self.options.open_segments_max.saturating_sub(1).max(1);
-        match calmest {
-            Some((writers, segment)) if writers == 0 || current.large.len() >= large_max => Ok((segment, false)),
-            calmest => match (self.make(&mut current.next, Lane::Large, bytes, reserve_bytes), calmest) {
-                (Ok(segment), _) => {
-                    current.large.push(Arc::clone(&segment));
-                    Ok((segment, true))
-                }
-                // Sharing is slower, but better than refusing.
-                (Err(_), Some((_, segment))) => Ok((segment, false)),
-                (Err(error), None) => Err(error),
-            },
+    fn slots(&self, lane: Lane) -> &Mutex<Slots> {
+        match lane {
+            Lane::Small => &self.small,
+            Lane::Large => &self.large,
         }
     }
 
-    fn make(
-        &self,
-        next: &mut u64,
-        lane: Lane,
-        record_bytes: u64,
-        reserve_bytes: u64,
-    ) -> Result<Arc<Segment>, WriteError> {
+    fn make(&self, lane: Lane, record_bytes: u64, reserve_bytes: u64) -> Result<Arc<Segment>, WriteError> {
         let least = HEAD_BYTES as u64 + record_bytes + TRAILER_BYTES as u64;
         let spare = self.backend.free_bytes()?.saturating_sub(reserve_bytes);
         if spare < least {
@@ -197,9 +162,8 @@ impl Lanes {
         }
         // On a nearly full disk a smaller segment is better than none.
         let bytes = self.options.segment_bytes.max(least).min(spare);
-        let id = SegmentId(*next);
-        // Also when it fails: what is left of the attempt must not stand in the way of the next.
-        *next += 1;
+        // Used up also when it fails: what is left of the attempt must not stand in the way of the next.
+        let id = SegmentId(self.next.fetch_add(1, Ordering::Relaxed));
         let file = self.backend.create(id, bytes, &encode_head(id)).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::DiskFull,
             _ => WriteError::Io(error),
@@ -252,11 +216,8 @@ impl Lanes {
 
     /// Seals every segment; takes no more records.
     pub(crate) fn close(&self) -> Result<(), WriteError> {
-        {
-            let mut current = self.current.lock();
-            current.closed = true;
-            current.small = None;
-            current.large.clear();
+        for lane in [Lane::Small, Lane::Large] {
+            *self.slots(lane).lock() = Slots { segments: Vec::new(), closed: true };
         }
         let open: Vec<_> = self.table.read().open.values().cloned().collect();
         let mut first = Ok(());
@@ -290,6 +251,43 @@ impl Lanes {
             return Err(error.into());
         }
         Ok(())
+    }
+}
+
+type Picked = (Arc<Segment>, bool);
+
+fn pick_small(
+    slots: &mut Slots,
+    make: impl FnOnce() -> Result<Arc<Segment>, WriteError>,
+) -> Result<Picked, WriteError> {
+    if let Some(segment) = slots.segments.first() {
+        return Ok((Arc::clone(segment), false));
+    }
+    let segment = make()?;
+    slots.segments.push(Arc::clone(&segment));
+    Ok((segment, true))
+}
+
+/// The segment with the fewest writers; another one when all have some, since file systems let only one thread at a time
+/// write to a file.
+fn pick_large(
+    slots: &mut Slots,
+    segments_max: usize,
+    make: impl FnOnce() -> Result<Arc<Segment>, WriteError>,
+) -> Result<Picked, WriteError> {
+    slots.segments.retain(|segment| segment.glance().failed.is_none());
+    let calmest = slots.segments.iter().map(|segment| (segment.glance().writers, segment)).min_by_key(|(n, _)| *n);
+    match calmest.map(|(writers, segment)| (writers, Arc::clone(segment))) {
+        Some((writers, segment)) if writers == 0 || slots.segments.len() >= segments_max => Ok((segment, false)),
+        calmest => match (make(), calmest) {
+            (Ok(segment), _) => {
+                slots.segments.push(Arc::clone(&segment));
+                Ok((segment, true))
+            }
+            // Sharing is slower, but better than refusing.
+            (Err(_), Some((_, segment))) => Ok((segment, false)),
+            (Err(error), None) => Err(error),
+        },
     }
 }
 

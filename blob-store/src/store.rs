@@ -13,7 +13,7 @@ use crate::{
     Damage, Lane, OpenError, Options, Pins, ReadError, WriteError,
     backend::{Backend, Disk, SegmentFile},
     files::Files,
-    form::{self, BLOB_BYTES_MAX, HEAD_BYTES_MAX, Malformed, Table},
+    form::{self, BLOB_BYTES_MAX, HEAD_BYTES_MAX, Malformed, STORED_BYTES_MAX, Table},
     lanes::Lanes,
     record::{HEAD_BYTES, Head, RECORD_HEAD_BYTES, RecordHead, TRAILER_BYTES, checksum},
     walk::{self, Walk},
@@ -223,6 +223,7 @@ impl BlobStore {
     }
 
     fn read_record(&self, cipher: &FrameCipher, record: &Record, range: &Range<u64>) -> Result<Vec<u8>, ReadError> {
+        record.check_length()?;
         let file = self.file(record.segment)?;
         let length = record.length as usize;
         let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
@@ -334,6 +335,7 @@ impl BlobStore {
     }
 
     fn read_raw(&self, record: &Record) -> Result<Vec<u8>, ReadError> {
+        record.check_length()?;
         let mut bytes = vec![0; RECORD_HEAD_BYTES + record.length as usize];
         record.fill(&*self.file(record.segment)?, 0, &mut bytes)?;
         let head = record.head(&bytes)?;
@@ -436,6 +438,11 @@ struct Record {
 }
 
 impl Record {
+    /// Before memory is asked for: a row may be damaged too.
+    fn check_length(&self) -> Result<(), ReadError> {
+        if self.length as usize > STORED_BYTES_MAX { Err(self.damaged(0, "longer than any blob")) } else { Ok(()) }
+    }
+
     fn fill(&self, file: &dyn SegmentFile, from: usize, bytes: &mut [u8]) -> Result<(), ReadError> {
         file.read_at(self.offset.saturating_add(from as u64), bytes).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged(from as u64, "the segment ends before"),

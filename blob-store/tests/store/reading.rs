@@ -143,6 +143,7 @@ fn another_tenant_blob_key_or_place_gets_nothing() {
     let Place::Segment { segment, offset, length } = *place else { panic!("inline") };
     let shifted = Place::Segment { segment, offset: offset + 1, length };
     let longer = Place::Segment { segment, offset, length: length + 1 };
+    let huge = Place::Segment { segment, offset, length: u32::MAX };
     let beyond = Place::Segment { segment, offset: u64::MAX, length };
     for (tenant, blob, key, place) in [
         (TenantId(1), blob, key, place),
@@ -151,6 +152,7 @@ fn another_tenant_blob_key_or_place_gets_nothing() {
         (TENANT, blob, key, &other.staged.place),
         (TENANT, blob, key, &shifted),
         (TENANT, blob, key, &longer),
+        (TENANT, blob, key, &huge),
         (TENANT, blob, key, &beyond),
     ] {
         assert!(matches!(store.read(tenant, blob, key, place, 0..10), Err(ReadError::Damaged { .. })));
