@@ -1,104 +1,31 @@
-//! The store: writing, syncing, reading, moving and removing blobs.
+//! The store: writing, syncing, scanning, moving and removing blobs.
 //!
-//! Owns: the public calls, and which bytes of a segment a read needs.
-//! Does not own: layouts (`form`, `record`), choosing segments (`lanes`), durability of one (`segment`).
+//! Owns: the public calls.
+//! Does not own: reading (`read`), layouts (`form`, `record`), choosing segments (`lanes`), durability of one (`segment`).
 
-use std::{collections::BTreeMap, io, ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use schemas::{BlobId, SegmentId, TenantId};
-use vault::{BlobKey, FrameCipher};
+use vault::BlobKey;
 
 use crate::{
-    Damage, Lane, OpenError, Options, Pins, ReadError, WriteError,
+    Damage, Lane, OpenError, Options, Pins, Place, ReadError, Scanned, SegmentInfo, SegmentState, Staged, WriteError,
     backend::{Backend, Disk, SegmentFile},
     files::Files,
-    form::{self, BLOB_BYTES_MAX, HEAD_BYTES_MAX, Malformed, STORED_BYTES_MAX, Table},
+    form::{self, BLOB_BYTES_MAX},
     lanes::Lanes,
-    record::{HEAD_BYTES, Head, RECORD_HEAD_BYTES, RecordHead, TRAILER_BYTES, checksum},
+    read::Record,
+    record::{HEAD_BYTES, Head, RECORD_HEAD_BYTES, TRAILER_BYTES},
     walk::{self, Walk},
 };
 
-/// Up to this many stored bytes a blob is read at once, even for a range: a second read costs more than the bytes.
-const READ_WHOLE_BYTES: usize = 192 << 10;
-
-/// Where a blob's stored form is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Here. The caller keeps it in a row, which is what makes it durable.
-    Inline(Bytes),
-    /// In a segment file.
-    Segment {
-        /// Which one.
-        segment: SegmentId,
-        /// Where its record begins.
-        offset: u64,
-        /// Bytes of the stored form, without the record's head.
-        length: u32,
-    },
-}
-
-/// A blob that is written but neither durable nor named by an event.
-#[derive(Debug)]
-pub struct Staged {
-    /// Its id, made for this attempt.
-    pub blob: BlobId,
-    /// Its key, made for this attempt.
-    pub key: BlobKey,
-    /// Plaintext bytes.
-    pub size_bytes: u32,
-    /// Bytes that freeing it gives back: the stored form, in a segment with the record's head.
-    pub stored_bytes: u32,
-    /// Where it is.
-    pub place: Place,
-}
-
-/// A record that a scan found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scanned {
-    /// Whose blob.
-    pub tenant: TenantId,
-    /// Which blob.
-    pub blob: BlobId,
-    /// Where.
-    pub place: Place,
-    /// As [`Staged::stored_bytes`].
-    pub stored_bytes: u32,
-    /// Whether the payload matches its checksum. If not, reading the blob will say where it is damaged; a whole copy of the
-    /// same blob elsewhere is to be preferred.
-    pub whole: bool,
-}
-
-/// What can be done with a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SegmentState {
-    /// It takes records, or has writers still.
-    Open,
-    /// It is finished and durable.
-    Sealed,
-    /// A write or sync failed. What was synced before is still there to read and to relocate.
-    Failed,
-}
-
-/// A segment as the sweep sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Which one.
-    pub segment: SegmentId,
-    /// What can be done with it.
-    pub state: SegmentState,
-    /// Bytes of its records, heads included: the sum of their `stored_bytes`.
-    pub record_bytes: u64,
-    /// Bytes it takes on the disk; unlinking gives them back.
-    pub file_bytes: u64,
-}
-
 /// Encrypted blobs in segment files. See the crate's documentation for what it promises.
 pub struct BlobStore {
-    backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<dyn Backend>,
     options: Options,
-    lanes: Lanes,
-    files: Files,
+    pub(crate) lanes: Lanes,
+    pub(crate) files: Files,
     pins: Pins,
 }
 
@@ -194,58 +121,6 @@ impl BlobStore {
         Ok(())
     }
 
-    /// The plaintext of `range` of a blob. Reads and opens only the frames it needs, and verifies all that it uses.
-    ///
-    /// # Errors
-    /// [`ReadError::SegmentGone`] when the blob was moved in the meantime: look the place up again. Otherwise see
-    /// [`ReadError`].
-    pub fn read(
-        &self,
-        tenant: TenantId,
-        blob: BlobId,
-        key: &BlobKey,
-        place: &Place,
-        range: Range<u64>,
-    ) -> Result<Vec<u8>, ReadError> {
-        let cipher = key.sealer(blob);
-        match place {
-            Place::Inline(stored) => {
-                let damaged = |Malformed { at, what }| ReadError::Damaged { segment: None, offset: at, what };
-                let table = Table::open(&cipher, stored, stored.len()).map_err(damaged)?;
-                let range = range_in(&table, &range)?;
-                table.read(&cipher, &stored[table.span(&range)], range).map_err(damaged)
-            }
-            Place::Segment { segment, offset, length } => {
-                let record = Record { segment: *segment, offset: *offset, length: *length, tenant, blob };
-                self.read_record(&cipher, &record, &range)
-            }
-        }
-    }
-
-    fn read_record(&self, cipher: &FrameCipher, record: &Record, range: &Range<u64>) -> Result<Vec<u8>, ReadError> {
-        record.check_length()?;
-        let file = self.file(record.segment)?;
-        let length = record.length as usize;
-        let wanted = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
-        // The whole record at once, or first as much as tells where the frames lie.
-        let at_once =
-            if length <= READ_WHOLE_BYTES || wanted >= length / 2 { length } else { HEAD_BYTES_MAX.min(length) };
-        let mut bytes = vec![0; RECORD_HEAD_BYTES + at_once];
-        record.fill(&*file, 0, &mut bytes)?;
-        record.head(&bytes)?;
-        let stored = &bytes[RECORD_HEAD_BYTES..];
-        let damaged = |error: Malformed| record.damaged(RECORD_HEAD_BYTES as u64 + error.at, error.what);
-        let table = Table::open(cipher, stored, length).map_err(damaged)?;
-        let range = range_in(&table, range)?;
-        let span = table.span(&range);
-        if let Some(frames) = stored.get(span.clone()) {
-            return table.read(cipher, frames, range).map_err(damaged);
-        }
-        let mut frames = vec![0; span.len()];
-        record.fill(&*file, RECORD_HEAD_BYTES + span.start, &mut frames)?;
-        table.read(cipher, &frames, range).map_err(damaged)
-    }
-
     /// All segments, in order.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {
@@ -334,17 +209,6 @@ impl BlobStore {
         Ok(moved)
     }
 
-    fn read_raw(&self, record: &Record) -> Result<Vec<u8>, ReadError> {
-        record.check_length()?;
-        let mut bytes = vec![0; RECORD_HEAD_BYTES + record.length as usize];
-        record.fill(&*self.file(record.segment)?, 0, &mut bytes)?;
-        let head = record.head(&bytes)?;
-        if checksum(&[&bytes[RECORD_HEAD_BYTES..]]) != head.payload_sum {
-            return Err(record.damaged(RECORD_HEAD_BYTES as u64, "the payload does not match its checksum"));
-        }
-        Ok(bytes)
-    }
-
     /// Removes a segment that takes no more records. Readers that have begun keep their descriptor; others are told
     /// [`ReadError::SegmentGone`].
     ///
@@ -394,17 +258,6 @@ impl BlobStore {
         Ok(Place::Segment { segment: appended.segment, offset: appended.offset, length })
     }
 
-    fn file(&self, segment: SegmentId) -> Result<Arc<dyn SegmentFile>, ReadError> {
-        if let Some(open) = self.lanes.table().open.get(&segment) {
-            return Ok(Arc::clone(&open.file));
-        }
-        let exists = || self.lanes.table().sealed.contains_key(&segment);
-        self.files.get(&*self.backend, segment, exists).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ReadError::SegmentGone { segment },
-            _ => ReadError::Io(error),
-        })
-    }
-
     fn walk(&self, segment: SegmentId) -> Result<(Arc<dyn SegmentFile>, Walk), ReadError> {
         let end = {
             let table = self.lanes.table();
@@ -416,50 +269,5 @@ impl BlobStore {
         let end = end.min(file.length()?);
         let walk = walk::walk(&*file, segment, end)?;
         Ok((file, walk))
-    }
-}
-
-fn range_in(table: &Table, range: &Range<u64>) -> Result<Range<usize>, ReadError> {
-    let size_bytes = table.size_bytes();
-    if range.start > range.end || range.end > size_bytes {
-        return Err(ReadError::OutOfRange { size_bytes });
-    }
-    // Both are at most 4 MiB now.
-    Ok(range.start as usize..range.end as usize)
-}
-
-/// A record that the caller says is there.
-struct Record {
-    segment: SegmentId,
-    offset: u64,
-    length: u32,
-    tenant: TenantId,
-    blob: BlobId,
-}
-
-impl Record {
-    /// Before memory is asked for: a row may be damaged too.
-    fn check_length(&self) -> Result<(), ReadError> {
-        if self.length as usize > STORED_BYTES_MAX { Err(self.damaged(0, "longer than any blob")) } else { Ok(()) }
-    }
-
-    fn fill(&self, file: &dyn SegmentFile, from: usize, bytes: &mut [u8]) -> Result<(), ReadError> {
-        file.read_at(self.offset.saturating_add(from as u64), bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.damaged(from as u64, "the segment ends before"),
-            _ => ReadError::Io(error),
-        })
-    }
-
-    fn head(&self, bytes: &[u8]) -> Result<RecordHead, ReadError> {
-        let head = RecordHead::decode(bytes, self.segment, self.offset)
-            .ok_or_else(|| self.damaged(0, "no record stands here"))?;
-        if (head.tenant, head.blob, head.length) != (self.tenant, self.blob, self.length) {
-            return Err(self.damaged(0, "another record stands here"));
-        }
-        Ok(head)
-    }
-
-    fn damaged(&self, at: u64, what: &'static str) -> ReadError {
-        ReadError::Damaged { segment: Some(self.segment), offset: self.offset.saturating_add(at), what }
     }
 }
