@@ -118,6 +118,7 @@ impl BucketName {
             "must begin and end with a letter or digit",
         )?;
         form(!text.contains(".."), WHAT, "may not have two dots in a row")?;
+        form(!text.contains(".-") && !text.contains("-."), WHAT, "may not have a dot beside a hyphen")?;
         form(text.parse::<std::net::Ipv4Addr>().is_err(), WHAT, "may not look like an address")?;
         let bad_prefix = ["xn--", "sthree-", "amzn-s3-demo-"].iter().any(|prefix| text.starts_with(prefix));
         let bad_suffix =
@@ -196,6 +197,8 @@ mod tests {
             "",
             "Abc",
             "a_b",
+            "foo-.bar",
+            "foo.-bar",
             "-abc",
             "abc-",
             ".abc",
