@@ -2,10 +2,7 @@
 //!
 //! Owns: bounds, small bodies read whole and verified, the unread rest. Does not own: decoding (`body`).
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+mod rest;
 
 use axum::body::Body;
 use base64::Engine;
@@ -14,10 +11,10 @@ use domain::Refusal;
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
-use http_body::{Body as _, Frame, SizeHint};
-use parking_lot::Mutex;
 use pipeline::{ByteStream, Digests, ExpectedDigest, StoreError};
 use schemas::content::ChecksumAlgorithm;
+
+pub(crate) use rest::keep_rest;
 
 use crate::auth::Verified;
 use crate::body::{ChecksumOf, Intake};
@@ -29,9 +26,6 @@ pub(crate) const SINGLE_PUT_BYTES_MAX: u64 = 5 << 30;
 pub(crate) const XML_BYTES_MAX: u64 = 1 << 20;
 /// The same for a completion of 10,000 parts with checksums.
 pub(crate) const COMPLETION_BYTES_MAX: u64 = 2 << 20;
-/// What is read of a refused body, so that a client that only listens after sending hears why.
-const DRAIN_BYTES_MAX: usize = 64 << 20;
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The body of an admitted request. Nothing of it has been read.
 pub(crate) struct Payload {
@@ -174,80 +168,6 @@ pub(crate) fn digest_text(algorithm: ChecksumAlgorithm, text: &str) -> Result<Ve
     if digest.len() == algorithm.digest_bytes() { Ok(digest) } else { Err(DoorError::BadDigest) }
 }
 
-/// A body whose unread rest can be had back after whoever was given it has dropped it.
-pub(crate) fn keep_rest(body: Body) -> (Body, Rest) {
-    let rest = Rest(Arc::new(Mutex::new(None)));
-    let lent = Lent { body: Some(body), begun: false, rest: rest.clone() };
-    (Body::new(lent), rest)
-}
-
-/// What may be left of a body.
-#[derive(Clone)]
-pub(crate) struct Rest(Arc<Mutex<Option<(Body, bool)>>>);
-
-impl Rest {
-    /// Reads on, within bounds, while the answer goes out: a client that sends all before it listens would otherwise find a
-    /// closed connection instead of the answer. A client that was never told to continue is left alone.
-    pub(crate) fn drain(&self, expects_continue: bool) {
-        let Some((body, begun)) = self.0.lock().take() else { return };
-        if body.is_end_stream() || (expects_continue && !begun) {
-            return;
-        }
-        tokio::spawn(async move {
-            let read = async {
-                let mut left = DRAIN_BYTES_MAX;
-                let mut pieces = body.into_data_stream();
-                while let Some(Ok(piece)) = pieces.next().await {
-                    left = left.saturating_sub(piece.len());
-                    if left == 0 {
-                        break;
-                    }
-                }
-            };
-            // Dropping what is left closes the connection.
-            let _ = tokio::time::timeout(DRAIN_TIME_MAX, read).await;
-        });
-    }
-}
-
-struct Lent {
-    body: Option<Body>,
-    begun: bool,
-    rest: Rest,
-}
-
-impl http_body::Body for Lent {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.begun = true;
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            *self.rest.0.lock() = Some((body, self.begun));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,16 +221,5 @@ mod tests {
         assert_eq!(open(&[("content-length", "5368709121")]), Some("EntityTooLarge"));
         assert_eq!(open(&[("content-length", "5368709120")]), None);
         assert_eq!(open(&[("transfer-encoding", "chunked")]), None);
-    }
-
-    #[tokio::test]
-    async fn the_rest_of_a_dropped_body_comes_back() {
-        let (body, rest) = keep_rest(Body::from("abc"));
-        assert!(rest.0.lock().is_none());
-        drop(body);
-        assert!(matches!(*rest.0.lock(), Some((_, false))));
-        let (body, rest) = keep_rest(Body::from("abc"));
-        assert_eq!(axum::body::to_bytes(body, 10).await.expect("a body"), "abc");
-        assert!(matches!(*rest.0.lock(), Some((_, true))));
     }
 }
