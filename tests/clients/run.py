@@ -83,7 +83,8 @@ class Server:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit((folder / "server.log").read_text()[-3000:])
                 time.sleep(0.05)
-        self.environment = dict(os.environ)
+        # Nothing of the caller's own AWS set-up may reach the clients.
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         for line in (self.data / "first-run.env").read_text().splitlines():
             if "=" in line and not line.startswith("#"):
                 name, value = line.removeprefix("export ").split("=", 1)
@@ -225,7 +226,7 @@ def boto3(case):
             s3.put_object(Bucket=case.bucket, Key=algorithm, Body=b"hello", ChecksumAlgorithm=algorithm)
         except Exception as error:
             # botocore needs its optional CRT for these two.
-            assert algorithm in ("CRC32C", "CRC64NVME") and "CRT" in str(error), error
+            assert algorithm in ("CRC32C", "CRC64NVME") and "[crt]" in str(error), error
     try:
         s3.put_object(Bucket=case.bucket, Key="a/ü b", Body=b"other", IfNoneMatch="*")
         raise AssertionError("If-None-Match let an overwrite through")

@@ -352,14 +352,14 @@ impl Contents {
         manifest: bool,
         hint: Option<[u8; 32]>,
     ) -> Result<Changes, StoreError> {
-        let Staged { blob, key, size_bytes, stored_bytes, place } = staged;
+        let Staged { blob, key, size_bytes, place, .. } = staged;
         let mut changes = Changes::default();
-        let located = match place {
+        let (located, stored_bytes) = match place {
             Place::Inline(bytes) => {
                 changes.put(TRUTH, inline_key(scope.tenant, blob), bytes.to_vec());
-                Located::Inline
+                (Located::Inline, u32::try_from(bytes.len()).expect("inline content is short"))
             }
-            Place::Segment { segment, offset, length } => Located::Segment { segment, offset, length },
+            Place::Segment { segment, offset, length } => (Located::Segment { segment, offset, length }, length),
         };
         // Inline content is never found by a hint: its hint row would be most of its size.
         let hint = hint.filter(|_| located != Located::Inline);
