@@ -65,7 +65,7 @@ impl Fold<'_> {
                     self.remove::<NullPointer>(NullPointer::key(self.tenant, self.bucket, key));
                 }
                 // Without a current row the latest is a delete marker; when it goes, what it hid appears.
-                if before.is_none() && self.newest_noncurrent(key, None)?.is_some_and(|latest| latest == removed) {
+                if before.is_none() {
                     self.uncover(key, event.made_by)?;
                 }
             }
@@ -96,6 +96,7 @@ impl Fold<'_> {
             return Ok(());
         }
         let replaced = if replaces_null { self.forget_null(key)? } else { None };
+        // Without a current row the latest is a delete marker, superseded now unless it was replaced.
         if before.is_none()
             && let Some(latest) = self.newest_noncurrent(key, None)?
             && replaced != Some(latest.version.made_by())
@@ -116,7 +117,7 @@ impl Fold<'_> {
         Ok(Some(made_by))
     }
 
-    /// After the latest version was removed: the newest other one becomes the latest.
+    /// After a version was removed of a key without a current row: the newest other one is the latest.
     fn uncover(&mut self, key: &ObjectKey, removed: EventId) -> Result<(), RowError> {
         let Some(next) = self.newest_noncurrent(key, Some(removed))? else { return Ok(()) };
         match next.version {
@@ -128,7 +129,11 @@ impl Fold<'_> {
                 self.delta.objects += 1;
                 self.put_current(key, object);
             }
-            Version::Marker(_) => self.put_noncurrent(key, &Noncurrent { superseded: None, ..next }),
+            Version::Marker(_) if next.superseded.is_some() => {
+                self.put_noncurrent(key, &Noncurrent { superseded: None, ..next });
+            }
+            // It was the latest before: an older version was removed.
+            Version::Marker(_) => {}
         }
         Ok(())
     }
@@ -154,7 +159,7 @@ impl Fold<'_> {
     }
 
     fn put_current(&mut self, key: &ObjectKey, object: Object) {
-        let current = Current { object, since: self.header.position };
+        let current = Current { since: self.header.position, object };
         self.put(Current::key(self.tenant, self.bucket, key), &current);
     }
 

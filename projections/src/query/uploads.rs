@@ -89,7 +89,8 @@ pub fn list_uploads(
     let after = query.after.as_ref().filter(|after| group(query, after).is_none());
     let resume = match (after, after_upload) {
         (Some(after), Some(id)) => {
-            let known = upload(rows, tenant, id)?.filter(|upload| upload.key.as_str() == after);
+            let known =
+                upload(rows, tenant, id)?.filter(|upload| upload.bucket == bucket && upload.key.as_str() == after);
             // An upload that is forgotten says nothing of its place: the key's uploads are shown again rather than lost.
             Some((after.clone(), known.map(|upload| (upload.created_by.position, id))))
         }

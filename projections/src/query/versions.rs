@@ -177,6 +177,9 @@ impl<'a> VersionRows<'a> {
     fn peek(&mut self) -> Result<(), RowError> {
         if !self.peeked {
             self.next_current = self.current.next()?;
+            if self.next_current.as_ref().is_some_and(|(key, entry)| self.was_shown(key, entry.object.made_by)) {
+                self.next_current = self.current.next()?;
+            }
             self.next_noncurrent = self.read_noncurrent()?;
             self.peeked = true;
         }
@@ -188,6 +191,13 @@ impl<'a> VersionRows<'a> {
         let (key, value) = row?;
         let (key, _) = Noncurrent::parse_key(&key).ok_or(RowError::malformed::<Noncurrent>())?;
         Ok(Some((key, row::decode(&value)?)))
+    }
+
+    /// Whether a current version is not behind the place to resume at. It may be behind: what was shown before it may have
+    /// been removed since.
+    fn was_shown(&self, key: &str, made_by: EventId) -> bool {
+        let resume = self.resume.as_ref().filter(|resume| resume.key == key);
+        resume.and_then(|resume| resume.behind).is_some_and(|behind| made_by >= behind)
     }
 
     fn is_latest(&self, key: &str, made_by: EventId) -> bool {
@@ -214,11 +224,7 @@ impl Source for VersionRows<'_> {
             None => Bound::Included(Noncurrent::from_key(self.tenant, self.bucket, key)),
         };
         self.noncurrent = Some(self.rows.range(Noncurrent::TABLE, from, to));
-        // The current version is the newest: it is behind nothing of its key.
-        match behind {
-            Some(_) => self.current.seek(&[key, &[0]].concat()),
-            None => self.current.seek(key),
-        }
+        self.current.seek(key);
         self.peeked = false;
     }
 

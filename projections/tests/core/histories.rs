@@ -1,11 +1,9 @@
 //! Random histories: rows say what a naive model says, and replay makes the same rows.
 
-mod model;
-
 use std::collections::BTreeMap;
 
+use crate::model::{History, Model, Shown, TENANT, operations};
 use event_log::Rows;
-use model::{History, Model, Shown, TENANT, operations};
 use projections::query::{self, ListQuery, VersionResume};
 use projections::row::{Current, Past, Reference, Row, Usage, Version};
 use projections::{CATALOG, HISTORY, MemoryRows, apply, digest};
@@ -74,7 +72,7 @@ fn check(rows: &dyn Rows, model: &Model) {
         assert_eq!(current(rows, bucket), expected.current(), "current objects");
         assert_eq!(versions(rows, bucket, 3), expected.versions(), "versions");
         assert_eq!(query::usage(rows, TENANT, bucket).expect("reads"), model.usage(bucket), "usage of a bucket");
-        for (key, version) in expected.versions().iter().map(|shown| (model::key(&shown.key), shown)) {
+        for (key, version) in expected.versions().iter().map(|shown| (crate::model::key(&shown.key), shown)) {
             let found = query::version(rows, TENANT, bucket, &key, version.id).expect("reads").expect("is there");
             assert_eq!((found.version.made_by(), found.is_latest), (version.made_by, version.is_latest));
         }
@@ -105,7 +103,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn rows_say_what_the_model_says(operations in operations(60)) {
+    fn rows_say_what_the_model_says(operations in operations(150)) {
         let mut history = History::default();
         let mut rows = MemoryRows::default();
         let mut then = Vec::new();
@@ -113,7 +111,7 @@ proptest! {
             for recorded in history.perform(operation) {
                 rows.write(apply(&rows, &recorded).expect("applies"));
             }
-            if step % 10 == 0 || step + 1 == operations.len() {
+            if step % 20 == 0 || step + 1 == operations.len() {
                 check(&rows, &history.model);
             }
             if let Some(last) = history.log.last() {

@@ -1,0 +1,243 @@
+//! What single events do: rows they cost, corners that random histories do not reach.
+
+use projections::query::{self, ListQuery};
+use projections::row::{Object, UploadState};
+use projections::{ApplyError, MemoryRows, apply};
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
+use schemas::event::*;
+use schemas::*;
+
+use crate::Log;
+use crate::model::{TENANT, bucket_created, bucket_name, key, recorded, upload_created, version_committed};
+
+const BUCKET: BucketId = BucketId(5);
+const UPLOAD: UploadId = UploadId([4; 16]);
+
+fn blob(number: u8) -> Content {
+    Content { size_bytes: u64::from(number), root: Root::Blob(BlobId([number; 16])) }
+}
+
+fn log_with_bucket(versioning: Versioning) -> Log {
+    let mut log = Log::of(TENANT);
+    log.happens(BUCKET, None, bucket_created(BUCKET, versioning));
+    log
+}
+
+fn current(log: &Log, name: &str) -> Option<Object> {
+    query::current(&log.rows, TENANT, BUCKET, &key(name)).expect("reads").map(|current| current.object)
+}
+
+fn part_staged(number: u16, content: Content) -> PartStaged {
+    PartStaged { upload: UPLOAD, number, content, etag: ETag { md5: [1; 16], parts: 0 }, checksums: Vec::new() }
+}
+
+#[test]
+fn rows_per_event_are_few() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    // current, change, reference, two counters
+    assert_eq!(log.happens(BUCKET, Some("k"), version_committed(true, blob(1), None)).1, 5);
+    // and past, released reference, release
+    assert_eq!(log.happens(BUCKET, Some("k"), version_committed(true, blob(2), None)).1, 8);
+    // upload, listing, two counters
+    assert_eq!(log.happens(BUCKET, Some("k"), upload_created(UPLOAD)).1, 4);
+    // part, staged, reference, two counters
+    assert_eq!(log.happens(BUCKET, Some("k"), part_staged(1, blob(3))).1, 5);
+    log.happens(BUCKET, Some("k"), UploadAborted { upload: UPLOAD });
+    for number in 2..=100 {
+        log.happens(BUCKET, Some("k"), part_staged(number, blob(3)));
+    }
+    let cleared = PartsCleared { upload: UPLOAD, numbers: (1..=100).collect(), last: true };
+    assert!(log.happens(BUCKET, None, cleared).1 <= 512, "a unit holds at most 512 rows");
+}
+
+#[test]
+fn a_row_keeps_the_checksum_that_was_chosen() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let checksum = |algorithm, covers| Checksum { algorithm, covers, digest: vec![0; 4], parts: 0 };
+    let mut event = version_committed(true, blob(1), None);
+    event.checksums = vec![
+        checksum(ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject),
+        checksum(ChecksumAlgorithm::Sha1, ChecksumType::Composite),
+    ];
+    for (chosen, expected) in
+        [(None, None), (Some(1), Some((ChecksumAlgorithm::Sha1, ChecksumType::Composite))), (Some(9), None)]
+    {
+        event.chosen_checksum = chosen;
+        log.happens(BUCKET, Some("k"), event.clone());
+        assert_eq!(current(&log, "k").expect("is there").checksum, expected);
+    }
+}
+
+#[test]
+fn a_part_keeps_the_uploads_checksum_and_crc64nvme() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let mut created = upload_created(UPLOAD);
+    created.checksum = Some((ChecksumAlgorithm::Sha1, ChecksumType::Composite));
+    log.happens(BUCKET, Some("k"), created);
+    let checksum = |algorithm, digest| Checksum { algorithm, covers: ChecksumType::FullObject, digest, parts: 0 };
+    let mut event = part_staged(1, blob(1));
+    let sha1 = checksum(ChecksumAlgorithm::Sha1, vec![2; 20]);
+    event.checksums = vec![checksum(ChecksumAlgorithm::Crc64Nvme, vec![0, 0, 0, 0, 0, 0, 1, 0]), sha1.clone()];
+    log.happens(BUCKET, Some("k"), event);
+    let part = query::part(&log.rows, TENANT, UPLOAD, 1).expect("reads").expect("is there");
+    assert_eq!((part.checksum, part.crc64nvme), (Some(sha1), Some(256)));
+}
+
+#[test]
+fn a_completed_upload_names_its_object_until_its_parts_are_cleared() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    log.happens(BUCKET, Some("k"), upload_created(UPLOAD));
+    let (staged_by, _) = log.happens(BUCKET, Some("k"), part_staged(1, blob(1)));
+    let (made_by, _) = log.happens(BUCKET, Some("k"), version_committed(true, blob(9), Some(UPLOAD)));
+    let upload = query::upload(&log.rows, TENANT, UPLOAD).expect("reads").expect("is there");
+    assert_eq!(upload.state, UploadState::Completed(made_by));
+
+    // The part shows its content until it is cleared; the clearing needs no bucket in its header.
+    let part_reference = |log: &Log| {
+        let references = query::references(&log.rows, TENANT, BlobId([1; 16])).expect("reads");
+        references.into_iter().find(|(referrer, _)| *referrer == Referrer::Part(staged_by)).expect("is there").1
+    };
+    assert_eq!(part_reference(&log).released, None);
+    log.happens(BucketId::NONE, None, PartsCleared { upload: UPLOAD, numbers: vec![1], last: true });
+    assert_eq!((part_reference(&log).released, part_reference(&log).bucket), (Some(Time(4_000)), BUCKET));
+    assert_eq!(query::upload(&log.rows, TENANT, UPLOAD).expect("reads"), None);
+    assert!(query::ended_uploads(&log.rows, TENANT, None, 9).expect("reads").is_empty());
+}
+
+#[test]
+fn uploads_of_a_deleted_bucket_are_found_and_counted_until_they_end() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let others = [UploadId([6; 16]), UPLOAD];
+    for id in others {
+        log.happens(BUCKET, Some("k"), upload_created(id));
+    }
+    log.happens(BUCKET, Some("k"), part_staged(1, blob(7)));
+    log.happens(BUCKET, None, BucketDeleted { bucket: BUCKET, name: bucket_name(BUCKET) });
+    let orphans = |log: &Log| query::orphaned_buckets(&log.rows, TENANT, 9).expect("reads");
+    assert_eq!(orphans(&log), [BUCKET]);
+    let usage = query::tenant_usage(&log.rows, TENANT).expect("reads");
+    assert_eq!((usage.uploads, usage.multipart_bytes, usage.buckets), (2, 7, 0));
+
+    let everything = ListQuery { max: 9, ..ListQuery::default() };
+    let (page, _) = query::list_uploads(&log.rows, TENANT, BUCKET, &everything, None).expect("lists");
+    assert_eq!(page.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), others);
+    log.happens(BUCKET, Some("k"), UploadAborted { upload: others[0] });
+    assert_eq!(orphans(&log), [BUCKET]);
+    // Whoever ends it after the bucket may not name the bucket any more.
+    log.happens(BucketId::NONE, Some("k"), UploadAborted { upload: UPLOAD });
+    assert!(orphans(&log).is_empty());
+    assert_eq!(query::tenant_usage(&log.rows, TENANT).expect("reads"), Default::default());
+    assert_eq!(query::usage(&log.rows, TENANT, BUCKET).expect("reads"), Default::default());
+}
+
+#[test]
+fn a_deleted_bucket_without_uploads_leaves_no_orphan_and_frees_its_name() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let name = bucket_name(BUCKET);
+    assert!(query::bucket_by_name(&log.rows, TENANT, &name).expect("reads").is_some());
+    log.happens(BUCKET, None, BucketDeleted { bucket: BUCKET, name: name.clone() });
+    assert!(query::bucket_by_name(&log.rows, TENANT, &name).expect("reads").is_none());
+    assert!(log.rows.is_empty(), "nothing but the log remembers it");
+}
+
+#[test]
+fn the_null_version_answers_to_its_name_only() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let (made_by, _) = log.happens(BUCKET, Some("k"), version_committed(true, blob(1), None));
+    log.happens(BUCKET, None, VersioningSet { bucket: BUCKET, versioning: Versioning::Enabled });
+    log.happens(BUCKET, Some("k"), version_committed(false, blob(2), None));
+    let version = |id| query::version(&log.rows, TENANT, BUCKET, &key("k"), id).expect("reads");
+    assert_eq!(version(VersionId::Null).expect("is there").version.made_by(), made_by);
+    assert_eq!(version(VersionId::Event(made_by)), None);
+    let bucket = query::bucket(&log.rows, TENANT, BUCKET).expect("reads").expect("is there");
+    assert_eq!(bucket.versioning, Versioning::Enabled);
+}
+
+#[test]
+fn changes_of_a_bucket_are_listed_by_position() {
+    let mut log = log_with_bucket(Versioning::Enabled);
+    for name in ["a", "b", "a"] {
+        log.happens(BUCKET, Some(name), version_committed(false, blob(1), None));
+    }
+    let changes = |from, to, max| {
+        let found = query::changes(&log.rows, TENANT, BUCKET, Position(from), Position(to), max).expect("reads");
+        found.into_iter().map(|(position, key)| (position.0, key.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(0, 9, 9), [(1, "a".to_owned()), (2, "b".to_owned()), (3, "a".to_owned())]);
+    assert_eq!(changes(2, 3, 9), [(2, "b".to_owned())]);
+    assert_eq!(changes(0, 9, 1), [(1, "a".to_owned())]);
+}
+
+#[test]
+fn an_erased_event_changes_nothing_and_what_rests_on_it_stops_nothing() {
+    let id = |position| EventId { epoch: Epoch(0), position: Position(position) };
+    let mut erased =
+        recorded(TENANT, id(0), Time(0), BUCKET, None, &bucket_created(BUCKET, Versioning::Enabled).into());
+    erased.body = None;
+    let mut rows = MemoryRows::default();
+    assert!(apply(&rows, &erased).expect("applies").0.is_empty());
+
+    // Events about buckets, versions and uploads that no row knows.
+    let version = VersionId::Event(id(0));
+    let events: [(Option<&str>, Event); 7] = [
+        (None, VersioningSet { bucket: BUCKET, versioning: Versioning::Suspended }.into()),
+        (Some("k"), VersionRemoved { version, made_by: id(0), was_marker: false, size_bytes: 8 }.into()),
+        (Some("k"), part_staged(1, blob(1)).into()),
+        (Some("k"), UploadAborted { upload: UPLOAD }.into()),
+        (None, PartsCleared { upload: UPLOAD, numbers: vec![1], last: true }.into()),
+        (
+            None,
+            ContentReleased { released: vec![Released { blob: BlobId([1; 16]), referrer: Referrer::Part(id(0)) }] }
+                .into(),
+        ),
+        (None, BucketDeleted { bucket: BUCKET, name: bucket_name(BUCKET) }.into()),
+    ];
+    for (position, (object, event)) in events.iter().enumerate() {
+        let recorded = recorded(TENANT, id(position as u64 + 1), Time(1), BUCKET, *object, event);
+        rows.write(apply(&rows, &recorded).expect("applies"));
+    }
+    assert!(rows.is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_stops() {
+    let id = EventId { epoch: Epoch(0), position: Position(3) };
+    let good = recorded(TENANT, id, Time(0), BUCKET, Some("k"), &version_committed(true, blob(1), None).into());
+    let rows = MemoryRows::default();
+
+    let mut unknown = good.clone();
+    unknown.header.event_type = 60_000;
+    let error = apply(&rows, &unknown).expect_err("an unknown type");
+    assert_eq!(error.to_string(), "event of tenant 7 at position 3 cannot be read");
+    assert!(matches!(error, ApplyError::Event { source: EventError::Unknown { event_type: 60_000, .. }, .. }));
+
+    let nameless = recorded(TENANT, id, Time(0), BUCKET, None, &version_committed(true, blob(1), None).into());
+    assert!(matches!(apply(&rows, &nameless), Err(ApplyError::NoObject { .. })));
+
+    let mut damaged = MemoryRows::default();
+    let mut changes = event_log::Changes::default();
+    changes.put(projections::CATALOG, projections::row::Current::key(TENANT, BUCKET, &key("k")), vec![1, 2, 3]);
+    damaged.write(changes);
+    assert!(matches!(apply(&damaged, &good), Err(ApplyError::Row { .. })));
+}
+
+#[test]
+fn the_longest_key_fits_into_every_row() {
+    let mut log = log_with_bucket(Versioning::Enabled);
+    // Every byte of it is escaped.
+    let name = "\u{0}".repeat(ObjectKey::BYTES_MAX);
+    log.happens(BUCKET, Some(&name), version_committed(false, blob(1), None));
+    log.happens(BUCKET, Some(&name), version_committed(false, blob(2), None));
+    log.happens(
+        BUCKET,
+        Some(&name),
+        DeleteMarkerCreated { null: true, owner: UserId::parse(&"o".repeat(128)).expect("a user") },
+    );
+    log.happens(BUCKET, Some(&name), upload_created(UPLOAD));
+    for &table in projections::TABLES {
+        for row in event_log::prefix(&log.rows, table, &[]) {
+            let (key, value) = row.expect("memory");
+            assert!(key.len() + value.len() <= event_log::ROW_BYTES_MAX);
+        }
+    }
+}
