@@ -81,8 +81,8 @@ pub fn version(
     let found = row::get::<Noncurrent>(rows, &Noncurrent::key(tenant, bucket, key, made_by))?;
     // The null version answers to its name only: its event is no version id a client was ever given.
     let Some(found) = found.filter(|found| found.version.id() == id) else { return Ok(None) };
-    // A marker is superseded as soon as anything is newer.
-    let is_latest = current.is_none() && found.superseded.is_none();
+    // Nothing is superseded but by a newer version, and a removal that makes it the latest again takes that back.
+    let is_latest = found.superseded.is_none();
     Ok(Some(FoundVersion { version: found.version, is_latest, superseded: found.superseded }))
 }
 

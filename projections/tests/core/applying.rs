@@ -33,7 +33,9 @@ fn part_staged(number: u16, content: Content) -> PartStaged {
 
 #[test]
 fn rows_per_event_are_few() {
-    let mut log = log_with_bucket(Versioning::Unversioned);
+    let mut log = Log::of(TENANT);
+    // bucket, name, the tenant's counter
+    assert_eq!(log.happens(BUCKET, None, bucket_created(BUCKET, Versioning::Unversioned)).1, 3);
     // current, change, reference, two counters
     assert_eq!(log.happens(BUCKET, Some("k"), version_committed(true, blob(1), None)).1, 5);
     // and past, released reference, release
@@ -128,6 +130,36 @@ fn uploads_of_a_deleted_bucket_are_found_and_counted_until_they_end() {
     assert!(orphans(&log).is_empty());
     assert_eq!(query::tenant_usage(&log.rows, TENANT).expect("reads"), Default::default());
     assert_eq!(query::usage(&log.rows, TENANT, BUCKET).expect("reads"), Default::default());
+}
+
+#[test]
+fn an_upload_is_counted_out_once() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    log.happens(BUCKET, Some("k"), upload_created(UploadId([6; 16])));
+    log.happens(BUCKET, Some("k"), upload_created(UPLOAD));
+    log.happens(BUCKET, Some("k"), part_staged(1, blob(7)));
+    log.happens(BUCKET, Some("k"), UploadAborted { upload: UPLOAD });
+    let usage = |log: &Log| query::usage(&log.rows, TENANT, BUCKET).expect("reads");
+    assert_eq!((usage(&log).uploads, usage(&log).multipart_bytes), (1, 0));
+    log.happens(BUCKET, Some("k"), UploadAborted { upload: UPLOAD });
+    log.happens(BUCKET, Some("k"), part_staged(2, blob(7)));
+    assert_eq!((usage(&log).uploads, usage(&log).multipart_bytes), (1, 0));
+}
+
+#[test]
+fn ended_uploads_are_found_in_pages() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let ids: Vec<_> = (1..4).map(|number| UploadId([number; 16])).collect();
+    for &id in ids.iter().rev() {
+        log.happens(BUCKET, Some("k"), upload_created(id));
+        log.happens(BUCKET, Some("k"), UploadAborted { upload: id });
+    }
+    let ended = |after, max| {
+        let found = query::ended_uploads(&log.rows, TENANT, after, max).expect("reads");
+        found.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(None, 2), ids[..2]);
+    assert_eq!(ended(Some(ids[1]), 2), ids[2..]);
 }
 
 #[test]

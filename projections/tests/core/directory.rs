@@ -174,6 +174,7 @@ fn buckets_are_listed_by_name_in_pages_and_by_prefix() {
     assert_eq!(list("", Some("b-one"), 2), is("b-three b-two", false));
     assert_eq!(list("b-", Some("a-one"), 9), is("b-one b-three b-two", false));
     assert_eq!(list("b-t", None, 9), is("b-three b-two", false));
+    assert_eq!(list("b-two", Some("b-two"), 9), is("", false));
     assert_eq!(list("b-", Some("c"), 9), is("", false));
     assert_eq!(list("", None, 0), is("", false));
     assert_eq!(query::list_buckets(&log.rows, TenantId(8), "", None, 9).expect("lists"), (Vec::new(), false));
