@@ -75,7 +75,7 @@ impl Banner<'_> {
         line("");
         line(&format!("  set -a; . {shell_file}; set +a"));
         line(concat!(
-            r#"  s3() { curl --aws-sigv4 "aws:amz:$AWS_REGION:s3" "#,
+            r#"  s3() { curl --aws-sigv4 "aws:amz:$AWS_REGION:s3" -H "x-amz-content-sha256: UNSIGNED-PAYLOAD" "#,
             r#"--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@"; }"#
         ));
         line("  echo 'kept for good' > hello.txt");

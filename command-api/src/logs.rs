@@ -8,7 +8,10 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Log, LogFormat};
 
 pub(crate) fn start(settings: &Log) -> anyhow::Result<()> {
-    let filter: EnvFilter = settings.level.parse().context("log.level")?;
+    // The storage engine tells of every table it makes: only what goes wrong there concerns an operator. Directives behind
+    // these win, so `log.level` can still ask for more.
+    let level = format!("fjall=warn,lsm_tree=warn,{}", settings.level);
+    let filter: EnvFilter = level.parse().context("log.level")?;
     let terminal = std::io::stderr().is_terminal();
     let json = match settings.format {
         LogFormat::Json => true,

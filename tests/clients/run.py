@@ -156,7 +156,8 @@ def aws_cli_v1(case):
 
 @client
 def curl(case):
-    common = ["curl", "-sS", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{case.key}:{case.secret}"]
+    common = ["curl", "-sS", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{case.key}:{case.secret}",
+              "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]
     run(*common, "-X", "PUT", f"{case.endpoint}/{case.bucket}")
     run(*common, "-T", case.big, f"{case.endpoint}/{case.bucket}/big")
     run(*common, "-o", case.folder / "big", f"{case.endpoint}/{case.bucket}/big")
@@ -215,7 +216,9 @@ def restic(case):
 def boto3(case):
     import boto3 as sdk
     from botocore.exceptions import ClientError
-    s3 = sdk.client("s3", endpoint_url=case.endpoint, aws_access_key_id=case.key, aws_secret_access_key=case.secret, region_name="us-east-1")
+    from botocore.config import Config
+    # Without this, this SDK still presigns with Signature Version 2, which the server refuses.
+    s3 = sdk.client("s3", config=Config(signature_version="s3v4"), endpoint_url=case.endpoint, aws_access_key_id=case.key, aws_secret_access_key=case.secret, region_name="us-east-1")
     s3.create_bucket(Bucket=case.bucket)
     put = s3.put_object(Bucket=case.bucket, Key="a/ü b", Body=b"hello", Metadata={"color": "blue"}, ContentType="text/x")
     got = s3.get_object(Bucket=case.bucket, Key="a/ü b", ChecksumMode="ENABLED")

@@ -67,6 +67,18 @@ impl Snapshot for Standing {
         Ok(None)
     }
 
+    fn raw_range(&self, _: TenantId, _: Position, _: usize) -> Result<Vec<Vec<u8>>, LogError> {
+        Ok(Vec::new())
+    }
+
+    fn records(&self, tenant: TenantId, from: Position, max: usize) -> Result<Vec<Recorded>, LogError> {
+        Ok(self.log(tenant).iter().skip(from.0 as usize).take(max).cloned().collect())
+    }
+
+    fn bucket_heads(&self, _: TenantId) -> Result<Vec<(schemas::event::BucketHead, Position)>, LogError> {
+        Ok(Vec::new())
+    }
+
     fn tenants(&self) -> Result<Vec<TenantId>, LogError> {
         Ok(self.logs.iter().map(|log| log.0).collect())
     }

@@ -9,7 +9,10 @@ use domain::Refusal;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use pipeline::{RebuildReport, SweepReport, AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, StoreError, TenantInfo, Usage, UserInfo};
+use pipeline::{
+    AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, RebuildReport, StoreError, SweepReport, TenantInfo,
+    Usage, UserInfo,
+};
 use schemas::event::AdminRole;
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName, Time, UserId};
 use secrecy::SecretString;

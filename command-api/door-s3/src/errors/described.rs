@@ -202,7 +202,9 @@ fn refused(refusal: &Refusal) -> Described {
                 .field("MaxSizeAllowed", bound_bytes.to_string())
         }
         Refusal::IncompleteBody => DoorError::IncompleteBody.describe(),
-        Refusal::MetadataTooLarge { size_bytes, .. } => DoorError::MetadataTooLarge { size_bytes: *size_bytes }.describe(),
+        Refusal::MetadataTooLarge { size_bytes, .. } => {
+            DoorError::MetadataTooLarge { size_bytes: *size_bytes }.describe()
+        }
         Refusal::InvalidTag { reason } => plain(S::BAD_REQUEST, "InvalidTag", reason),
         Refusal::BadDigest => {
             plain(S::BAD_REQUEST, "BadDigest", "The Content-MD5 you specified did not match what we received.")
