@@ -148,19 +148,18 @@ fn ordered(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
     }
 }
 
+/// Changes of a drain in order: a row's new value, or none where it was removed.
+type StagedIter<'a> = Box<dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + 'a>;
+
 /// Stored rows with the drain's changes laid over them.
 struct Merge<'a> {
     stored: std::iter::Peekable<RowIter<'a>>,
-    staged: std::iter::Peekable<Box<dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + 'a>>,
+    staged: std::iter::Peekable<StagedIter<'a>>,
     reverse: bool,
 }
 
 impl<'a> Merge<'a> {
-    fn new(
-        stored: RowIter<'a>,
-        staged: Box<dyn Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> + 'a>,
-        reverse: bool,
-    ) -> Self {
+    fn new(stored: RowIter<'a>, staged: StagedIter<'a>, reverse: bool) -> Self {
         Self { stored: stored.peekable(), staged: staged.peekable(), reverse }
     }
 }

@@ -49,7 +49,6 @@ macro_rules! events {
     ($($(#[$doc:meta])* $code:literal $version:literal $name:ident,)*) => {
         /// Everything that can have happened.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "VersionCommitted is most of all events")]
         pub enum Event {
             $($(#[$doc])* $name($name),)*
         }

@@ -494,7 +494,6 @@ pub(crate) fn internal_box(error: Box<dyn Error + Send + Sync>) -> StoreError {
     StoreError::Internal { what: describe(error.as_ref()) }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
 pub(crate) fn write_error(error: blob_store::WriteError) -> StoreError {
     match error {
         blob_store::WriteError::DiskFull => StoreError::DiskFull,

@@ -144,13 +144,11 @@ fn free(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(),
 /// Blobs looked at under one snapshot, which must not live long.
 const SCAN_STEP: usize = 10_000;
 
+/// Unreferenced blobs, and the key after which to go on where there may be more.
+type Stretch = (Vec<(BlobId, BlobRow)>, Option<Vec<u8>>);
+
 /// The unreferenced blobs of one stretch of a tenant's blobs, and where the next stretch begins.
-fn dead_blobs(
-    inner: &Inner,
-    tenant: TenantId,
-    before: Time,
-    after: Option<Vec<u8>>,
-) -> Result<(Vec<(BlobId, BlobRow)>, Option<Vec<u8>>), StoreError> {
+fn dead_blobs(inner: &Inner, tenant: TenantId, before: Time, after: Option<Vec<u8>>) -> Result<Stretch, StoreError> {
     let snapshot = inner.log.snapshot();
     let rows: &dyn Rows = snapshot.as_ref();
     let (mut dead, mut seen) = (Vec::new(), 0);

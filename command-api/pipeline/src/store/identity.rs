@@ -21,11 +21,14 @@ pub(crate) const SECRET_PURPOSE: &str = "access-key-secret";
 
 const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
+/// A credential, when it expires, and the generation it was read at.
+type Known = (u64, Credential, Option<schemas::Time>);
+
 /// What is remembered of credentials, and the generation it is true for.
 pub(crate) struct Identity {
     /// Rises with every commit that concerns tenants, users, keys or tokens.
     generation: AtomicU64,
-    credentials: Mutex<LruCache<AccessKeyId, (u64, Credential, Option<schemas::Time>)>>,
+    credentials: Mutex<LruCache<AccessKeyId, Known>>,
 }
 
 impl Default for Identity {
