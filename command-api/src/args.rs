@@ -37,6 +37,25 @@ pub(crate) enum Command {
     Key(Target<KeyCommand>),
     /// Upkeep of a running server.
     Admin(Target<AdminCommand>),
+    /// Throw every projection away and build it anew from the log (the server must be stopped)
+    Rebuild(RebuildArgs),
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct RebuildArgs {
+    /// Data directory [default: ./holdfast-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file (TOML), as for serving
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl RebuildArgs {
+    pub(crate) fn inputs(self, environment: Vec<(String, String)>) -> Inputs {
+        let serve = ServeArgs { data: self.data, config: self.config, ..ServeArgs::default() };
+        serve.inputs(environment)
+    }
 }
 
 #[derive(Debug, Default, Args)]
@@ -59,6 +78,9 @@ pub(crate) struct ServeArgs {
     /// Listen beyond loopback without TLS
     #[arg(long)]
     pub(crate) allow_plaintext: bool,
+    /// Start although acknowledged writes are lost, because no copy has them: every log begins a new epoch, recorded
+    #[arg(long)]
+    pub(crate) accept_lost_tail: bool,
     /// Form of log lines [default: pretty on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
@@ -295,7 +317,7 @@ mod tests {
             Command::User(args) => args.into_request(),
             Command::Key(args) => args.into_request(),
             Command::Admin(args) => args.into_request(),
-            Command::Serve(_) => panic!("{line} serves"),
+            Command::Serve(_) | Command::Rebuild(_) => panic!("{line} asks no server"),
         };
         assert_eq!((request.method.as_str(), request.path.as_str()), (method, path), "{line}");
         assert_eq!(request.body.unwrap_or_default(), body, "{line}");

@@ -14,6 +14,7 @@ mod first_run;
 mod listen;
 mod logs;
 mod metrics;
+mod rebuild;
 mod routes;
 mod run_env;
 mod serve;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
         Command::User(args) => commands::run(args.into_request(), &environment),
         Command::Key(args) => commands::run(args.into_request(), &environment),
         Command::Admin(args) => commands::run(args.into_request(), &environment),
+        Command::Rebuild(args) => rebuild::run(args, environment),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

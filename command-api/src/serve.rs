@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: ServeArgs, environment: Vec<(String, String)>) -> anyhow::Result<()> {
     let root = RootPair::from_environment(&environment);
-    let check = args.check_config;
+    let (check, accept_lost_tail) = (args.check_config, args.accept_lost_tail);
     let loaded = config::load(&args.inputs(environment))?;
     if check {
         // A closed pipe is the reader's choice.
@@ -36,13 +36,13 @@ pub(crate) fn run(args: ServeArgs, environment: Vec<(String, String)>) -> anyhow
     logs::start(&settings.log)?;
     more_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    let outcome = runtime.block_on(serve(&settings, root));
+    let outcome = runtime.block_on(serve(&settings, root, accept_lost_tail));
     // Whatever still runs was cut off on purpose.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(settings: &Settings, root: Option<RootPair>) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bool) -> anyhow::Result<()> {
     // Before anything durable happens: a signal during a long start must not be lost.
     let mut signals = Signals::new()?;
     let data = &settings.storage.data;
@@ -51,7 +51,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>) -> anyhow::Result<()
     let admin = listen::bind(settings.server.web_addr, "--admin-listen").await?;
     let endpoints = endpoints(settings, public.local_addr()?, admin.local_addr()?);
     let opening = settings.clone();
-    let store = tokio::task::spawn_blocking(move || wiring::open(&opening)).await.context("opening the store")??;
+    let open = move || wiring::open(&opening, accept_lost_tail);
+    let store = tokio::task::spawn_blocking(open).await.context("opening the store")??;
     let installer = wiring::StoreInstaller::new(store.clone());
     let start = first_run::ensure(&installer, data, root, &endpoints, &wiring::entropy).await?;
     drop(installer);

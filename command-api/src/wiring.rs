@@ -9,7 +9,8 @@ use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
 use pipeline::{
-    AdminCaller, Caller, Clock, CreateAccessKey, CreateBucket, Ids, OpenOptions, Store, StoreError, SystemClock,
+    AdminCaller, Caller, Clock, CreateAccessKey, CreateBucket, Ids, OpenError, OpenOptions, RebuildReport, Store,
+    StoreError, SystemClock,
 };
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
@@ -22,7 +23,23 @@ use crate::first_run::Installer;
 use crate::routes::Ready;
 
 /// Opens the store. Blocks: reads journals, may take seconds after a crash.
-pub(crate) fn open(settings: &Settings) -> anyhow::Result<Store> {
+pub(crate) fn open(settings: &Settings, accept_lost_tail: bool) -> anyhow::Result<Store> {
+    let options = OpenOptions { accept_lost_tail, ..options(settings) };
+    match Store::open(options) {
+        Ok((store, _)) => Ok(store),
+        Err(error @ OpenError::Log(event_log::OpenError::TailLost { .. })) => Err(anyhow::Error::from(error).context(
+            "acknowledged writes are missing: restore a copy that has them, or give them up with --accept-lost-tail",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Builds every projection anew from the log. Blocks for as long as that takes.
+pub(crate) fn rebuild(settings: &Settings) -> anyhow::Result<RebuildReport> {
+    Ok(Store::rebuild_offline(&options(settings))?)
+}
+
+fn options(settings: &Settings) -> OpenOptions {
     let Settings { server, storage, s3, security, history, .. } = settings;
     let mut options = OpenOptions::new(storage.data.clone());
     match (&security.root_key_env, &security.root_key_file) {
@@ -41,8 +58,7 @@ pub(crate) fn open(settings: &Settings) -> anyhow::Result<Store> {
     options.compression = storage.compression;
     options.reserve_bytes = storage.reserve_mib << 20;
     options.sweep_grace_s = storage.sweep_grace_s;
-    let (store, _) = Store::open(options)?;
-    Ok(store)
+    options
 }
 
 /// Ends the store cleanly: after it a start finds nothing to repair.

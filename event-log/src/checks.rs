@@ -16,6 +16,7 @@ use crate::format::{HEADS, TABLES_KEY};
 use crate::head::Head;
 use crate::log::{Batch, LogError, Snapshot};
 use crate::open::OpenError;
+use crate::table::Table;
 use crate::view::{self, SnapshotOf};
 
 /// Logs whose ends are walked when opening.
@@ -24,7 +25,8 @@ pub(crate) const TENANTS_WALKED_MAX: usize = 1_000;
 pub(crate) const RECORDS_WALKED: u64 = 64;
 
 /// Every table that was ever written must stand at the log's commit. Whether the list of tables is to be written anew.
-pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64) -> Result<bool, OpenError> {
+/// Those of `replacing` may stand anywhere.
+pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64, replacing: &[Table]) -> Result<bool, OpenError> {
     let list = view.get(HEADS, TABLES_KEY)?;
     if list.is_none() && commit > 0 {
         return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: None, expected: commit });
@@ -32,9 +34,12 @@ pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64) -> Result<
     let list = list.unwrap_or_default();
     let known: BTreeSet<&[u8]> = list.split(|&byte| byte == b'\n').filter(|name| !name.is_empty()).collect();
     for (&name, keyspace) in disk.spaces.iter() {
+        if replacing.iter().any(|table| table.name == name) {
+            continue;
+        }
         let found = view::commit_row(view, name)?.map(|(commit, _)| commit);
         // A table named for the first time holds nothing yet.
-        let new = !known.contains(name.as_bytes());
+        let new = !known.contains(keyspace.name().as_bytes());
         let agrees = match found {
             Some(found) => !new && found == commit,
             None => new && guarded(|| disk.db.snapshot().is_empty(keyspace)).unwrap_or(false),
@@ -43,12 +48,12 @@ pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64) -> Result<
             return Err(OpenError::TableDisagrees { table: name.to_owned(), found, expected: commit });
         }
     }
-    Ok(known.len() != disk.spaces.len() || disk.spaces.keys().any(|name| !known.contains(name.as_bytes())))
+    Ok(known.len() != disk.spaces.len() || disk.spaces.values().any(|space| !known.contains(space.name().as_bytes())))
 }
 
 /// Writes the list of tables, and with it the first `head` row of each new one.
 pub(crate) fn name_tables(core: &Core<Disk>) -> Result<(), OpenError> {
-    let names: BTreeSet<&str> = core.engine.spaces.keys().copied().collect();
+    let names: BTreeSet<&str> = core.engine.spaces.values().map(|space| &**space.name()).collect();
     let list = names.into_iter().collect::<Vec<_>>().join("\n");
     let mut batch = core.staged();
     batch.own_row(TABLES_KEY, list.into_bytes());

@@ -47,6 +47,8 @@ pub(crate) struct Disk {
     pub(crate) spaces: Spaces,
     /// Where free space is looked up.
     pub(crate) folder: PathBuf,
+    /// Of keyspaces that are made later.
+    pub(crate) memtable_bytes: u64,
 }
 
 impl Disk {
@@ -92,8 +94,8 @@ impl Engine for Disk {
 }
 
 pub(crate) struct DiskView {
-    snapshot: fjall::Snapshot,
-    spaces: Spaces,
+    pub(crate) snapshot: fjall::Snapshot,
+    pub(crate) spaces: Spaces,
 }
 
 /// A table that was not named when the log was opened.
@@ -116,15 +118,26 @@ impl View for DiskView {
     }
 
     fn range(&self, table: &'static str, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>, reverse: bool) -> RowIter<'_> {
-        let keyspace = match self.space(table) {
-            Ok(keyspace) => keyspace,
-            Err(error) => return Box::new(std::iter::once(Err(error))),
-        };
-        let iter = guarded(|| Ok::<_, fjall::Error>(self.snapshot.range(keyspace, (from, to))));
-        match iter {
-            Ok(iter) => Box::new(Range { table, iter: Some(iter), reverse }),
-            Err(source) => Box::new(std::iter::once(Err(ReadError { table, source }))),
-        }
+        rows(self, table, from, to, reverse)
+    }
+}
+
+/// Rows of a view; the iterator keeps what it needs of the view.
+pub(crate) fn rows(
+    view: &DiskView,
+    table: &'static str,
+    from: Bound<Vec<u8>>,
+    to: Bound<Vec<u8>>,
+    reverse: bool,
+) -> RowIter<'static> {
+    let keyspace = match view.space(table) {
+        Ok(keyspace) => keyspace,
+        Err(error) => return Box::new(std::iter::once(Err(error))),
+    };
+    let iter = guarded(|| Ok::<_, fjall::Error>(view.snapshot.range(keyspace, (from, to))));
+    match iter {
+        Ok(iter) => Box::new(Range { table, iter: Some(iter), reverse }),
+        Err(source) => Box::new(std::iter::once(Err(ReadError { table, source }))),
     }
 }
 

@@ -18,7 +18,8 @@ use crate::disk::Disk;
 use crate::head::HeadFile;
 use crate::log::{Batch, BodyCipher, EventLog, LogError, Snapshot};
 use crate::open::{self, OpenError, Options};
-use crate::table::Table;
+use crate::replace::{self, ReplaceError};
+use crate::table::{Rows, Table};
 
 /// How old the `HEAD` file may be.
 const HEAD_AGE_MAX: Duration = Duration::from_millis(900);
@@ -57,6 +58,29 @@ impl FjallLog {
             .spawn(move || its_keeper.run(&its_core))
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         Ok(Self { core, keeper, thread: Some(thread) })
+    }
+}
+
+impl FjallLog {
+    /// Puts fresh rows in the place of all rows of some tables: into new keyspaces, switched to in one durable commit. Takes
+    /// the log, so that nobody reads or writes meanwhile; open it again to go on. A stop at any moment leaves either the old
+    /// rows or the fresh ones.
+    ///
+    /// # Errors
+    /// [`ReplaceError`]; the old rows stand then.
+    pub fn replace(mut self, tables: &[Table], fresh: &dyn Rows) -> Result<(), ReplaceError> {
+        self.stop_keeper();
+        self.core = Arc::new(replace::replace(&self.core, tables, fresh)?);
+        Ok(())
+    }
+
+    fn stop_keeper(&mut self) {
+        *self.keeper.stopping.lock() = true;
+        self.keeper.stop.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic there was its own end; there is nothing to add here.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -102,12 +126,7 @@ impl Keeper {
 
 impl Drop for FjallLog {
     fn drop(&mut self) {
-        *self.keeper.stopping.lock() = true;
-        self.keeper.stop.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A panic there was its own end; there is nothing to add here.
-            let _ = thread.join();
-        }
+        self.stop_keeper();
         if !self.core.failed.load(Ordering::Acquire) {
             // Both slots, so that neither is behind the log.
             let _ = self.keeper.write(&self.core, true) && self.keeper.write(&self.core, true);

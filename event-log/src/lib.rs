@@ -18,6 +18,8 @@ mod log;
 mod memory;
 mod open;
 mod reopen;
+mod replace;
+mod scratch;
 mod seal;
 mod table;
 mod view;
@@ -32,5 +34,7 @@ pub use log::{
 pub use memory::{MemoryLog, PlainCipher};
 pub use open::{OpenError, Options};
 pub use reopen::Reopening;
+pub use replace::ReplaceError;
+pub use scratch::{Scratch, ScratchError};
 pub use seal::{LastSeal, SEAL_PARTS_PER_UNIT, Seal, seal_due};
 pub use table::{Change, Changes, ROW_BYTES_MAX, ReadError, Row, RowIter, Rows, Table, prefix, prefix_end};

@@ -15,11 +15,12 @@ use crate::checks::{RECORDS_WALKED, TENANTS_WALKED_MAX, check_end, check_named, 
 use crate::core::Core;
 use crate::disk::{Disk, guarded};
 use crate::engine::Engine;
-use crate::format::{HEADS, LOG};
+use crate::format::{HEADS, LOG, TABLES_KEY};
 use crate::head::{self, Head, HeadFile};
 use crate::journal::{self, JournalError};
 use crate::log::{BodyCipher, LogError, Snapshot};
 use crate::reopen::Reopening;
+use crate::replace::{keyspace_of, remove_unused};
 use crate::table::{ReadError, Table};
 use crate::view::{self, SnapshotOf};
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// Size of all journals at which tables are written out early; at least 64 MiB.
     pub max_journal_bytes: u64,
+    /// Tables that are about to be replaced: their rows need not stand where the log does.
+    pub replacing: Vec<Table>,
     /// Open although acknowledged commits are lost: the operator knows. If any are, every log begins a new epoch.
     pub accept_lost_tail: Option<Reopening>,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             cache_bytes: 256 * 1024 * 1024,
             memtable_bytes: 16 * 1024 * 1024,
             max_journal_bytes: 128 * 1024 * 1024,
+            replacing: Vec::new(),
             accept_lost_tail: None,
         }
     }
@@ -166,7 +170,7 @@ pub(crate) fn open(
         return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: Some(commit), expected });
     }
     reached(commit)?;
-    let list_changed = check_tables(&view, &disk, commit)?;
+    let list_changed = check_tables(&view, &disk, commit, &options.replacing)?;
     let snapshot = SnapshotOf::new(view, cipher.clone(), commit);
     let depth = if head.clean { 1 } else { RECORDS_WALKED };
     for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
@@ -188,6 +192,7 @@ pub(crate) fn open(
     if list_changed {
         name_tables(&core)?;
     }
+    remove_unused(&core.engine);
     let mut file = HeadFile::open(&head_path, head).map_err(io)?;
     if let Some(reopening) = accepted {
         tracing::warn!(
@@ -251,15 +256,19 @@ fn open_database(path: &Path, folder: &Path, tables: &[Table], options: &Options
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.max_journal_bytes.max(JOURNAL_BYTES_MIN))
             .open()?;
+        let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
+        // Nobody writes yet: a plain read is whole.
+        let list = db.keyspace(HEADS, create)?.get(TABLES_KEY)?;
+        let list = list.as_deref().and_then(|list| std::str::from_utf8(list).ok()).unwrap_or_default();
+        let listed: Vec<&str> = list.lines().collect();
         let mut spaces: HashMap<&'static str, Keyspace> = HashMap::new();
         for name in names {
-            let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);
-            spaces.insert(name, db.keyspace(name, create)?);
+            spaces.insert(name, db.keyspace(&keyspace_of(name, &listed), create)?);
         }
         Ok::<_, fjall::Error>((db, spaces))
     });
     let (db, spaces) = opened.map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
-    Ok(Disk { db, spaces: Arc::new(spaces), folder: folder.to_owned() })
+    Ok(Disk { db, spaces: Arc::new(spaces), folder: folder.to_owned(), memtable_bytes: options.memtable_bytes })
 }
 
 #[cfg(test)]

@@ -16,5 +16,5 @@ mod tables;
 pub use apply::{ApplyError, apply};
 pub use digest::digest;
 pub use memory::MemoryRows;
-pub use rebuild::{Mismatch, RebuildError, Rebuilt, Sink, SinkError, rebuild};
+pub use rebuild::{Mismatch, RebuildError, Rebuilt, Sink, SinkError, compare, rebuild, replay};
 pub use tables::{CATALOG, DIRECTORY, HISTORY, TABLES};

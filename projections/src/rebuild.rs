@@ -3,7 +3,7 @@
 //! Owns: the replay in order, the comparison.
 //! Does not own: where the fresh rows go ([`Sink`]), switching to them.
 
-use event_log::{Changes, LogError, ReadError, Rows, Snapshot, read};
+use event_log::{Changes, LogError, ReadError, Rows, Scratch, ScratchError, Snapshot, read};
 use schemas::{LeafHash, Position, TenantId};
 
 use crate::apply::{ApplyError, apply};
@@ -12,7 +12,7 @@ use crate::memory::MemoryRows;
 use crate::row::RowError;
 use crate::tables::TABLES;
 
-/// Where fresh rows go: memory for an offline check, new keyspaces for a switch.
+/// Where fresh rows go: memory for tests, scratch rows on disk for a store of any size.
 pub trait Sink {
     /// The rows written so far: all of them, at once.
     fn rows(&self) -> &dyn Rows;
@@ -22,6 +22,22 @@ pub trait Sink {
     /// # Errors
     /// When it cannot.
     fn write(&mut self, changes: Changes) -> Result<(), SinkError>;
+}
+
+impl Sink for Scratch {
+    fn rows(&self) -> &dyn Rows {
+        self
+    }
+
+    fn write(&mut self, changes: Changes) -> Result<(), SinkError> {
+        Ok(Scratch::write(self, changes)?)
+    }
+}
+
+impl From<ScratchError> for SinkError {
+    fn from(error: ScratchError) -> Self {
+        Self(Box::new(error))
+    }
 }
 
 /// Fresh rows could not be written.
@@ -95,11 +111,29 @@ const CHUNK: usize = 1_024;
 /// # Errors
 /// [`RebuildError`]. An event of an unknown type stops it: skipping would make rows that look right.
 pub fn rebuild(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<Rebuilt, RebuildError> {
+    let events = replay(snapshot, sink)?;
+    let (tenants, mismatches) = compare(snapshot, sink.rows())?;
+    Ok(Rebuilt { tenants, events, mismatches })
+}
+
+/// Replays every log of a snapshot from 0 into an empty sink. How many events that were.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn replay(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<u64, RebuildError> {
     let mut events = 0;
-    let mut tenants = snapshot.tenants()?;
-    for &tenant in &tenants {
-        events += replay(snapshot, tenant, sink)?;
+    for tenant in snapshot.tenants()? {
+        events += replay_log(snapshot, tenant, sink)?;
     }
+    Ok(events)
+}
+
+/// Compares a snapshot's own rows with replayed ones, by digest: how many tenants there are, and what differs.
+///
+/// # Errors
+/// [`RebuildError`] when rows cannot be read.
+pub fn compare(snapshot: &dyn Snapshot, fresh: &dyn Rows) -> Result<(usize, Vec<Mismatch>), RebuildError> {
+    let mut tenants = snapshot.tenants()?;
     // Standing rows of a tenant without a log are wrong too.
     tenants.extend(tenants_with_rows(snapshot)?);
     tenants.push(TenantId::SYSTEM);
@@ -110,17 +144,17 @@ pub fn rebuild(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<Rebuilt, 
     // After all logs: every tenant's access keys write into the system's directory.
     for &tenant in &tenants {
         let standing = digest(snapshot, tenant)?;
-        let rebuilt = digest(sink.rows(), tenant)?;
+        let rebuilt = digest(fresh, tenant)?;
         for ((table, standing), (_, rebuilt)) in standing.into_iter().zip(rebuilt) {
             if standing != rebuilt {
                 mismatches.push(Mismatch { tenant, table, standing, rebuilt });
             }
         }
     }
-    Ok(Rebuilt { tenants: tenants.len(), events, mismatches })
+    Ok((tenants.len(), mismatches))
 }
 
-fn replay(snapshot: &dyn Snapshot, tenant: TenantId, sink: &mut dyn Sink) -> Result<u64, RebuildError> {
+fn replay_log(snapshot: &dyn Snapshot, tenant: TenantId, sink: &mut dyn Sink) -> Result<u64, RebuildError> {
     let mut next = Position(0);
     loop {
         let chunk = read(snapshot, tenant, next, CHUNK)?;

@@ -17,6 +17,6 @@ mod view;
 
 pub use api::*;
 pub use clock::{Clock, Ids, SystemClock};
-pub use rebuild::RebuildReport;
+pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::SweepReport;
 pub use store::{FirstStart, OpenError, OpenOptions, Store};

@@ -1,9 +1,18 @@
-//! Rebuild: replays every log into fresh rows and compares them, by digest, with those that are live.
+//! Rebuild: replays every log into fresh rows and compares them, by digest, with those that are live; offline, puts them in
+//! their place.
+//!
+//! Owns: where the fresh rows stand meanwhile, the order of an offline rebuild.
+//! Does not own: the replay and the digests (projections), the switch (event-log).
 
-use projections::MemoryRows;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event_log::{EventLog, Scratch};
+use projections::{Mismatch, TABLES};
 
 use crate::api::{AdminCaller, StoreError};
-use crate::store::{Store, internal, operator};
+use crate::store::{OpenError, OpenOptions, Store, internal, open_log, operator};
 
 /// What a rebuild found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,22 +25,95 @@ pub struct RebuildReport {
     pub mismatches: Vec<String>,
 }
 
+/// Why an offline rebuild stopped. The rows that were there stand.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// Keys or log do not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The log cannot be replayed, or rows cannot be compared.
+    #[error(transparent)]
+    Replay(#[from] projections::RebuildError),
+    /// No room or no leave for the fresh rows.
+    #[error(transparent)]
+    Scratch(#[from] event_log::ScratchError),
+    /// The fresh rows could not be put in place.
+    #[error(transparent)]
+    Replace(#[from] event_log::ReplaceError),
+    /// The rows that were put in place do not read back as they were replayed.
+    #[error("fresh rows do not read back: {}", tables.join(", "))]
+    Different {
+        /// Which, as `tenant/table`.
+        tables: Vec<String>,
+    },
+}
+
+/// Scratch rows stand here, inside the data directory, and are removed when a store opens.
+pub(crate) fn scratch_folder(data: &Path) -> PathBuf {
+    data.join("rebuild")
+}
+
+/// Makes the folder for scratch rows anew.
+pub(crate) fn clear_scratch(data: &Path) -> Result<PathBuf, OpenError> {
+    let path = scratch_folder(data);
+    let failed = |source| OpenError::Folder { path: path.clone(), source };
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    std::fs::create_dir_all(&path).map_err(failed)?;
+    Ok(path)
+}
+
+fn name(mismatch: &Mismatch) -> String {
+    format!("{}/{}", mismatch.tenant, mismatch.table)
+}
+
 impl Store {
     /// Replays every log into fresh rows and compares them with the live ones under one snapshot.
     ///
     /// # Errors
     /// [`StoreError`] when a record or row cannot be read.
     pub async fn admin_rebuild(&self, admin: &AdminCaller) -> Result<RebuildReport, StoreError> {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
         operator(admin)?;
+        let folder = self.inner.settings.scratch.join(RUNS.fetch_add(1, Ordering::Relaxed).to_string());
         let snapshot = self.inner.log.snapshot();
-        let replay = move || projections::rebuild(snapshot.as_ref(), &mut MemoryRows::default());
-        let rebuilt = tokio::task::spawn_blocking(replay).await.map_err(|error| internal(&error))?;
-        let rebuilt = rebuilt.map_err(|error| internal(&error))?;
-        let name = |mismatch: &projections::Mismatch| format!("{}/{}", mismatch.tenant, mismatch.table);
+        let replay = move || {
+            let mut scratch = Scratch::create(&folder, TABLES).map_err(|error| internal(&error))?;
+            projections::rebuild(snapshot.as_ref(), &mut scratch).map_err(|error| internal(&error))
+        };
+        let rebuilt = tokio::task::spawn_blocking(replay).await.map_err(|error| internal(&error))??;
         Ok(RebuildReport {
             tenants: rebuilt.tenants,
             events: rebuilt.events,
             mismatches: rebuilt.mismatches.iter().map(name).collect(),
         })
+    }
+
+    /// Throws every projection away and builds it anew from the log alone: replays into fresh rows, switches to them in one
+    /// commit, reads them back. What was different before is in the report. Blocks; the store must not be open.
+    ///
+    /// # Errors
+    /// [`RebuildError`]; a stop at any moment leaves either the old rows or the fresh ones.
+    pub fn rebuild_offline(options: &OpenOptions) -> Result<RebuildReport, RebuildError> {
+        let scratch = clear_scratch(&options.data)?.join("offline");
+        let (_, log) = open_log(options, TABLES.to_vec())?;
+        let mut fresh = Scratch::create(&scratch, TABLES)?;
+        let snapshot = log.snapshot();
+        let events = projections::replay(snapshot.as_ref(), &mut fresh)?;
+        // Rows that cannot even be read are what this is for.
+        let (tenants, mismatches) = match projections::compare(snapshot.as_ref(), &fresh) {
+            Ok((tenants, mismatches)) => (tenants, mismatches.iter().map(name).collect()),
+            Err(error) => (snapshot.tenants().map_err(projections::RebuildError::from)?.len(), vec![error.to_string()]),
+        };
+        drop(snapshot);
+        log.replace(TABLES, &fresh)?;
+        let (_, log) = open_log(options, Vec::new())?;
+        let (_, different) = projections::compare(log.snapshot().as_ref(), &fresh)?;
+        if !different.is_empty() {
+            return Err(RebuildError::Different { tables: different.iter().map(name).collect() });
+        }
+        Ok(RebuildReport { tenants, events, mismatches })
     }
 }

@@ -42,7 +42,7 @@ impl BodyCipher for Forgetful {
 }
 
 pub fn options() -> Options {
-    Options { cache_bytes: 8 << 20, memtable_bytes: 1 << 20, max_journal_bytes: 64 << 20, accept_lost_tail: None }
+    Options { cache_bytes: 8 << 20, memtable_bytes: 1 << 20, max_journal_bytes: 64 << 20, ..Options::default() }
 }
 
 pub fn open(folder: &Path) -> Result<FjallLog, OpenError> {

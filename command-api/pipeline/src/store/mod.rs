@@ -15,6 +15,7 @@ mod open;
 mod situation;
 mod uploads;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::Refusal;
@@ -27,6 +28,7 @@ use schemas::event::ObjectOwnership;
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId};
 
+pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 
 use crate::api::{AdminCaller, Caller, Component, StoreError};
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) grace_s: u64,
     /// Smallest part that is not the last one.
     pub(crate) part_bytes_min: u64,
+    /// Where scratch rows stand.
+    pub(crate) scratch: PathBuf,
 }
 
 /// Most bytes of one PUT or part (S3: 5 GiB).

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob_store::{BlobStore, Compression};
-use event_log::{EventLog, FjallLog, RetentionClock, Table};
+use event_log::{EventLog, FjallLog, Reopening, RetentionClock, Table};
 use parking_lot::Mutex;
 use projections::query;
 use schemas::event::{Event, InstallationCreated, ObjectOwnership};
-use schemas::{BucketId, TenantId};
+use schemas::record::{Actor, Context};
+use schemas::{BucketId, TenantId, Time};
 use vault::{RootKeySource, Vault};
 
 use super::identity::Identity;
@@ -18,6 +19,7 @@ use crate::api::StoreError;
 use crate::cipher::VaultCipher;
 use crate::clock::{Clock, Ids, SystemClock};
 use crate::content::{Active, Contents};
+use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
 use crate::standing::Standing;
 use crate::tables::{PHYSICAL, TRUTH};
@@ -48,6 +50,8 @@ pub struct OpenOptions {
     pub watchdog: Duration,
     /// Smallest part of an upload that is not its last; S3: 5 MiB.
     pub part_bytes_min: u64,
+    /// Open although acknowledged commits are lost, and begin a new epoch of every log: the operator knows.
+    pub accept_lost_tail: bool,
     /// Called when the writer cannot go on: must end the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
 }
@@ -70,6 +74,7 @@ impl OpenOptions {
             reserve_bytes: 512 << 20,
             watchdog: Duration::from_secs(30),
             part_bytes_min: 5 << 20,
+            accept_lost_tail: false,
             on_fatal: Arc::new(end_process),
         }
     }
@@ -144,12 +149,10 @@ impl Store {
     /// [`OpenError`] names what does not agree; nothing was changed then, except that a torn end of the last journal or
     /// segment, which no answer ever named, may be cut off.
     pub fn open(options: OpenOptions) -> Result<(Self, FirstStart), OpenError> {
-        let (log_folder, blob_folder) = (options.data.join("log"), options.data.join("blobs"));
-        let fresh = !has_log(&log_folder)?;
-        let vault = Arc::new(Vault::open(&options.data.join("keys"), &options.root_key, fresh)?);
-        let cipher = Arc::new(VaultCipher(vault.clone()));
-        let log_options = event_log::Options { cache_bytes: options.cache_bytes, ..event_log::Options::default() };
-        let log: Arc<dyn EventLog> = Arc::new(FjallLog::open(&log_folder, &tables(), cipher, log_options)?);
+        let blob_folder = options.data.join("blobs");
+        let (vault, log) = open_log(&options, Vec::new())?;
+        let log: Arc<dyn EventLog> = Arc::new(log);
+        let scratch = clear_scratch(&options.data)?;
         let compression = if options.compression { Compression::Zstd { level: 1 } } else { Compression::Off };
         let blob_options = blob_store::Options {
             segment_bytes: options.segment_bytes,
@@ -183,6 +186,7 @@ impl Store {
             history_window_s: options.history_window_s,
             grace_s: options.sweep_grace_s,
             part_bytes_min: options.part_bytes_min,
+            scratch,
         };
         let standing = Standing::default();
         let inner =
@@ -191,6 +195,38 @@ impl Store {
         inner.standing.start(&inner)?;
         Ok((Store { inner }, first))
     }
+}
+
+/// Opens keys and log, each proving the other. Tables in `replacing` need not agree with the log.
+pub(crate) fn open_log(options: &OpenOptions, replacing: Vec<Table>) -> Result<(Arc<Vault>, FjallLog), OpenError> {
+    let folder = options.data.join("log");
+    let fresh = !has_log(&folder)?;
+    let vault = Arc::new(Vault::open(&options.data.join("keys"), &options.root_key, fresh)?);
+    let cipher = Arc::new(VaultCipher(vault.clone()));
+    let accept_lost_tail = options.accept_lost_tail.then(|| reopening(vault.clone()));
+    let log_options = event_log::Options {
+        cache_bytes: options.cache_bytes,
+        replacing,
+        accept_lost_tail,
+        ..event_log::Options::default()
+    };
+    let log = FjallLog::open(&folder, &tables(), cipher, log_options)?;
+    Ok((vault, log))
+}
+
+/// How logs are reopened after a loss that the operator accepted.
+fn reopening(vault: Arc<Vault>) -> Reopening {
+    let request = Ids.request(SystemClock::default().wall());
+    let context = Context {
+        actor: Actor::System("operator".to_owned()),
+        source: None,
+        request,
+        correlation: None,
+        causation: None,
+        command: None,
+    };
+    // Each log goes on at the time of its own last record: the wall clock is not yet known to be right.
+    Reopening { time: Time(0), context, key: Arc::new(move |tenant| vault.tenant_key(tenant)) }
 }
 
 fn before_commit(blobs: Arc<BlobStore>) -> crate::sequencer::BeforeCommit {
