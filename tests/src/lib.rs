@@ -9,4 +9,4 @@ mod server;
 
 pub use client::{Answer, Connection, Credentials, encode_path};
 pub use data::{Random, incompressible};
-pub use server::Server;
+pub use server::{Server, program};

@@ -27,7 +27,10 @@ pub struct Server {
 }
 
 /// The program under test: `HOLDFAST_BIN`, else the one built beside this test.
-fn program() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not built.
+pub fn program() -> Result<PathBuf> {
     if let Ok(path) = std::env::var("HOLDFAST_BIN") {
         return Ok(path.into());
     }
@@ -59,6 +62,14 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn start_with(data: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_as(data, &[], variables)
+    }
+
+    /// The same with flags too.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_as(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let admin = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let log = data.with_extension("log");
@@ -68,6 +79,7 @@ impl Server {
             .args(["serve", "--data"])
             .arg(data)
             .args(["--listen", &address.to_string(), "--admin-listen", &admin.to_string()])
+            .args(flags)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log_file.try_clone()?)
