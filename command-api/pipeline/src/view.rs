@@ -123,7 +123,10 @@ impl Rows for View<'_> {
     }
 
     fn range<'a>(&'a self, table: Table, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> RowIter<'a> {
-        let Some(changed) = self.overlay.0.get(&table).filter(|_| ordered(&from, &to)) else {
+        if !ordered(&from, &to) {
+            return Box::new(std::iter::empty());
+        }
+        let Some(changed) = self.overlay.0.get(&table) else {
             return self.snapshot.range(table, from, to);
         };
         let staged = changed.range((from.clone(), to.clone())).map(|(key, value)| (key.clone(), value.clone()));
@@ -131,7 +134,10 @@ impl Rows for View<'_> {
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> RowIter<'a> {
-        let Some(changed) = self.overlay.0.get(&table).filter(|_| ordered(&from, &to)) else {
+        if !ordered(&from, &to) {
+            return Box::new(std::iter::empty());
+        }
+        let Some(changed) = self.overlay.0.get(&table) else {
             return self.snapshot.range_rev(table, from, to);
         };
         let staged = changed.range((from.clone(), to.clone())).rev().map(|(key, value)| (key.clone(), value.clone()));
@@ -139,7 +145,7 @@ impl Rows for View<'_> {
     }
 }
 
-/// `BTreeMap::range` panics on bounds that cross; an engine returns nothing.
+/// `BTreeMap::range` panics on bounds that cross: nothing is between them.
 fn ordered(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
     match (from, to) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => true,
@@ -193,3 +199,6 @@ impl Iterator for Merge<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
