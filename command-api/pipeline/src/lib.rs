@@ -13,6 +13,8 @@ mod sequencer;
 mod standing;
 mod store;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use api::*;

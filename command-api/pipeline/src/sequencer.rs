@@ -110,6 +110,16 @@ struct Shared {
     busy_since_us: AtomicU64,
 }
 
+impl Shared {
+    /// Nothing is decided any more. Whoever still waits is told by the dropped reply.
+    fn end(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stopped.store(true, Ordering::Release);
+        self.busy_since_us.store(0, Ordering::Release);
+        *self.queues.lock() = Queues::default();
+    }
+}
+
 /// Handle of the writer.
 pub(crate) struct Sequencer {
     shared: Arc<Shared>,
@@ -234,11 +244,29 @@ struct Writer {
     parts: Parts,
 }
 
+/// Tells of a panic of the writer's thread: without it everyone would wait for the watchdog.
+struct Unwinding {
+    shared: Arc<Shared>,
+    on_fatal: OnFatal,
+}
+
+impl Drop for Unwinding {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.end();
+            (self.on_fatal)("the writer panicked");
+        }
+    }
+}
+
 /// A command that is decided and waits for its drain to be durable.
 struct Decided {
     reply: oneshot::Sender<Result<Outcome, StoreError>>,
     result: Result<Outcome, StoreError>,
 }
+
+/// What the commands of a batch became, by their ids.
+type Commands = HashMap<(TenantId, CommandId), Outcome>;
 
 /// How staging one command ended.
 enum Staged {
@@ -252,21 +280,19 @@ enum Staged {
 
 impl Writer {
     fn run(self) {
+        let _told = Unwinding { shared: self.shared.clone(), on_fatal: self.parts.on_fatal.clone() };
         let memory = RefCell::new(Memory::new(self.parts.log.committed()));
         while let Some(drain) = self.next_drain() {
             self.shared.busy_since_us.store(self.parts.clock.monotonic_us().max(1), Ordering::Release);
             let outcome = self.drain(drain, &memory);
             self.shared.busy_since_us.store(0, Ordering::Release);
             if let Err(what) = outcome {
-                self.shared.stopping.store(true, Ordering::Release);
-                self.shared.stopped.store(true, Ordering::Release);
+                self.shared.end();
                 (self.parts.on_fatal)(&what);
-                break;
+                return;
             }
         }
-        self.shared.stopped.store(true, Ordering::Release);
-        // Whoever still waits is told by the dropped reply.
-        *self.shared.queues.lock() = Queues::default();
+        self.shared.end();
     }
 
     /// Waits for commands and takes a drain of them: deficit round robin over tenants, a row quantum each, then at most a
@@ -322,11 +348,22 @@ impl Writer {
         let mut overlay = Overlay::default();
         let mut decided: Vec<Decided> = Vec::with_capacity(waiting.len());
         let mut done: Vec<Waiting> = Vec::with_capacity(waiting.len());
+        let mut commands = Commands::new();
         while batch.rows() < DRAIN_ROWS_MAX && batch.bytes() < DRAIN_BYTES_MAX {
             let Some(mut next) = waiting.pop_front() else { break };
-            let outcome = self.stage(&mut next.work, batch.as_mut(), &mut overlay, snapshot.as_ref(), memory);
+            // The log knows a command once it is committed; until then this batch does.
+            let repeated = next.work.command.and_then(|command| commands.get(&(next.work.tenant, command)).cloned());
+            let outcome = match repeated {
+                Some(events) => Staged::Done(Ok(events)),
+                None => self.stage(&mut next.work, batch.as_mut(), &mut overlay, snapshot.as_ref(), memory),
+            };
             match outcome {
                 Staged::Done(result) => {
+                    if let (Some(command), Ok(events)) = (next.work.command, &result)
+                        && !events.is_empty()
+                    {
+                        commands.insert((next.work.tenant, command), events.clone());
+                    }
                     let (unused, _) = oneshot::channel();
                     let reply = std::mem::replace(&mut next.reply, unused);
                     decided.push(Decided { reply, result });
@@ -344,7 +381,7 @@ impl Writer {
                 Staged::Fatal(what) => return Err(what),
             }
         }
-        let mut full = None;
+        let mut full = false;
         if batch.rows() > 0 {
             if let Err(error) = (self.parts.before_commit)() {
                 return Err(format!("making content durable failed: {error}"));
@@ -358,16 +395,14 @@ impl Writer {
                         }
                     }
                 }
-                Err(AppendError::Full) => full = Some(StoreError::DiskFull),
+                Err(AppendError::Full) => full = true,
                 Err(error) => return Err(describe(&error)),
             }
         }
         for Decided { reply, result } in decided {
-            // A client that went away does not undo its write.
-            let _ = reply.send(match (&full, result) {
-                (Some(_), Ok(events)) if !events.is_empty() => Err(StoreError::DiskFull),
-                (_, result) => result,
-            });
+            // With a batch goes all that was decided in it: who had only rows to write, and who was refused because of what
+            // another would have changed. A client that went away does not undo its write.
+            let _ = reply.send(if full { Err(StoreError::DiskFull) } else { result });
         }
         Ok(())
     }
@@ -485,3 +520,6 @@ pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
