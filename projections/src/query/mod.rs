@@ -17,6 +17,6 @@ pub use directory::{
 };
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};
-pub use sweep::{DueRelease, ended_uploads, orphaned_buckets, references, releases};
+pub use sweep::{DueRelease, ended_uploads, is_referenced, orphaned_buckets, references, releases};
 pub use uploads::{PartsPage, UploadEntry, list_uploads, part, parts, upload};
 pub use versions::{FoundVersion, VersionEntry, VersionResume, latest, list_versions, version};

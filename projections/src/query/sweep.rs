@@ -35,7 +35,19 @@ pub fn releases(rows: &dyn Rows, tenant: TenantId, until: Time, max: usize) -> R
     .collect()
 }
 
-/// Everyone who refers or has referred to a blob: none, and its bytes may be swept.
+/// Whether anyone refers or has referred to a blob: if not, its bytes may be swept. Content that many share is not read
+/// to its last reference.
+///
+/// # Errors
+/// [`RowError`].
+pub fn is_referenced(rows: &dyn Rows, tenant: TenantId, blob: BlobId) -> Result<bool, RowError> {
+    match prefix(rows, Reference::TABLE, &Reference::of_blob(tenant, blob).bytes()).next() {
+        None => Ok(false),
+        Some(row) => Ok(row.map(|_| true)?),
+    }
+}
+
+/// Everyone who refers or has referred to a blob.
 ///
 /// # Errors
 /// [`RowError`].

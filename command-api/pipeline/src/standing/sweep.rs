@@ -78,7 +78,12 @@ fn request(inner: &Inner, tenant: TenantId) -> Request {
 /// Gives up references whose history window has passed, oldest first.
 fn release(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(), StoreError> {
     let Some(window_s) = inner.settings.history_window_s else { return Ok(()) };
-    let until = Time(inner.clock.wall().0.saturating_sub(window_s.saturating_mul(1_000_000)));
+    // Judged by the retention clock: a wall clock set ahead must not end history early, and one that is not believed not
+    // at all.
+    if inner.retention.lock().expiry_frozen() {
+        return Ok(());
+    }
+    let until = Time(inner.now().0.saturating_sub(window_s.saturating_mul(1_000_000)));
     loop {
         let snapshot = inner.log.snapshot();
         let due = query::releases(snapshot.as_ref(), tenant, until, TOGETHER).map_err(rows_error)?;
@@ -185,7 +190,7 @@ fn blobs(
 
 /// Whether a version, part or manifest refers to a blob.
 fn referenced(rows: &dyn Rows, tenant: TenantId, blob: BlobId) -> Result<bool, StoreError> {
-    if !query::references(rows, tenant, blob).map_err(rows_error)?.is_empty() {
+    if query::is_referenced(rows, tenant, blob).map_err(rows_error)? {
         return Ok(true);
     }
     match event_log::prefix(rows, PHYSICAL, &parents_prefix(tenant, blob)).next() {
