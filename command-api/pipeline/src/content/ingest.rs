@@ -14,7 +14,7 @@ use event_log::{Changes, Rows, Snapshot};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
-use schemas::{BlobId, SegmentId};
+use schemas::{BlobId, SegmentId, TenantId};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -284,8 +284,7 @@ impl Contents {
         let mut pins = Vec::new();
         let mut lists = RowLists::default();
         if let Some(root) = content.root.blob() {
-            // While the root is pinned nothing under it is freed.
-            pins.push(self.blobs.pins().pin(from.tenant, root).ok_or_else(|| gone(root))?);
+            pins.push(self.pin_root(from.tenant, root)?);
             if from.key != to.key {
                 let rows: &dyn Rows = snapshot.as_ref();
                 for blob in self.tree(snapshot.clone(), from, &content)? {
@@ -296,6 +295,15 @@ impl Contents {
         }
         let _held = Held { _pins: pins, _active: active };
         Ok(StagedContent { content, changes: lists.finish(), _held })
+    }
+
+    /// Pins the root of a content: while it is pinned nothing under it is freed.
+    pub(crate) fn pin_root(&self, tenant: TenantId, root: BlobId) -> Result<Pin, StoreError> {
+        let gone = || StoreError::Corrupt { what: format!("content of blob {root} is gone") };
+        let pin = self.blobs.pins().pin(tenant, root).ok_or_else(gone)?;
+        // Look now that it is pinned: it may have been freed since the request's snapshot was taken.
+        let row = blob_row(self.log.snapshot().as_ref(), tenant, root).map_err(internal_box)?;
+        row.map(|_| pin).ok_or_else(gone)
     }
 
     /// Stores one piece of a body, or finds a blob of the same bytes. Blocking.

@@ -50,15 +50,18 @@ impl Contents {
         let Some(root) = content.root.blob().filter(|_| !range.is_empty()) else {
             return Ok(Box::pin(stream::empty()));
         };
-        let gone = || StoreError::Corrupt { what: format!("content of blob {root} is gone") };
-        let pin = self.blobs.pins().pin(scope.tenant, root).ok_or_else(gone)?;
         if matches!(content.root, Root::Blob(_)) && range.end - range.start <= INLINE_READ_BYTES_MAX {
+            // Nothing to pin: it is all read here, and what is freed meanwhile is an error.
             let bytes = self.open(snapshot, scope, &Piece { blob: root, range })?;
             return Ok(Box::pin(stream::iter([Ok(bytes)])));
         }
         let contents = self.clone();
-        let plan = move || contents.plan(snapshot, scope, &content, range);
-        let pieces = tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))??;
+        let plan = move || -> Result<_, StoreError> {
+            let pin = contents.pin_root(scope.tenant, root)?;
+            Ok((pin, contents.plan(snapshot, scope, &content, range)?))
+        };
+        let planned = tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))?;
+        let (pin, pieces) = planned?;
         let mut reading = Reading { contents: self.clone(), scope, pieces: pieces.into(), ahead: None, _pin: pin };
         let first = reading.next().await.transpose()?;
         let rest = stream::unfold((reading, first), |(mut reading, first)| async move {

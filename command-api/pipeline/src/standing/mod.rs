@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex};
 
 pub use sweep::SweepReport;
 
+use crate::api::StoreError;
 use crate::sequencer::describe;
 use crate::store::Inner;
 
@@ -32,6 +33,9 @@ const JANITOR_EVERY_US: u64 = 10 * 1_000_000;
 pub(crate) struct Standing {
     thread: Mutex<Option<JoinHandle<()>>>,
     stop: Arc<(Mutex<bool>, Condvar)>,
+    /// Held by janitor and sweep. Both act on what they read before: two at once would do it twice, and a sweep takes
+    /// releases and segments that another one has dealt with for damage.
+    upkeep: Mutex<()>,
 }
 
 impl Standing {
@@ -71,19 +75,25 @@ fn run(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
         report("seals", sealer.run(&inner));
         if cleaned_us.is_none_or(|last| now - last >= JANITOR_EVERY_US) {
             cleaned_us = Some(now);
-            report("janitor", janitor::run(&inner));
+            report("janitor", upkeep(&inner, janitor::run));
         }
         if now - *swept_us.get_or_insert(now) >= SWEEP_EVERY_US {
             swept_us = Some(now);
-            report("sweep", sweep::run(&inner).map(|_| ()));
+            report("sweep", upkeep(&inner, sweep::run).map(|_| ()));
         }
     }
 }
 
-fn report(process: &'static str, result: Result<(), crate::api::StoreError>) {
+/// Runs one thing that must be alone.
+fn upkeep<T>(inner: &Inner, run: impl FnOnce(&Inner) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let _alone = inner.standing.upkeep.lock();
+    run(inner)
+}
+
+fn report(process: &'static str, result: Result<(), StoreError>) {
     match result {
         // The queue is full or the store stops: the next round tries again.
-        Ok(()) | Err(crate::api::StoreError::Busy { .. } | crate::api::StoreError::Unavailable) => {}
+        Ok(()) | Err(StoreError::Busy { .. } | StoreError::Unavailable) => {}
         Err(error) => tracing::error!(process, error = %describe(&error), "a standing process failed"),
     }
 }
@@ -97,8 +107,10 @@ impl crate::Store {
         crate::store::operator(admin)?;
         let inner = self.inner.clone();
         let swept = tokio::task::spawn_blocking(move || {
-            janitor::run(&inner)?;
-            sweep::run(&inner)
+            upkeep(&inner, |inner| {
+                janitor::run(inner)?;
+                sweep::run(inner)
+            })
         });
         swept.await.map_err(|error| crate::store::internal(&error))?
     }

@@ -74,6 +74,11 @@ pub(crate) struct Settings {
 /// Most bytes of one PUT or part (S3: 5 GiB).
 pub(crate) const PUT_BYTES_MAX: u64 = 5 << 30;
 
+/// Content that sweep freed after a request's snapshot was taken and before the request pinned it is gone, which looks like
+/// damage. A fresh snapshot tells the two apart: it shows what the object is now. So a read that meets damage is tried again,
+/// this often in all.
+pub(crate) const READ_ATTEMPTS: u32 = 4;
+
 /// A bucket that a request named.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {

@@ -16,7 +16,7 @@ use schemas::content::{Checksum, Content};
 use schemas::event::{Encryption, Event, VersionCommitted, Versioning};
 use schemas::{EventId, ObjectKey, TenantId, VersionId};
 
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, rows_error, situation};
+use super::{Found, Inner, PUT_BYTES_MAX, READ_ATTEMPTS, Request, Store, log_error, planned, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
@@ -90,10 +90,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; damage found in the first bytes is an error here, later damage ends the stream.
     pub async fn get_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectRead, StoreError> {
+        let mut attempts = 1;
+        loop {
+            match self.get_once(caller, &request).await {
+                Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn get_once(&self, caller: &Caller, request: &GetObject) -> Result<ObjectRead, StoreError> {
         let snapshot = self.inner.log.snapshot();
-        let opened = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
+        let opened = self.inner.open_object(snapshot.as_ref(), caller, request)?;
         let scope = opened.bucket.scope(caller.tenant);
-        let selected = self.inner.select(&snapshot, scope, &opened, &request).await?;
+        let selected = self.inner.select(&snapshot, scope, &opened, request).await?;
         let start = selected.range.map_or(0, |(first, _)| first);
         let range = start..start + selected.length_bytes;
         let body = self.inner.contents.read(snapshot, scope, opened.content, range).await?;

@@ -54,6 +54,8 @@ pub struct OpenOptions {
     pub accept_lost_tail: bool,
     /// Called when the writer cannot go on: must end the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl OpenOptions {
@@ -76,6 +78,7 @@ impl OpenOptions {
             part_bytes_min: 5 << 20,
             accept_lost_tail: false,
             on_fatal: Arc::new(end_process),
+            clock: Arc::new(SystemClock::default()),
         }
     }
 }
@@ -161,7 +164,7 @@ impl Store {
             ..blob_store::Options::default()
         };
         let blobs = Arc::new(BlobStore::open(&blob_folder, blob_options)?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clock = options.clock.clone();
         let retention = Arc::new(Mutex::new(retention_clock(log.as_ref(), clock.as_ref())?));
         let identity = Arc::new(Identity::default());
         let sequencer = Sequencer::start(

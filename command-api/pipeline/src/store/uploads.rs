@@ -9,11 +9,11 @@ use projections::row::{Part, Row as _, Upload, UploadState};
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{Encryption, Event, UploadCreated};
-use schemas::{BucketName, ObjectKey, Position, TenantId, UploadId};
+use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, UploadId};
 
 use super::list::on_thread;
 use super::objects::representation;
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, rows_error};
+use super::{Found, Inner, PUT_BYTES_MAX, READ_ATTEMPTS, Request, Store, log_error, planned, rows_error};
 use crate::api::{
     ByteStream, Caller, CompleteUpload, CompletedPart, CreateUpload, Digests, GetObject, ListParts, ListUploads,
     ListedPart, ListedUpload, PartWritten, PartsPage, ReadConditions, StoreError, UploadPart, UploadPartCopy,
@@ -102,6 +102,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn upload_part_copy(&self, caller: &Caller, request: UploadPartCopy) -> Result<PartWritten, StoreError> {
+        let mut attempts = 1;
+        loop {
+            match self.part_copy_once(caller, request.clone()).await {
+                Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn part_copy_once(&self, caller: &Caller, request: UploadPartCopy) -> Result<PartWritten, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
         let source = GetObject {
@@ -152,8 +162,7 @@ impl Store {
         let bucket = inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&request.key))?;
         let row = inner.upload_row(snapshot.as_ref(), tenant, &bucket, &request.key, request.upload)?;
         if let UploadState::Completed(event) = row.state {
-            let record = snapshot.record(tenant, event.position).map_err(log_error)?;
-            return inner.written(&bucket, &record.into_iter().collect());
+            return inner.completed(snapshot.as_ref(), tenant, &bucket, event);
         }
         let begun = inner.begun(snapshot.as_ref(), tenant, row)?;
         let completion = completion(&request, inner.settings.part_bytes_min);
@@ -175,8 +184,11 @@ impl Store {
         let decide: Decide = Box::new(move |rows, _| {
             let _held = &staged;
             let upload = query::upload(rows, tenant, id).map_err(rows_error)?;
-            if upload.is_none_or(|upload| upload.state != UploadState::Open) {
-                return Err(Refusal::NoSuchUpload.into());
+            match upload.map(|upload| upload.state) {
+                Some(UploadState::Open) => {}
+                // The same completion, sent twice, overtook this one.
+                Some(UploadState::Completed(_)) => return Ok(Unit::default()),
+                Some(_) | None => return Err(Refusal::NoSuchUpload.into()),
             }
             // A part that was replaced since it was read is not the part that was checked.
             for (number, part) in &read_parts {
@@ -192,6 +204,12 @@ impl Store {
         let mut rows = super::situation::object_rows(tenant, bucket.id, &request.key);
         rows.extend(parts.iter().map(|(number, _)| (Part::TABLE, Part::key(tenant, request.upload, *number))));
         let recorded = inner.run(Request::of(caller).loading(rows), decide).await?;
+        if recorded.is_empty() {
+            let snapshot = inner.log.snapshot();
+            let row = inner.upload_row(snapshot.as_ref(), tenant, &bucket, &request.key, request.upload)?;
+            let UploadState::Completed(event) = row.state else { return Err(Refusal::NoSuchUpload.into()) };
+            return inner.completed(snapshot.as_ref(), tenant, &bucket, event);
+        }
         inner.written(&bucket, &recorded)
     }
 
@@ -298,6 +316,18 @@ impl Store {
 }
 
 impl Inner {
+    /// The answer to a completion that succeeded before.
+    fn completed(
+        &self,
+        snapshot: &dyn Snapshot,
+        tenant: TenantId,
+        bucket: &Found,
+        event: EventId,
+    ) -> Result<Written, StoreError> {
+        let record = snapshot.record(tenant, event.position).map_err(log_error)?;
+        self.written(bucket, &record.into_iter().collect())
+    }
+
     /// The row of an upload of this key.
     fn upload_row(
         &self,

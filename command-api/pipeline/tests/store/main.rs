@@ -1,0 +1,9 @@
+//! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, rebuild, time.
+
+mod conditional;
+mod identity;
+mod mixed;
+mod support;
+mod sweep;
+mod time;
+mod uploads;
