@@ -8,7 +8,7 @@
 //! some syncs, and small content should not wait for that because of large content.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{
         Arc,
@@ -50,6 +50,8 @@ struct Slots {
 /// All segments.
 #[derive(Default)]
 pub(crate) struct Table {
+    /// Numbered and not there yet. A later one may be there before them.
+    pub(crate) making: BTreeSet<SegmentId>,
     pub(crate) open: BTreeMap<SegmentId, Arc<Segment>>,
     /// With the offset of the trailer.
     pub(crate) sealed: BTreeMap<SegmentId, u64>,
@@ -81,7 +83,7 @@ impl Lanes {
             small: Mutex::default(),
             large: Mutex::default(),
             next: AtomicU64::new(next),
-            table: RwLock::new(Table { open: BTreeMap::new(), sealed }),
+            table: RwLock::new(Table { sealed, ..Table::default() }),
             // So that the first write asks.
             space: Space { unchecked_bytes: AtomicU64::new(SPACE_CHECK_BYTES), short: AtomicBool::new(false) },
         }
@@ -163,13 +165,21 @@ impl Lanes {
         // On a nearly full disk a smaller segment is better than none.
         let bytes = self.options.segment_bytes.max(least).min(spare);
         // Used up also when it fails: what is left of the attempt must not stand in the way of the next.
-        let id = SegmentId(self.next.fetch_add(1, Ordering::Relaxed));
-        let file = self.backend.create(id, bytes, &encode_head(id)).map_err(|error| match error.kind() {
+        let id = {
+            let mut table = self.table.write();
+            let id = SegmentId(self.next.fetch_add(1, Ordering::Relaxed));
+            table.making.insert(id);
+            id
+        };
+        let made = self.backend.create(id, bytes, &encode_head(id));
+        let mut table = self.table.write();
+        table.making.remove(&id);
+        let file = made.map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::DiskFull,
             _ => WriteError::Io(error),
         })?;
         let segment = Arc::new(Segment::new(id, lane, file, bytes));
-        self.table.write().open.insert(id, Arc::clone(&segment));
+        table.open.insert(id, Arc::clone(&segment));
         Ok(segment)
     }
 

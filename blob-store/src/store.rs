@@ -147,7 +147,9 @@ impl BlobStore {
     pub fn oldest_open_segment(&self) -> SegmentId {
         let table = self.lanes.table();
         let behind_sealed = table.sealed.last_key_value().map_or(0, |(segment, _)| segment.0 + 1);
-        table.open.keys().next().copied().unwrap_or(SegmentId(behind_sealed))
+        // One that is being made may come to be after later ones, and take that write.
+        let making = table.making.first().copied();
+        table.open.keys().next().copied().into_iter().chain(making).min().unwrap_or(SegmentId(behind_sealed))
     }
 
     /// All records of a segment whose heads can be read, in order: enough to rebuild the rows that say where blobs are.

@@ -182,6 +182,8 @@ impl Gate {
 struct Gated {
     memory: Memory,
     gate: Arc<Gate>,
+    /// Holds back segments that are being made.
+    making: Arc<Gate>,
 }
 
 struct GatedFile {
@@ -195,6 +197,7 @@ impl Backend for Gated {
     }
 
     fn create(&self, segment: SegmentId, bytes: u64, head: &[u8]) -> io::Result<Arc<dyn SegmentFile>> {
+        self.making.pass();
         let file = self.memory.create(segment, bytes, head)?;
         Ok(Arc::new(GatedFile { file, gate: Arc::clone(&self.gate) }))
     }
@@ -237,7 +240,7 @@ impl SegmentFile for GatedFile {
 
 fn gated() -> (BlobStore, Memory, Arc<Gate>) {
     let (memory, gate) = (Memory::new(), Arc::new(Gate::default()));
-    let backend = Gated { memory: memory.clone(), gate: Arc::clone(&gate) };
+    let backend = Gated { memory: memory.clone(), gate: Arc::clone(&gate), making: Arc::default() };
     (BlobStore::open_on(Arc::new(backend), options()).unwrap(), memory, gate)
 }
 
@@ -287,4 +290,23 @@ fn writers_side_by_side_spread_over_segments_up_to_the_bound() {
     // One writer alone stays with a segment that it finds idle.
     let used: BTreeSet<_> = (0..4).map(|n| keep(&store, n, 100, Lane::Large).segment()).collect();
     assert_eq!((used.len(), store.segments().len()), (1, 3));
+}
+
+#[test]
+fn a_segment_that_is_slow_to_be_made_is_one_that_a_write_may_go_to() {
+    let (memory, making) = (Memory::new(), Arc::new(Gate::default()));
+    let backend = Gated { memory: memory.clone(), gate: Arc::default(), making: Arc::clone(&making) };
+    let store = BlobStore::open_on(Arc::new(backend), options()).unwrap();
+    std::thread::scope(|scope| {
+        let store = &store;
+        let mut slow = Vec::new();
+        making.hold(1, || slow.push(scope.spawn(|| keep(store, 1, 500, Lane::Large))));
+        let fast = keep(store, 2, 500, Lane::Small);
+        // A write that begins now and goes to the large lane will find the slow one.
+        let oldest = store.oldest_open_segment();
+        making.release(1);
+        let slow = slow.remove(0).join().unwrap();
+        assert!(slow.segment() < fast.segment());
+        assert_eq!(oldest, slow.segment(), "sweep would take what such a write leaves in it for dead");
+    });
 }
