@@ -194,6 +194,11 @@ impl Lanes {
         self.table.read().open.values().filter(|segment| segment.lane == Lane::Small).cloned().collect()
     }
 
+    /// Seals a segment, full or not. Who has it in a lane's list finds it full and drops it there.
+    pub(crate) fn finish(&self, segment: &Arc<Segment>) -> Result<(), WriteError> {
+        self.seal(segment).map_err(|source| failed(segment.lane, segment.id, source))
+    }
+
     fn seal(&self, segment: &Arc<Segment>) -> Result<(), Failure> {
         let trailer_at = segment.seal()?;
         if trailer_at.is_none()

@@ -211,6 +211,16 @@ impl BlobStore {
         Ok(moved)
     }
 
+    /// Seals a segment before it is full, so that it can be rewritten or unlinked. Waits for those who write to it; later
+    /// records go to another one. Nothing to do for a segment that is sealed or gone.
+    ///
+    /// # Errors
+    /// [`WriteError::SegmentFailed`], or [`WriteError::Fatal`] for small content, when it could not be sealed.
+    pub fn finish(&self, segment: SegmentId) -> Result<(), WriteError> {
+        let open = self.lanes.table().open.get(&segment).cloned();
+        open.map_or(Ok(()), |open| self.lanes.finish(&open))
+    }
+
     /// Removes a segment that takes no more records. Readers that have begun keep their descriptor; others are told
     /// [`ReadError::SegmentGone`].
     ///

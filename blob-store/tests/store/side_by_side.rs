@@ -129,6 +129,61 @@ fn an_open_segment_is_not_unlinked_and_a_reader_outlives_an_unlink() {
 }
 
 #[test]
+fn a_segment_finished_early_is_kept_and_later_records_go_to_another() {
+    let memory = Memory::new();
+    let store = on(&memory);
+    for lane in [Lane::Small, Lane::Large] {
+        let before = keep(&store, 1, 500, lane);
+        store.finish(before.segment()).unwrap();
+        store.finish(before.segment()).unwrap();
+        let info = store.segments().into_iter().find(|info| info.segment == before.segment()).unwrap();
+        assert_eq!(info.state, SegmentState::Sealed);
+        let after = keep(&store, 2, 500, lane);
+        assert_ne!(before.segment(), after.segment());
+        before.assert_reads(&on(&memory.crash(|_, _| false)));
+        store.unlink(before.segment()).unwrap();
+        store.finish(before.segment()).unwrap();
+        after.assert_reads(&store);
+    }
+}
+
+#[test]
+fn many_writers_lose_nothing_while_segments_are_finished_under_them() {
+    let memory = Memory::new();
+    let store = on(&memory);
+    let kept = Mutex::new(Vec::new());
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (store, kept, done) = (&store, &kept, &done);
+        let writers: Vec<_> = (0..4_u64)
+            .map(|writer| {
+                scope.spawn(move || {
+                    for n in 0..50 {
+                        let lane = if writer % 2 == 0 { Lane::Small } else { Lane::Large };
+                        let one = keep(store, writer * 100 + n, 500, lane);
+                        match lane {
+                            Lane::Small => store.sync_small().unwrap(),
+                            Lane::Large => store.sync(&[one.segment()]).unwrap(),
+                        }
+                        kept.lock().push(one);
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(move || {
+            while !done.load(Ordering::Relaxed) {
+                store.segments().iter().for_each(|info| store.finish(info.segment).unwrap());
+            }
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+    });
+    // Whatever a sync promised is there after a crash.
+    let after = on(&memory.crash(|_, _| false));
+    kept.into_inner().iter().for_each(|kept| kept.assert_reads(&after));
+}
+
+#[test]
 fn inline_places_stay_when_relocated() {
     let store = on(&Memory::new());
     let kept = keep(&store, 1, 10, Lane::Small);

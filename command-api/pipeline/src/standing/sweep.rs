@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use blob_store::{Place, SegmentState};
+use blob_store::{Place, SegmentInfo, SegmentState};
 use domain::content;
 use event_log::{Changes, Rows};
 use projections::query;
@@ -301,6 +301,9 @@ fn children(inner: &Inner, tenant: TenantId, manifest: BlobId) -> Result<Option<
 /// Removes segments without live blobs and rewrites those that are mostly dead.
 fn segments(inner: &Inner, tenants: &[TenantId], report: &mut SweepReport) -> Result<(), StoreError> {
     let blobs = &inner.contents.blobs;
+    if report.freed > 0 {
+        finish_dead(inner, tenants)?;
+    }
     // The order matters. What is sealed now takes no more writes; whoever is active wrote to `oldest` or later; the rows of
     // those who are not active any more are in the snapshots taken after.
     let sealed: Vec<_> = blobs.segments().into_iter().filter(|info| info.state != SegmentState::Open).collect();
@@ -310,16 +313,10 @@ fn segments(inner: &Inner, tenants: &[TenantId], report: &mut SweepReport) -> Re
     if candidates.is_empty() {
         return Ok(());
     }
-    let mut live = Live::new();
-    for &tenant in tenants {
-        collect_live(inner, tenant, &mut live)?;
-    }
+    let mut live = all_live(inner, tenants)?;
     for info in candidates {
         let found = live.remove(&info.segment).unwrap_or_default();
-        let live_bytes: u64 = found.iter().map(|(_, _, place)| stored(place)).sum();
-        #[expect(clippy::cast_precision_loss, reason = "a share needs no exact bytes")]
-        let share = live_bytes as f64 / info.record_bytes.max(1) as f64;
-        if !found.is_empty() && (share >= LIVE_SHARE_MIN || info.state == SegmentState::Failed) {
+        if !found.is_empty() && (live_share(&found, &info) >= LIVE_SHARE_MIN || info.state == SegmentState::Failed) {
             continue;
         }
         if !found.is_empty() {
@@ -330,6 +327,39 @@ fn segments(inner: &Inner, tenants: &[TenantId], report: &mut SweepReport) -> Re
         report.unlinked += 1;
     }
     Ok(())
+}
+
+/// Ends open segments that are mostly dead: what was deleted from them would stay until they are full.
+fn finish_dead(inner: &Inner, tenants: &[TenantId]) -> Result<(), StoreError> {
+    let blobs = &inner.contents.blobs;
+    let open: Vec<_> = blobs.segments().into_iter().filter(|info| info.state == SegmentState::Open).collect();
+    if open.iter().all(|info| info.record_bytes == 0) {
+        return Ok(());
+    }
+    let live = all_live(inner, tenants)?;
+    for info in open.into_iter().filter(|info| info.record_bytes > 0) {
+        let found = live.get(&info.segment).map_or(&[][..], Vec::as_slice);
+        if live_share(found, &info) < LIVE_SHARE_MIN {
+            blobs.finish(info.segment).map_err(write_error)?;
+        }
+    }
+    Ok(())
+}
+
+fn all_live(inner: &Inner, tenants: &[TenantId]) -> Result<Live, StoreError> {
+    let mut live = Live::new();
+    for &tenant in tenants {
+        collect_live(inner, tenant, &mut live)?;
+    }
+    Ok(live)
+}
+
+/// How much of a segment's records is live.
+fn live_share(found: &[(TenantId, BlobId, Place)], info: &SegmentInfo) -> f64 {
+    let live_bytes: u64 = found.iter().map(|(_, _, place)| stored(place)).sum();
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no exact bytes")]
+    let share = live_bytes as f64 / info.record_bytes.max(1) as f64;
+    share
 }
 
 fn stored(place: &Place) -> u64 {
