@@ -151,6 +151,10 @@ def aws_cli_v2(case):
 
 @client
 def aws_cli_v1(case):
+    # Without this, this client still presigns with Signature Version 2, which the server refuses.
+    config = case.folder / "config"
+    config.write_text("[default]\ns3 =\n    signature_version = s3v4\n")
+    case.env = case.env | {"AWS_CONFIG_FILE": str(config)}
     aws_round_trip(case, [pathlib.Path(sys.executable).with_name("aws")])
 
 

@@ -186,7 +186,7 @@ mod tests {
         for (line, headers, expected) in [
             ("GET /bucket?acl", &[][..], "NotImplemented"),
             ("PUT /bucket?policy", &[], "NotImplemented"),
-            ("GET /bucket/key?tagging", &[], "NotImplemented"),
+            ("PUT /bucket/key?tagging", &[], "NotImplemented"),
             ("PUT /bucket/key?retention", &[], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),

@@ -24,6 +24,7 @@ mod object_write;
 mod payload;
 mod route;
 mod service;
+mod tagging;
 #[cfg(test)]
 mod testing;
 mod uploads;

@@ -19,7 +19,7 @@ use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::payload::{self, Payload};
 use crate::route::Operation;
-use crate::{attributes, bucket, copy, delete, list, multipart, object_read, object_write, uploads, versions};
+use crate::{attributes, bucket, copy, delete, list, multipart, object_read, object_write, tagging, uploads, versions};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -112,6 +112,7 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::HeadObject => object_read::head(app, ask).await,
         Operation::DeleteObject => delete::one(app, ask).await,
         Operation::GetObjectAttributes => attributes::get(app, ask).await,
+        Operation::GetObjectTagging => tagging::of_object(app, ask).await,
         Operation::GetObjectTorrent => Err(DoorError::NoTorrent.into()),
         Operation::CreateMultipartUpload => multipart::create(app, ask).await,
         Operation::UploadPart => multipart::part(app, ask, payload).await,

@@ -273,6 +273,26 @@ pub struct ObjectHead {
     pub length_bytes: u64,
 }
 
+/// GetObjectTagging.
+#[derive(Debug, Clone)]
+pub struct ObjectTags {
+    /// Bucket.
+    pub bucket: BucketName,
+    /// Key.
+    pub key: ObjectKey,
+    /// A version, or the current one.
+    pub version: Option<VersionId>,
+}
+
+/// The tags of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagSet {
+    /// Tags, by name.
+    pub tags: BTreeMap<String, String>,
+    /// Whose; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+}
+
 /// DeleteObject.
 #[derive(Debug, Clone)]
 pub struct DeleteObject {

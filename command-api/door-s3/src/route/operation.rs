@@ -26,6 +26,7 @@ pub(crate) enum Operation {
     HeadObject,
     DeleteObject,
     GetObjectAttributes,
+    GetObjectTagging,
     GetObjectTorrent,
     CreateMultipartUpload,
     UploadPart,
@@ -65,18 +66,8 @@ const BUCKET_ABSENT: &[&str] = &[
     "tagging",
     "website",
 ];
-const OBJECT_ABSENT: &[&str] = &[
-    "acl",
-    "append",
-    "encryption",
-    "legal-hold",
-    "renameObject",
-    "restore",
-    "retention",
-    "select",
-    "select-type",
-    "tagging",
-];
+const OBJECT_ABSENT: &[&str] =
+    &["acl", "append", "encryption", "legal-hold", "renameObject", "restore", "retention", "select", "select-type"];
 
 /// Chooses the operation.
 ///
@@ -135,6 +126,9 @@ fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
     let upload = query.has("uploadId");
     match method.as_str() {
         "GET" if query.has("torrent") => Ok(Operation::GetObjectTorrent),
+        "GET" if query.has("tagging") => Ok(Operation::GetObjectTagging),
+        // Tags are said with the write of a version; there is no event yet that changes them later.
+        _ if query.has("tagging") => Err(DoorError::NotImplemented { what: "tagging" }),
         "GET" if query.has("attributes") => Ok(Operation::GetObjectAttributes),
         "GET" if upload => Ok(Operation::ListParts),
         "GET" => Ok(Operation::GetObject),
@@ -201,6 +195,8 @@ mod tests {
             ("DELETE /b/k", DeleteObject),
             ("DELETE /b/k?versionId=x", DeleteObject),
             ("GET /b/k?attributes", GetObjectAttributes),
+            ("GET /b/k?tagging", GetObjectTagging),
+            ("GET /b/k?tagging&versionId=null", GetObjectTagging),
             ("GET /b/k?torrent", GetObjectTorrent),
             ("POST /b/k?uploads", CreateMultipartUpload),
             ("POST /b/k?uploads=&x-id=PutObject", CreateMultipartUpload),
@@ -226,6 +222,10 @@ mod tests {
                     assert_eq!(chosen(&line, None), Err(DoorError::NotImplemented { what: name }), "{line}");
                 }
             }
+        }
+        for method in ["PUT", "DELETE", "POST", "HEAD"] {
+            let line = format!("{method} /b/k?tagging");
+            assert_eq!(chosen(&line, None), Err(DoorError::NotImplemented { what: "tagging" }), "{line}");
         }
         let form = Some("content-type: multipart/form-data; boundary=x");
         assert!(matches!(chosen("POST /b", form), Err(DoorError::NotImplemented { .. })));

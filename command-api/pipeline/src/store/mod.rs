@@ -13,6 +13,7 @@ mod list;
 mod objects;
 mod open;
 mod situation;
+mod tags;
 mod uploads;
 
 use std::path::PathBuf;
