@@ -19,6 +19,7 @@ mod gate;
 mod headers;
 mod list;
 mod multipart;
+mod names;
 mod object_read;
 mod object_write;
 mod payload;

@@ -3,14 +3,14 @@
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pipeline::{Caller, ListObjects, ListPage, ListedObject};
-use schemas::UserId;
+use pipeline::{ListObjects, ListPage, ListedObject};
 use schemas::content::{ChecksumAlgorithm, ChecksumType};
 
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
+use crate::names::Names;
 use crate::route::Query;
 use crate::service::App;
 use crate::xml::{Xml, timestamp, url_encoded};
@@ -108,11 +108,6 @@ impl Encoding {
     }
 }
 
-/// What a user is called: only the caller's own display name is known here.
-pub(crate) fn name_of<'a>(caller: &'a Caller, user: &'a UserId) -> &'a str {
-    if caller.user == *user { &caller.display_name } else { user.as_str() }
-}
-
 /// `ChecksumAlgorithm` and `ChecksumType` of an entry.
 pub(crate) fn checksum_xml(xml: &mut Xml, checksum: Option<(ChecksumAlgorithm, ChecksumType)>) {
     if let Some((algorithm, covers)) = checksum {
@@ -141,10 +136,11 @@ fn asked(ask: &Ask, after: Option<String>) -> Result<Asked, DoorError> {
 pub(crate) async fn v1(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let Asked { request, encoding } = asked(ask, ask.query.filled("marker").map(str::to_owned))?;
     let page = app.store.list_objects(&ask.caller, request.clone()).await?;
-    Ok(answer::xml(v1_xml(&ask.caller, &request, encoding, &page)))
+    let names = Names::of(app, ask, page.entries.iter().map(|entry| &entry.owner))?;
+    Ok(answer::xml(v1_xml(&names, &request, encoding, &page)))
 }
 
-fn v1_xml(caller: &Caller, request: &ListObjects, encoding: Encoding, page: &ListPage<ListedObject>) -> String {
+fn v1_xml(names: &Names, request: &ListObjects, encoding: Encoding, page: &ListPage<ListedObject>) -> String {
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListBucketResult", |xml| {
         xml.text("Name", request.bucket.as_str());
@@ -157,7 +153,7 @@ fn v1_xml(caller: &Caller, request: &ListObjects, encoding: Encoding, page: &Lis
         encoding.optional(xml, "Delimiter", request.delimiter.as_deref());
         encoding.mention(xml);
         xml.value("IsTruncated", truncated);
-        contents(xml, caller, encoding, page, true);
+        contents(xml, names, encoding, page, true);
     })
 }
 
@@ -186,11 +182,13 @@ pub(crate) async fn v2(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let (paging, after) = Paging::asked(&ask.query);
     let Asked { request, encoding } = asked(ask, after?)?;
     let page = app.store.list_objects(&ask.caller, request.clone()).await?;
-    Ok(answer::xml(v2_xml(&ask.caller, &request, encoding, &paging, &page)))
+    let owners = page.entries.iter().map(|entry| &entry.owner).filter(|_| paging.fetch_owner);
+    let names = Names::of(app, ask, owners)?;
+    Ok(answer::xml(v2_xml(&names, &request, encoding, &paging, &page)))
 }
 
 fn v2_xml(
-    caller: &Caller,
+    names: &Names,
     request: &ListObjects,
     encoding: Encoding,
     paging: &Paging,
@@ -209,11 +207,11 @@ fn v2_xml(
         encoding.optional(xml, "Delimiter", request.delimiter.as_deref());
         encoding.mention(xml);
         xml.value("IsTruncated", truncated);
-        contents(xml, caller, encoding, page, paging.fetch_owner);
+        contents(xml, names, encoding, page, paging.fetch_owner);
     })
 }
 
-fn contents(xml: &mut Xml, caller: &Caller, encoding: Encoding, page: &ListPage<ListedObject>, owner: bool) {
+fn contents(xml: &mut Xml, names: &Names, encoding: Encoding, page: &ListPage<ListedObject>, owner: bool) {
     for object in &page.entries {
         xml.group("Contents", |xml| {
             encoding.text(xml, "Key", object.key.as_str());
@@ -222,7 +220,7 @@ fn contents(xml: &mut Xml, caller: &Caller, encoding: Encoding, page: &ListPage<
             checksum_xml(xml, object.checksum);
             xml.value("Size", object.size_bytes);
             if owner {
-                xml.person("Owner", object.owner.as_str(), name_of(caller, &object.owner));
+                xml.person("Owner", object.owner.as_str(), names.get(&object.owner));
             }
             xml.text("StorageClass", storage_class_name(object.storage_class));
         });
@@ -261,11 +259,11 @@ mod tests {
     fn pages_of_both_versions() {
         let ask = testing::ask("GET /bucket?delimiter=/&marker=%0A&prefix=&encoding-type=url&max-keys=2", &[]);
         let Asked { request, encoding } = asked(&ask, Some("\n".into())).expect("a request");
-        insta::assert_snapshot!(v1_xml(&ask.caller, &request, encoding, &page()));
+        insta::assert_snapshot!(v1_xml(&testing::names(), &request, encoding, &page()));
         let ask = testing::ask("GET /bucket?list-type=2&continuation-token=&start-after=a&max-keys=5000", &[]);
         let (paging, after) = Paging::asked(&ask.query);
         let Asked { request, encoding } = asked(&ask, after.expect("a token")).expect("a request");
-        insta::assert_snapshot!(v2_xml(&ask.caller, &request, encoding, &paging, &page()));
+        insta::assert_snapshot!(v2_xml(&testing::names(), &request, encoding, &paging, &page()));
     }
 
     #[test]
@@ -273,7 +271,7 @@ mod tests {
         let ask = testing::ask("GET /bucket?max-keys=0", &[]);
         let Asked { request, encoding } = asked(&ask, None).expect("a request");
         let page = ListPage { entries: vec![], common_prefixes: vec![], ..page() };
-        assert!(v1_xml(&ask.caller, &request, encoding, &page).contains("<IsTruncated>false</IsTruncated>"));
+        assert!(v1_xml(&testing::names(), &request, encoding, &page).contains("<IsTruncated>false</IsTruncated>"));
     }
 
     #[test]

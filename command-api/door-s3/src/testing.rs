@@ -11,6 +11,7 @@ use schemas::{
 };
 
 use crate::ask::Ask;
+use crate::names::Names;
 use crate::route::{Query, Target};
 
 pub(crate) const MODIFIED: Time = Time(1_255_369_830_000_000);
@@ -25,6 +26,10 @@ pub(crate) fn caller() -> Caller {
         source: None,
         request: RequestId("01J00000000000000000000000".into()),
     }
+}
+
+pub(crate) fn names() -> Names {
+    Names::only(caller().user, "Main User")
 }
 
 pub(crate) fn etag() -> ETag {

@@ -1,14 +1,15 @@
 //! ListMultipartUploads and ListParts.
 
 use axum::response::Response;
-use pipeline::{Caller, ListParts, ListUploads, PartsPage, UploadsPage};
+use pipeline::{ListParts, ListUploads, PartsPage, UploadsPage};
 
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
-use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml, name_of};
+use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
 use crate::multipart::upload_id;
+use crate::names::Names;
 use crate::service::App;
 use crate::xml::{Xml, timestamp};
 
@@ -16,7 +17,9 @@ pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = asked_uploads(ask)?;
     let encoding = Encoding::asked(&ask.query)?;
     let page = app.store.list_uploads(&ask.caller, request.clone()).await?;
-    Ok(answer::xml(uploads_xml(&ask.caller, &request, encoding, &page)))
+    let people = page.uploads.iter().flat_map(|upload| [&upload.initiator, &upload.owner]);
+    let names = Names::of(app, ask, people)?;
+    Ok(answer::xml(uploads_xml(&names, &request, encoding, &page)))
 }
 
 fn asked_uploads(ask: &Ask) -> Result<ListUploads, DoorError> {
@@ -38,7 +41,7 @@ fn asked_uploads(ask: &Ask) -> Result<ListUploads, DoorError> {
     })
 }
 
-fn uploads_xml(caller: &Caller, request: &ListUploads, encoding: Encoding, page: &UploadsPage) -> String {
+fn uploads_xml(names: &Names, request: &ListUploads, encoding: Encoding, page: &UploadsPage) -> String {
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListMultipartUploadsResult", |xml| {
         xml.text("Bucket", request.bucket.as_str());
@@ -55,8 +58,8 @@ fn uploads_xml(caller: &Caller, request: &ListUploads, encoding: Encoding, page:
             xml.group("Upload", |xml| {
                 encoding.text(xml, "Key", upload.key.as_str());
                 xml.value("UploadId", upload.upload);
-                xml.person("Initiator", upload.initiator.as_str(), name_of(caller, &upload.initiator));
-                xml.person("Owner", upload.owner.as_str(), name_of(caller, &upload.owner));
+                xml.person("Initiator", upload.initiator.as_str(), names.get(&upload.initiator));
+                xml.person("Owner", upload.owner.as_str(), names.get(&upload.owner));
                 xml.text("StorageClass", storage_class_name(upload.storage_class));
                 xml.text("Initiated", &timestamp(upload.initiated));
                 checksum_xml(xml, upload.checksum);
@@ -69,7 +72,8 @@ fn uploads_xml(caller: &Caller, request: &ListUploads, encoding: Encoding, page:
 pub(crate) async fn parts(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = asked_parts(ask)?;
     let page = app.store.list_parts(&ask.caller, request.clone()).await?;
-    Ok(answer::xml(parts_xml(&ask.caller, &request, &page)))
+    let names = Names::of(app, ask, [&page.initiator, &page.owner])?;
+    Ok(answer::xml(parts_xml(&names, &request, &page)))
 }
 
 fn asked_parts(ask: &Ask) -> Result<ListParts, DoorError> {
@@ -85,7 +89,7 @@ fn asked_parts(ask: &Ask) -> Result<ListParts, DoorError> {
     })
 }
 
-fn parts_xml(caller: &Caller, request: &ListParts, page: &PartsPage) -> String {
+fn parts_xml(names: &Names, request: &ListParts, page: &PartsPage) -> String {
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListPartsResult", |xml| {
         xml.text("Bucket", request.bucket.as_str());
@@ -106,8 +110,8 @@ fn parts_xml(caller: &Caller, request: &ListParts, page: &PartsPage) -> String {
                 }
             });
         }
-        xml.person("Initiator", page.initiator.as_str(), name_of(caller, &page.initiator));
-        xml.person("Owner", page.owner.as_str(), name_of(caller, &page.owner));
+        xml.person("Initiator", page.initiator.as_str(), names.get(&page.initiator));
+        xml.person("Owner", page.owner.as_str(), names.get(&page.owner));
         xml.text("StorageClass", storage_class_name(page.storage_class));
         checksum_xml(xml, page.checksum);
     })
@@ -146,7 +150,7 @@ mod tests {
         };
         let ask = testing::ask("GET /bucket?uploads&delimiter=/&encoding-type=url&upload-id-marker=x", &[]);
         let request = asked_uploads(&ask).expect("a request");
-        insta::assert_snapshot!(uploads_xml(&ask.caller, &request, Encoding::Url, &page));
+        insta::assert_snapshot!(uploads_xml(&testing::names(), &request, Encoding::Url, &page));
     }
 
     #[test]
@@ -170,7 +174,7 @@ mod tests {
         let ask = testing::ask(&format!("GET /bucket/key?uploadId={upload}&part-number-marker=2&max-parts=1"), &[]);
         let request = asked_parts(&ask).expect("a request");
         assert_eq!((request.after, request.max), (2, 1));
-        insta::assert_snapshot!(parts_xml(&ask.caller, &request, &page));
+        insta::assert_snapshot!(parts_xml(&testing::names(), &request, &page));
         let whole = asked_parts(&testing::ask(&format!("GET /bucket/key?uploadId={upload}"), &[])).expect("a request");
         assert_eq!((whole.after, whole.max), (0, 1000));
     }

@@ -1,13 +1,14 @@
 //! ListObjectVersions.
 
 use axum::response::Response;
-use pipeline::{Caller, ListPage, ListVersions, ListedVersion};
+use pipeline::{ListPage, ListVersions, ListedVersion};
 
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
-use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml, name_of};
+use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
+use crate::names::Names;
 use crate::service::App;
 use crate::xml::{Xml, timestamp};
 
@@ -15,7 +16,8 @@ pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = asked(ask)?;
     let encoding = Encoding::asked(&ask.query)?;
     let page = app.store.list_versions(&ask.caller, request.clone()).await?;
-    Ok(answer::xml(page_xml(&ask.caller, &request, encoding, &page)))
+    let names = Names::of(app, ask, page.entries.iter().map(|entry| &entry.owner))?;
+    Ok(answer::xml(page_xml(&names, &request, encoding, &page)))
 }
 
 fn asked(ask: &Ask) -> Result<ListVersions, DoorError> {
@@ -35,7 +37,7 @@ fn asked(ask: &Ask) -> Result<ListVersions, DoorError> {
     })
 }
 
-fn page_xml(caller: &Caller, request: &ListVersions, encoding: Encoding, page: &ListPage<ListedVersion>) -> String {
+fn page_xml(names: &Names, request: &ListVersions, encoding: Encoding, page: &ListPage<ListedVersion>) -> String {
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListVersionsResult", |xml| {
         xml.text("Name", request.bucket.as_str());
@@ -50,14 +52,14 @@ fn page_xml(caller: &Caller, request: &ListVersions, encoding: Encoding, page: &
         xml.value("IsTruncated", truncated);
         for version in &page.entries {
             xml.group(if version.is_marker { "DeleteMarker" } else { "Version" }, |xml| {
-                entry(xml, caller, encoding, version);
+                entry(xml, names, encoding, version);
             });
         }
         encoding.groups(xml, &page.common_prefixes);
     })
 }
 
-fn entry(xml: &mut Xml, caller: &Caller, encoding: Encoding, version: &ListedVersion) {
+fn entry(xml: &mut Xml, names: &Names, encoding: Encoding, version: &ListedVersion) {
     encoding.text(xml, "Key", version.key.as_str());
     xml.value("VersionId", version.version);
     xml.value("IsLatest", version.is_latest);
@@ -67,7 +69,7 @@ fn entry(xml: &mut Xml, caller: &Caller, encoding: Encoding, version: &ListedVer
         checksum_xml(xml, version.checksum);
         xml.value("Size", version.size_bytes);
     }
-    xml.person("Owner", version.owner.as_str(), name_of(caller, &version.owner));
+    xml.person("Owner", version.owner.as_str(), names.get(&version.owner));
     if !version.is_marker {
         xml.text("StorageClass", storage_class_name(version.storage_class));
     }
@@ -104,7 +106,7 @@ mod tests {
         };
         let ask = testing::ask("GET /bucket?versions&key-marker=0&version-id-marker=null", &[]);
         let request = asked(&ask).expect("a request");
-        insta::assert_snapshot!(page_xml(&ask.caller, &request, Encoding::Plain, &page));
+        insta::assert_snapshot!(page_xml(&testing::names(), &request, Encoding::Plain, &page));
     }
 
     #[test]

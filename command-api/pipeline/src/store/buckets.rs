@@ -1,5 +1,7 @@
 //! Buckets: create, head, delete, list, versioning.
 
+use std::collections::BTreeMap;
+
 use domain::Refusal;
 use domain::policy::{Resource, authorise};
 use event_log::{Changes, Rows};
@@ -67,6 +69,25 @@ impl Store {
         }
         let bucket = self.inner.bucket(snapshot.as_ref(), caller.tenant, bucket)?;
         self.inner.bucket_info(snapshot.as_ref(), caller.tenant, bucket)
+    }
+
+    /// What users of the caller's tenant are called; one that is gone has its id for a name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn display_names<'a>(
+        &self,
+        caller: &Caller,
+        users: impl IntoIterator<Item = &'a UserId>,
+    ) -> Result<BTreeMap<UserId, String>, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let mut names = BTreeMap::new();
+        for user in users {
+            if !names.contains_key(user) {
+                names.insert(user.clone(), display_name(snapshot.as_ref(), caller.tenant, user)?);
+            }
+        }
+        Ok(names)
     }
 
     /// Deletes an empty bucket.

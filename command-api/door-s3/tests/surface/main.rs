@@ -1,0 +1,5 @@
+//! The door over a real store in a folder of its own: signed requests in, answers out.
+
+mod kit;
+mod owners;
+mod tags;
