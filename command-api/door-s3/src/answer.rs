@@ -129,7 +129,8 @@ pub(crate) fn checksum_xml(xml: &mut Xml, checksum: &Checksum) {
 
 /// The headers of every write of an object, its ETag and checksum aside: some answers carry those as XML.
 pub(crate) fn written(headers: &mut HeaderMap, written: &Written) {
-    version(headers, VERSION_ID, written.version);
+    // AWS names no version where versioning is suspended: a client keeps what it is told, and `null` is soon another's.
+    version(headers, VERSION_ID, written.version.filter(|version| *version != VersionId::Null));
     position(headers, written.position);
     encryption(headers, &written.encryption);
 }

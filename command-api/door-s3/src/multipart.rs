@@ -150,7 +150,14 @@ fn asked_parts(body: &[u8]) -> Result<Vec<CompletedPart>, Failure> {
     if parts.is_empty() || parts.len() > PARTS_MAX {
         return Err(DoorError::MalformedXml.into());
     }
-    parts.into_iter().map(asked_part).collect()
+    let mut named: Vec<CompletedPart> = Vec::with_capacity(parts.len());
+    for part in parts.into_iter().map(asked_part) {
+        let part = part?;
+        // A client that sent a part again may name it again: what it named last is meant.
+        named.pop_if(|last| last.number == part.number);
+        named.push(part);
+    }
+    Ok(named)
 }
 
 fn asked_part(part: &Element) -> Result<CompletedPart, Failure> {
@@ -229,8 +236,18 @@ mod tests {
         ] {
             assert_eq!(parts(&inner), Err(code));
         }
-        assert_eq!(parts(&part("1").repeat(10_000)).map(|parts| parts.len()), Ok(10_000));
+        let most: String = (1..=10_000).map(|number: u16| part(&number.to_string())).collect();
+        assert_eq!(parts(&most).map(|parts| parts.len()), Ok(10_000));
         assert_eq!(asked_parts(b"").map_err(|failure| failure.describe().code), Err("MalformedXML"));
+    }
+
+    #[test]
+    fn a_part_that_was_sent_again_may_be_named_again() {
+        let part =
+            |number: u16, etag: &str| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>");
+        let read = parts(&[part(1, "a"), part(1, "b"), part(2, "c"), part(1, "d")].concat()).expect("parts");
+        let read: Vec<_> = read.iter().map(|part| (part.number, part.etag.as_str())).collect();
+        assert_eq!(read, [(1, "b"), (2, "c"), (1, "d")], "out of order is for the decision to refuse");
     }
 
     #[test]

@@ -48,6 +48,15 @@ mod tests {
     }
 
     #[test]
+    fn a_write_where_versioning_is_suspended_names_no_version() {
+        let mut written = testing::written();
+        written.version = Some(schemas::VersionId::Null);
+        let mut response = answer::empty(StatusCode::OK);
+        answer::written_whole(response.headers_mut(), &written);
+        assert!(!testing::head(&response).contains("x-amz-version-id"));
+    }
+
+    #[test]
     fn an_unversioned_write_without_a_choice_answers_the_servers_checksum() {
         let mut written = testing::written();
         (written.version, written.chosen_checksum) = (None, None);

@@ -3,3 +3,4 @@
 mod kit;
 mod owners;
 mod tags;
+mod versions;
