@@ -86,6 +86,13 @@ impl Encoding {
         }
     }
 
+    /// The same for readers of whom some decode it and others (boto3, of the prefix in version 1) do not: encoded only
+    /// when it does not read alike both ways.
+    fn text_for_all(self, xml: &mut Xml, element: &str, name: &str) {
+        let alike = !name.contains(['%', '+']) && name.chars().all(|it| it >= ' ' || "\t\n".contains(it));
+        if alike { xml.text(element, name) } else { self.text(xml, element, name) }
+    }
+
     /// The same, unless there is no name.
     pub(crate) fn optional(self, xml: &mut Xml, element: &str, name: Option<&str>) {
         if let Some(name) = name {
@@ -144,7 +151,7 @@ fn v1_xml(names: &Names, request: &ListObjects, encoding: Encoding, page: &ListP
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListBucketResult", |xml| {
         xml.text("Name", request.bucket.as_str());
-        encoding.text(xml, "Prefix", &request.prefix);
+        encoding.text_for_all(xml, "Prefix", &request.prefix);
         encoding.text(xml, "Marker", request.after.as_deref().unwrap_or_default());
         // Without a delimiter the last key is the marker, and AWS leaves it out.
         let next = page.next_after.as_deref().filter(|_| truncated && request.delimiter.is_some());
@@ -264,6 +271,17 @@ mod tests {
         let (paging, after) = Paging::asked(&ask.query);
         let Asked { request, encoding } = asked(&ask, after.expect("a token")).expect("a request");
         insta::assert_snapshot!(v2_xml(&testing::names(), &request, encoding, &paging, &page()));
+    }
+
+    #[test]
+    fn a_prefix_reads_alike_for_clients_that_decode_it_and_those_that_do_not() {
+        for (prefix, expected) in
+            [("a b/ü", "a b/ü"), ("\n", "\n"), ("a+b", "a%2Bb"), ("a%b", "a%25b"), ("\u{1}", "%01"), ("\r", "%0D")]
+        {
+            let element =
+                |encoding: Encoding| Xml::bare_document("R", |xml| encoding.text_for_all(xml, "Prefix", prefix));
+            assert!(element(Encoding::Url).contains(&format!("<Prefix>{expected}</Prefix>")), "{prefix:?}");
+        }
     }
 
     #[test]
