@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn what_the_door_does_not_do_is_said_to_those_it_knows() {
         for (line, headers, expected) in [
-            ("GET /bucket?acl", &[][..], "NotImplemented"),
+            ("GET /bucket?website", &[][..], "NotImplemented"),
             ("PUT /bucket?policy", &[], "NotImplemented"),
             ("PUT /bucket/key?tagging", &[], "NotImplemented"),
-            ("PUT /bucket/key?retention", &[], "NotImplemented"),
+            ("DELETE /bucket/key?retention", &[], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-object-lock-mode", "COMPLIANCE")], "NotImplemented"),

@@ -25,6 +25,7 @@ mod object_write;
 mod payload;
 mod route;
 mod service;
+mod settings;
 mod tagging;
 #[cfg(test)]
 mod testing;

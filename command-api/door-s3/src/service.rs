@@ -19,7 +19,9 @@ use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::payload::{self, Payload};
 use crate::route::Operation;
-use crate::{attributes, bucket, copy, delete, list, multipart, object_read, object_write, tagging, uploads, versions};
+use crate::{
+    attributes, bucket, copy, delete, list, multipart, object_read, object_write, settings, tagging, uploads, versions,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -101,6 +103,8 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetBucketLocation => bucket::location(app, ask).await,
         Operation::GetBucketVersioning => bucket::versioning(app, ask).await,
         Operation::PutBucketVersioning => bucket::set_versioning(app, ask, payload).await,
+        Operation::GetBucketSetting(setting) => settings::of_bucket(app, ask, setting).await,
+        Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,
         Operation::ListObjectVersions => versions::list(app, ask).await,
@@ -113,6 +117,9 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::DeleteObject => delete::one(app, ask).await,
         Operation::GetObjectAttributes => attributes::get(app, ask).await,
         Operation::GetObjectTagging => tagging::of_object(app, ask).await,
+        Operation::GetObjectAcl => settings::object_acl(app, ask).await,
+        Operation::PutObjectAcl => settings::put_object_acl(app, ask).await,
+        Operation::Locking(lock) => settings::lock(app, ask, lock).await,
         Operation::GetObjectTorrent => Err(DoorError::NoTorrent.into()),
         Operation::CreateMultipartUpload => multipart::create(app, ask).await,
         Operation::UploadPart => multipart::part(app, ask, payload).await,

@@ -1,7 +1,7 @@
 //! GetObjectTagging.
 
 use axum::response::Response;
-use pipeline::{ObjectTags, TagSet};
+use pipeline::{ObjectVersion, TagSet};
 
 use crate::answer;
 use crate::ask::Ask;
@@ -11,7 +11,7 @@ use crate::service::App;
 use crate::xml::Xml;
 
 pub(crate) async fn of_object(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let request = ObjectTags { bucket: ask.bucket(), key: ask.key(), version: asked_version(&ask.query)? };
+    let request = ObjectVersion { bucket: ask.bucket(), key: ask.key(), version: asked_version(&ask.query)? };
     let found = app.store.object_tags(&ask.caller, request).await?;
     let mut response = answer::xml(tags_xml(&found));
     answer::version(response.headers_mut(), answer::VERSION_ID, found.version);

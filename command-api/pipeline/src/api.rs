@@ -273,9 +273,9 @@ pub struct ObjectHead {
     pub length_bytes: u64,
 }
 
-/// GetObjectTagging.
+/// A version that is asked about.
 #[derive(Debug, Clone)]
-pub struct ObjectTags {
+pub struct ObjectVersion {
     /// Bucket.
     pub bucket: BucketName,
     /// Key.
@@ -290,6 +290,17 @@ pub struct TagSet {
     /// Tags, by name.
     pub tags: BTreeMap<String, String>,
     /// Whose; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+}
+
+/// Whose a version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionOwner {
+    /// Who.
+    pub owner: UserId,
+    /// Its name for people.
+    pub display_name: String,
+    /// Which version; none in a bucket that was never versioned.
     pub version: Option<VersionId>,
 }
 

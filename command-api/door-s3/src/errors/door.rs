@@ -68,6 +68,15 @@ pub(crate) enum DoorError {
         /// A sentence for the client.
         reason: &'static str,
     },
+    /// The bucket has no such configuration.
+    NotConfigured {
+        /// S3 has a code for each.
+        code: &'static str,
+        /// A sentence for the client.
+        message: &'static str,
+    },
+    /// Versions of a bucket without versioning cannot be locked.
+    LockNeedsVersioning,
     /// A digest is not the body's, or is none at all.
     BadDigest,
     /// The region that the client asks for is not this server's.
@@ -160,6 +169,12 @@ impl DoorError {
                  might have been aborted or completed.",
             ),
             Self::InvalidTag { reason } => plain(StatusCode::BAD_REQUEST, "InvalidTag", reason),
+            Self::NotConfigured { code, message } => plain(StatusCode::NOT_FOUND, code, message),
+            Self::LockNeedsVersioning => plain(
+                StatusCode::CONFLICT,
+                "InvalidBucketState",
+                "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+            ),
             Self::BadDigest => {
                 plain(StatusCode::BAD_REQUEST, "BadDigest", "The digest you specified did not match what we received.")
             }

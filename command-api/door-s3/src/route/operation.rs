@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 
 use super::{Query, Target};
 use crate::errors::DoorError;
+use crate::settings::{Lock, Setting};
 
 /// What this door does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Operation {
     GetBucketLocation,
     GetBucketVersioning,
     PutBucketVersioning,
+    GetBucketSetting(Setting),
+    PutBucketAcl,
     ListObjects,
     ListObjectsV2,
     ListObjectVersions,
@@ -27,6 +30,9 @@ pub(crate) enum Operation {
     DeleteObject,
     GetObjectAttributes,
     GetObjectTagging,
+    GetObjectAcl,
+    PutObjectAcl,
+    Locking(Lock),
     GetObjectTorrent,
     CreateMultipartUpload,
     UploadPart,
@@ -36,7 +42,8 @@ pub(crate) enum Operation {
     ListParts,
 }
 
-/// Subresources of a bucket and of an object that this door does not have. Ignoring one would do something else than asked.
+/// Subresources of a bucket and of an object that this door does not have, or that it can read and no more. Ignoring one
+/// would do something else than asked.
 const BUCKET_ABSENT: &[&str] = &[
     "abac",
     "accelerate",
@@ -66,8 +73,18 @@ const BUCKET_ABSENT: &[&str] = &[
     "tagging",
     "website",
 ];
-const OBJECT_ABSENT: &[&str] =
-    &["acl", "append", "encryption", "legal-hold", "renameObject", "restore", "retention", "select", "select-type"];
+const OBJECT_ABSENT: &[&str] = &[
+    "acl",
+    "append",
+    "encryption",
+    "legal-hold",
+    "renameObject",
+    "restore",
+    "retention",
+    "select",
+    "select-type",
+    "tagging",
+];
 
 /// Chooses the operation.
 ///
@@ -87,15 +104,46 @@ pub(crate) fn select(
     }
 }
 
-fn absent(names: &'static [&'static str], query: &Query) -> Result<(), DoorError> {
-    match names.iter().find(|name| query.has(name)) {
-        Some(&name) => Err(DoorError::NotImplemented { what: name }),
-        None => Ok(()),
+/// What is done all the same of `absent` subresources: reading what is set, and setting it to what it is. Two of them at once
+/// are no operation of S3.
+fn present(
+    absent: &'static [&'static str],
+    query: &Query,
+    done: impl FnOnce(&str) -> Option<Operation>,
+) -> Result<Option<Operation>, DoorError> {
+    let mut named = absent.iter().filter(|name| query.has(name));
+    let Some(&what) = named.next() else { return Ok(None) };
+    let done = if named.next().is_none() { done(what) } else { None };
+    done.map(Some).ok_or(DoorError::NotImplemented { what })
+}
+
+fn done_with_bucket(method: &Method, name: &str) -> Option<Operation> {
+    match (method.as_str(), name) {
+        ("GET", name) => Setting::parse(name).map(Operation::GetBucketSetting),
+        ("PUT", "acl") => Some(Operation::PutBucketAcl),
+        ("PUT", "object-lock") => Some(Operation::Locking(Lock::PutConfiguration)),
+        _ => None,
+    }
+}
+
+fn done_with_object(method: &Method, name: &str) -> Option<Operation> {
+    match (method.as_str(), name) {
+        ("GET", "acl") => Some(Operation::GetObjectAcl),
+        ("PUT", "acl") => Some(Operation::PutObjectAcl),
+        ("GET", "retention") => Some(Operation::Locking(Lock::GetRetention)),
+        ("PUT", "retention") => Some(Operation::Locking(Lock::PutRetention)),
+        ("GET", "legal-hold") => Some(Operation::Locking(Lock::GetLegalHold)),
+        ("PUT", "legal-hold") => Some(Operation::Locking(Lock::PutLegalHold)),
+        // Tags are said with the write of a version; there is no event yet that changes them later.
+        ("GET", "tagging") => Some(Operation::GetObjectTagging),
+        _ => None,
     }
 }
 
 fn of_bucket(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Operation, DoorError> {
-    absent(BUCKET_ABSENT, query)?;
+    if let Some(operation) = present(BUCKET_ABSENT, query, |name| done_with_bucket(method, name))? {
+        return Ok(operation);
+    }
     let subresource =
         ["delete", "location", "uploads", "versioning", "versions"].into_iter().find(|name| query.has(name));
     match (method.as_str(), subresource) {
@@ -121,14 +169,13 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Operation, DoorError> {
-    absent(OBJECT_ABSENT, query)?;
+    if let Some(operation) = present(OBJECT_ABSENT, query, |name| done_with_object(method, name))? {
+        return Ok(operation);
+    }
     let is_copy = headers.contains_key("x-amz-copy-source");
     let upload = query.has("uploadId");
     match method.as_str() {
         "GET" if query.has("torrent") => Ok(Operation::GetObjectTorrent),
-        "GET" if query.has("tagging") => Ok(Operation::GetObjectTagging),
-        // Tags are said with the write of a version; there is no event yet that changes them later.
-        _ if query.has("tagging") => Err(DoorError::NotImplemented { what: "tagging" }),
         "GET" if query.has("attributes") => Ok(Operation::GetObjectAttributes),
         "GET" if upload => Ok(Operation::ListParts),
         "GET" => Ok(Operation::GetObject),
@@ -197,6 +244,16 @@ mod tests {
             ("GET /b/k?attributes", GetObjectAttributes),
             ("GET /b/k?tagging", GetObjectTagging),
             ("GET /b/k?tagging&versionId=null", GetObjectTagging),
+            ("GET /b/k?acl", GetObjectAcl),
+            ("PUT /b/k?acl&versionId=null", PutObjectAcl),
+            ("GET /b/k?legal-hold", Locking(Lock::GetLegalHold)),
+            ("PUT /b/k?legal-hold", Locking(Lock::PutLegalHold)),
+            ("GET /b/k?retention", Locking(Lock::GetRetention)),
+            ("PUT /b/k?retention", Locking(Lock::PutRetention)),
+            ("PUT /b?object-lock", Locking(Lock::PutConfiguration)),
+            ("GET /b?object-lock", GetBucketSetting(Setting::ObjectLock)),
+            ("GET /b?policyStatus", GetBucketSetting(Setting::PolicyStatus)),
+            ("PUT /b?acl", PutBucketAcl),
             ("GET /b/k?torrent", GetObjectTorrent),
             ("POST /b/k?uploads", CreateMultipartUpload),
             ("POST /b/k?uploads=&x-id=PutObject", CreateMultipartUpload),
@@ -214,18 +271,22 @@ mod tests {
     }
 
     #[test]
-    fn what_the_door_has_not_is_refused_whatever_the_method() {
+    fn what_the_door_has_not_is_refused_and_what_it_reads_is_not_written() {
+        let mut done = Vec::new();
         for method in ["GET", "PUT", "DELETE", "POST", "HEAD"] {
             for (path, names) in [("/b", BUCKET_ABSENT), ("/b/k", OBJECT_ABSENT)] {
                 for name in names {
                     let line = format!("{method} {path}?{name}");
-                    assert_eq!(chosen(&line, None), Err(DoorError::NotImplemented { what: name }), "{line}");
+                    match chosen(&line, None) {
+                        Ok(_) => done.push(line),
+                        other => assert_eq!(other, Err(DoorError::NotImplemented { what: name }), "{line}"),
+                    }
                 }
             }
         }
-        for method in ["PUT", "DELETE", "POST", "HEAD"] {
-            let line = format!("{method} /b/k?tagging");
-            assert_eq!(chosen(&line, None), Err(DoorError::NotImplemented { what: "tagging" }), "{line}");
+        insta::assert_snapshot!(done.join("\n"));
+        for line in ["GET /b?acl&website", "GET /b?tagging&cors", "PUT /b/k?acl&tagging", "GET /b/k?restore&tagging"] {
+            assert!(matches!(chosen(line, None), Err(DoorError::NotImplemented { .. })), "{line}");
         }
         let form = Some("content-type: multipart/form-data; boundary=x");
         assert!(matches!(chosen("POST /b", form), Err(DoorError::NotImplemented { .. })));

@@ -70,6 +70,15 @@ impl Xml {
             xml.text("DisplayName", display_name);
         });
     }
+
+    /// `Grantee` that is a user.
+    pub(crate) fn grantee(&mut self, id: &str, display_name: &str) {
+        self.out
+            .push_str("<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">");
+        self.text("ID", id);
+        self.text("DisplayName", display_name);
+        self.out.push_str("</Grantee>");
+    }
 }
 
 /// Characters that XML 1.0 cannot hold become references all the same, as AWS writes them: a client that may meet such

@@ -2,5 +2,6 @@
 
 mod kit;
 mod owners;
+mod settings;
 mod tags;
 mod versions;

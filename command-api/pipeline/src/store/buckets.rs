@@ -8,7 +8,7 @@ use event_log::{Changes, Rows};
 use projections::query;
 use schemas::action::Action;
 use schemas::event::Versioning;
-use schemas::{BucketName, Position, TenantId, UserId};
+use schemas::{BucketName, ObjectKey, Position, TenantId, UserId};
 
 use super::{Found, Inner, Request, Store, log_error, planned, rows_error, situation};
 use crate::api::{BucketInfo, Caller, CreateBucket, StoreError};
@@ -68,6 +68,22 @@ impl Store {
             return Err(Refusal::AccessDenied.into());
         }
         let bucket = self.inner.bucket(snapshot.as_ref(), caller.tenant, bucket)?;
+        self.inner.bucket_info(snapshot.as_ref(), caller.tenant, bucket)
+    }
+
+    /// The same, for one who may do something to it as a whole, or to a key in it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get_bucket(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        key: Option<&ObjectKey>,
+        action: Action,
+    ) -> Result<BucketInfo, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let bucket = self.inner.enter(snapshot.as_ref(), caller, action, bucket, key)?;
         self.inner.bucket_info(snapshot.as_ref(), caller.tenant, bucket)
     }
 

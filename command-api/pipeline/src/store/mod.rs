@@ -4,6 +4,7 @@
 //! Does not own: deciding (domain), ordering (sequencer), bytes (content, blob-store), wire formats (doors).
 //! Invariant: nothing is read or written without a caller; every row asked for names the caller's tenant.
 
+mod about;
 mod admin;
 mod buckets;
 mod copy;
@@ -13,7 +14,6 @@ mod list;
 mod objects;
 mod open;
 mod situation;
-mod tags;
 mod uploads;
 
 use std::path::PathBuf;
