@@ -128,8 +128,8 @@ fn ownership(ask: &Ask) -> Result<Option<ObjectOwnership>, DoorError> {
     const NAME: &str = "x-amz-object-ownership";
     let parse = |text: String| match text.as_str() {
         "BucketOwnerEnforced" => Ok(ObjectOwnership::BucketOwnerEnforced),
-        "BucketOwnerPreferred" => Ok(ObjectOwnership::BucketOwnerPreferred),
-        "ObjectWriter" => Ok(ObjectOwnership::ObjectWriter),
+        // Whoever uploads would own it and nobody else: that is an ACL, and there is none yet.
+        "BucketOwnerPreferred" | "ObjectWriter" => Err(DoorError::NotImplemented { what: NAME }),
         _ => Err(DoorError::InvalidArgument { name: NAME, reason: "Invalid x-amz-object-ownership header" }),
     };
     text_of(&ask.headers, NAME).map(parse).transpose()
@@ -234,6 +234,19 @@ mod tests {
         assert_eq!(with("<LocationConstraint>é</LocationConstraint>"), Err("IllegalLocationConstraintException"));
         assert_eq!(with("<Bucket><Type>Directory</Type></Bucket>"), Err("NotImplemented"));
         assert_eq!(read("nonsense"), Err("MalformedXML"));
+    }
+
+    #[test]
+    fn ownership_that_would_have_no_effect_is_not_accepted() {
+        let read = |value: &str| {
+            let ask = testing::ask("PUT /bucket", &[("x-amz-object-ownership", value)]);
+            ownership(&ask).map_err(|error| error.describe().code)
+        };
+        assert_eq!(read("BucketOwnerEnforced"), Ok(Some(ObjectOwnership::BucketOwnerEnforced)));
+        assert_eq!(read("BucketOwnerPreferred"), Err("NotImplemented"));
+        assert_eq!(read("ObjectWriter"), Err("NotImplemented"));
+        assert_eq!(read("Nobody"), Err("InvalidArgument"));
+        assert_eq!(ownership(&testing::ask("PUT /bucket", &[])), Ok(None));
     }
 
     #[test]
