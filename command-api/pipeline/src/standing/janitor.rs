@@ -44,20 +44,22 @@ fn clear_ended(inner: &Inner, tenant: TenantId) -> Result<(), StoreError> {
     let now = inner.clock.wall();
     for (id, ended) in query::ended_uploads(snapshot.as_ref(), tenant, None, ROUND).map_err(rows_error)? {
         let Some(row) = query::upload(snapshot.as_ref(), tenant, id).map_err(rows_error)? else { continue };
+        // What is remembered is the upload. Its parts go at once: the object keeps what it is made of, and deleting it must
+        // give the space back.
         let remembered = matches!(row.state, UploadState::Completed(_)) && now.0 < ended.ended.0 + REMEMBERED_US;
-        if remembered {
-            continue;
-        }
         loop {
             let snapshot = inner.log.snapshot();
             let page = query::parts(snapshot.as_ref(), tenant, id, 0, CLEARED_MAX).map_err(rows_error)?;
             let numbers: Vec<u16> = page.parts.iter().map(|(number, _)| *number).collect();
-            let last = !page.truncated;
+            let last = !page.truncated && !remembered;
+            if numbers.is_empty() && !last {
+                break;
+            }
             change(inner, tenant, id, &row, move |state| {
                 let command = upload::Command::ClearParts { numbers: numbers.clone(), last };
                 upload::decide(state, command).unwrap_or_default()
             })?;
-            if last {
+            if !page.truncated {
                 break;
             }
         }

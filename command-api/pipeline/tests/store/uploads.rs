@@ -184,6 +184,32 @@ async fn an_object_of_many_parts_reads_back_and_is_swept_whole() {
 }
 
 #[tokio::test]
+async fn an_object_deleted_right_after_its_completion_gives_its_space_back() {
+    let house = House::with(sweeping);
+    let caller = house.with_bucket().await;
+    let upload = house.begin(&caller, "key").await;
+    let mut parts = Vec::new();
+    for number in 1..=3 {
+        // The last is more than a blob: a manifest of its own.
+        let bytes = noise(u64::from(number), if number == 3 { 5 << 20 } else { 400_000 });
+        parts.push((number, house.part(&caller, "key", upload, number, &bytes).await.expect("a part").etag));
+    }
+    let written = house.complete(&caller, "key", upload, &parts).await.expect("complete");
+    house.sweep().await;
+    assert_eq!(house.get(&caller, "key").await.expect("there").len() as u64, written.size_bytes);
+    house.delete(&caller, "key").await.expect("deleted");
+    house.sweep().await;
+    assert_eq!(house.segment_bytes(), 0);
+    let again = house.complete(&caller, "key", upload, &parts).await.expect("it is remembered all the same");
+    assert_eq!(again, written);
+    house.clock.pass_s(700);
+    house.sweep().await;
+    let forgotten = house.complete(&caller, "key", upload, &parts).await;
+    assert!(matches!(refusal(forgotten), Refusal::NoSuchUpload));
+    assert_eq!(house.rebuild().await.mismatches, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn uploads_of_a_deleted_bucket_are_given_up_and_their_bytes_freed() {
     let house = House::with(sweeping);
     let caller = house.with_bucket().await;
