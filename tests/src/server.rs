@@ -124,6 +124,53 @@ impl Server {
         Connection::new(self.address, self.credentials())
     }
 
+    /// Runs an administrative command against this server; what it says as JSON.
+    ///
+    /// # Errors
+    /// When it fails, with what it said.
+    pub fn admin(&self, words: &[&str]) -> Result<serde_json::Value> {
+        let token = self.environment.get("HOLDFAST_ADMIN_TOKEN").context("an admin token")?;
+        let output = Command::new(program()?)
+            .args(words)
+            .arg("--json")
+            .env("HOLDFAST_ADMIN_URL", format!("http://{}", self.admin))
+            .env("HOLDFAST_ADMIN_TOKEN", token)
+            .output()?;
+        if !output.status.success() {
+            bail!("{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A tenant with a user, made by the command line; the credentials of its key.
+    ///
+    /// # Errors
+    /// When one of the commands fails.
+    pub fn tenant(&self, name: &str) -> Result<Credentials> {
+        self.admin(&["tenant", "create", name])?;
+        self.admin(&["user", "create", "--tenant", name, "--id", "user", "--display-name", "User"])?;
+        self.key(name)
+    }
+
+    /// Another key of such a tenant's user.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn key(&self, tenant: &str) -> Result<Credentials> {
+        let made = self.admin(&["key", "create", "--tenant", tenant, "--user", "user"])?;
+        let text = |field: &str| made[field].as_str().map(str::to_owned).with_context(|| field.to_owned());
+        Ok(Credentials { access_key: text("accessKeyId")?, secret: text("secretKey")? })
+    }
+
+    /// Asks an operator's process to end (SIGTERM), without waiting for it.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn terminate(&self) -> Result<()> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        Ok(())
+    }
+
     /// Process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
