@@ -4,19 +4,21 @@
 //! Does not own: their order, the journals, the `HEAD` file.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use fjall::Readable;
+use fjall::{AbstractTree, Readable};
 use ledger::Chain;
 use schemas::{Position, TenantId};
 
 use crate::core::Core;
 use crate::disk::{Disk, DiskView, guarded};
 use crate::engine::View;
-use crate::format::{HEADS, TABLES_KEY};
+use crate::format::{HEAD_KEY, HEADS, TABLES_KEY, decode_commit};
 use crate::head::Head;
+use crate::journal::First;
 use crate::log::{Batch, LogError, Snapshot};
 use crate::open::OpenError;
-use crate::table::Table;
+use crate::table::{ReadError, Table};
 use crate::view::{self, SnapshotOf};
 
 /// Logs whose ends are walked when opening.
@@ -26,10 +28,20 @@ pub(crate) const RECORDS_WALKED: u64 = 64;
 
 /// Every table that was ever written must stand at the log's commit. Whether the list of tables is to be written anew.
 /// Those of `replacing` may stand anywhere.
-pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64, replacing: &[Table]) -> Result<bool, OpenError> {
+pub(crate) fn check_tables(
+    view: &DiskView,
+    disk: &Disk,
+    path: &Path,
+    commit: u64,
+    replacing: &[Table],
+) -> Result<bool, OpenError> {
+    let disagrees = |table: &str, found| {
+        let (folder, table) = (path.to_owned(), table.to_owned());
+        OpenError::TableDisagrees { folder, table, found, expected: commit }
+    };
     let list = view.get(HEADS, TABLES_KEY)?;
     if list.is_none() && commit > 0 {
-        return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: None, expected: commit });
+        return Err(disagrees(HEADS, None));
     }
     let list = list.unwrap_or_default();
     let known: BTreeSet<&[u8]> = list.split(|&byte| byte == b'\n').filter(|name| !name.is_empty()).collect();
@@ -45,10 +57,38 @@ pub(crate) fn check_tables(view: &DiskView, disk: &Disk, commit: u64, replacing:
             None => new && guarded(|| disk.db.snapshot().is_empty(keyspace)).unwrap_or(false),
         };
         if !agrees {
-            return Err(OpenError::TableDisagrees { table: name.to_owned(), found, expected: commit });
+            return Err(disagrees(name, found));
         }
     }
     Ok(known.len() != disk.spaces.len() || disk.spaces.values().any(|space| !known.contains(space.name().as_bytes())))
+}
+
+/// What came before the first commit in the journals is in the tables of every keyspace: no older journal is missing. Each
+/// commit writes a `head` row to every keyspace, so the last one in a keyspace's tables says how far they reach.
+pub(crate) fn check_joint(disk: &Disk, first: &First, replacing: &[Table]) -> Result<(), OpenError> {
+    let Some(before) = first.commit.checked_sub(1).filter(|&before| before > 0) else { return Ok(()) };
+    for (&name, keyspace) in disk.spaces.iter() {
+        if !first.spaces.contains(&keyspace.id()) || replacing.iter().any(|table| table.name == name) {
+            continue;
+        }
+        let written = guarded(|| match keyspace.tree.get_highest_persisted_seqno() {
+            Some(sequence) => keyspace.tree.get(HEAD_KEY, sequence + 1),
+            None => Ok(None),
+        });
+        let written = written.map_err(|source| ReadError { table: HEADS, source })?;
+        let reached = written.as_deref().and_then(decode_commit).map(|(commit, _)| commit);
+        // A keyspace that the first commit itself brought in has no row of an earlier one.
+        if reached.map_or(first.lists, |reached| reached >= before) {
+            continue;
+        }
+        let (from, to) = (reached.unwrap_or(0) + 1, before);
+        let what = format!(
+            "commits {from} to {to} of keyspace {} are missing: they were in an older journal",
+            keyspace.name()
+        );
+        return Err(OpenError::JournalDamaged { file: first.file.clone(), offset: 0, what });
+    }
+    Ok(())
 }
 
 /// Writes the list of tables, and with it the first `head` row of each new one.

@@ -98,6 +98,18 @@ pub(crate) struct DiskView {
     pub(crate) spaces: Spaces,
 }
 
+/// The engine met bytes that it did not write. Its own errors do not say where.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is damaged", folder.display())]
+struct Damaged {
+    folder: PathBuf,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+fn unreadable(table: &'static str, keyspace: &Keyspace, source: Box<dyn std::error::Error + Send + Sync>) -> ReadError {
+    ReadError { table, source: Box::new(Damaged { folder: keyspace.path().to_owned(), source }) }
+}
+
 /// A table that was not named when the log was opened.
 #[derive(Debug, thiserror::Error)]
 #[error("no such table")]
@@ -113,7 +125,7 @@ impl View for DiskView {
     fn get(&self, space: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         let keyspace = self.space(space)?;
         let value =
-            guarded(|| self.snapshot.get(keyspace, key)).map_err(|source| ReadError { table: space, source })?;
+            guarded(|| self.snapshot.get(keyspace, key)).map_err(|source| unreadable(space, keyspace, source))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
@@ -136,14 +148,15 @@ pub(crate) fn rows(
     };
     let iter = guarded(|| Ok::<_, fjall::Error>(view.snapshot.range(keyspace, (from, to))));
     match iter {
-        Ok(iter) => Box::new(Range { table, iter: Some(iter), reverse }),
-        Err(source) => Box::new(std::iter::once(Err(ReadError { table, source }))),
+        Ok(iter) => Box::new(Range { table, keyspace: keyspace.clone(), iter: Some(iter), reverse }),
+        Err(source) => Box::new(std::iter::once(Err(unreadable(table, keyspace, source)))),
     }
 }
 
 /// Rows of a range; ends after its first error.
 struct Range {
     table: &'static str,
+    keyspace: Keyspace,
     iter: Option<fjall::Iter>,
     reverse: bool,
 }
@@ -163,7 +176,7 @@ impl Iterator for Range {
             Ok(None) => None,
             Err(source) => {
                 self.iter = None;
-                Some(Err(ReadError { table: self.table, source }))
+                Some(Err(unreadable(self.table, &self.keyspace, source)))
             }
         }
     }

@@ -9,6 +9,7 @@
 //! value length u32 | length on disk u32 | key | value`. Numbers are little-endian. The checksum leaves out the start:
 //! the number of items shows by itself, the sequence by the `head` row in each of our batches.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::batch::BATCH_BYTES_MAX;
-use crate::format::{HEAD_KEY, decode_commit};
+use crate::format::{HEAD_KEY, TABLES_KEY, decode_commit};
 use crate::table::ROW_BYTES_MAX;
 
 const START: u8 = 1;
@@ -50,13 +51,32 @@ pub(crate) enum JournalError {
 pub(crate) struct Walked {
     /// Last whole commit, if any journal holds one.
     pub(crate) last_commit: Option<u64>,
+    /// First whole commit: whatever came before it is in tables.
+    pub(crate) first: Option<First>,
+    /// The engine's numbers of the keyspaces that the last commit wrote: all there are.
+    pub(crate) live: BTreeSet<u64>,
     /// A torn last batch: the newest journal and where it begins.
     pub(crate) torn: Option<(PathBuf, u64)>,
 }
 
-/// Walks all journals of a database folder.
+/// The first commit in the journals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct First {
+    pub(crate) commit: u64,
+    /// The keyspaces that it wrote.
+    pub(crate) spaces: BTreeSet<u64>,
+    /// Whether it wrote the list of keyspaces: some may be new then.
+    pub(crate) lists: bool,
+    pub(crate) file: PathBuf,
+}
+
+/// Walks all journals of a database folder. A database always has one.
 pub(crate) fn walk(folder: &Path) -> Result<Walked, JournalError> {
     let files = journals(folder)?;
+    if files.is_empty() {
+        let what = "no journal is there".to_owned();
+        return Err(JournalError::Damaged { file: folder.to_owned(), offset: 0, what });
+    }
     let mut walk = Walk::default();
     let newest = files.len().saturating_sub(1);
     let mut torn = None;
@@ -65,7 +85,8 @@ pub(crate) fn walk(folder: &Path) -> Result<Walked, JournalError> {
             torn = Some((file, offset));
         }
     }
-    Ok(Walked { last_commit: walk.last.map(|last| last.commit), torn })
+    let (last_commit, live) = walk.last.map(|last| (last.commit, last.spaces)).unzip();
+    Ok(Walked { last_commit, first: walk.first, live: live.unwrap_or_default(), torn })
 }
 
 /// The same for a folder that may not be there yet.
@@ -113,17 +134,21 @@ fn journals(folder: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
 }
 
 /// A whole batch of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Batch {
     bytes: usize,
     sequence: u64,
     commit: u64,
     /// The engine's sequence before the commit: the batch's own is not below, that of the batch before is.
     floor: u64,
+    /// The keyspaces whose `head` row it wrote.
+    spaces: BTreeSet<u64>,
+    lists: bool,
 }
 
 #[derive(Default)]
 struct Walk {
+    first: Option<First>,
     last: Option<Batch>,
 }
 
@@ -137,8 +162,14 @@ impl Walk {
             match parse(window.bytes()) {
                 Ok(batch) => {
                     self.follows(&batch).map_err(|what| damaged(window.offset(), what))?;
-                    self.last = Some(batch);
                     window.consume(batch.bytes);
+                    self.first.get_or_insert_with(|| First {
+                        commit: batch.commit,
+                        spaces: batch.spaces.clone(),
+                        lists: batch.lists,
+                        file: path.to_owned(),
+                    });
+                    self.last = Some(batch);
                 }
                 Err(what) => {
                     if window.fill().map_err(io)? {
@@ -216,6 +247,7 @@ fn has_lost_sector(rest: &[u8], offset: u64) -> bool {
 fn parse(bytes: &[u8]) -> Result<Batch, &'static str> {
     let mut commit = None;
     let mut torn_head = false;
+    let (mut spaces, mut lists) = (BTreeSet::new(), false);
     let mut hash = Xxh3::new();
     let end = items(bytes, |raw, key, value| {
         hash.update(raw);
@@ -223,7 +255,9 @@ fn parse(bytes: &[u8]) -> Result<Batch, &'static str> {
             let row = decode_commit(value);
             torn_head |= row.is_none() || commit.is_some_and(|known| Some(known) != row);
             commit = row;
+            spaces.insert(u64::from_le_bytes(raw[3..11].try_into().expect("eight bytes of an item that was read")));
         }
+        lists |= key == TABLES_KEY;
     })?;
     let ending = bytes.get(end..end + END_BYTES).ok_or("a batch without its end")?;
     if ending[0] != END || &ending[END_BYTES - MAGIC.len()..] != MAGIC {
@@ -236,7 +270,7 @@ fn parse(bytes: &[u8]) -> Result<Batch, &'static str> {
         return Err("a batch that is not one commit of the log");
     };
     let sequence = u64::from_le_bytes(bytes[5..START_BYTES].try_into().expect("eight bytes of a start that was read"));
-    Ok(Batch { bytes: end + END_BYTES, sequence, commit, floor })
+    Ok(Batch { bytes: end + END_BYTES, sequence, commit, floor, spaces, lists })
 }
 
 /// Walks the items of a batch, handing out each one's raw bytes, key and value. Where they end.
@@ -400,7 +434,8 @@ mod tests {
             let one = [batch(1), batch(2), tail.clone()].concat();
             let two = [batch(3), tail].concat();
             let walked = walk_of(&[(4, one), (5, two)]).expect("whole");
-            assert_eq!(walked, Walked { last_commit: Some(3), torn: None });
+            assert_eq!((walked.last_commit, walked.torn), (Some(3), None));
+            assert_eq!((walked.first.map(|first| first.commit), walked.live), (Some(1), BTreeSet::from([1])));
         }
         assert_eq!(walk_of(&[(0, zeros())]).expect("whole"), Walked::default());
         assert_eq!(walk_of(&[(0, Vec::new())]).expect("whole"), Walked::default());
@@ -440,7 +475,7 @@ mod tests {
                     Ok(walked) => {
                         // Only a sequence that stays between its neighbours' may differ: the order is the same.
                         assert!(starts.iter().any(|start| (start + 5..start + 13).contains(&byte)), "byte {byte}");
-                        assert_eq!(walked, Walked { last_commit: Some(3), torn: None });
+                        assert_eq!((walked.last_commit, walked.torn), (Some(3), None));
                     }
                     Err(error) => panic!("{error}"),
                 }
@@ -453,6 +488,7 @@ mod tests {
         let check = |files: &[(u64, Vec<u8>)]| {
             assert!(matches!(walk_of(files), Err(JournalError::Damaged { .. })), "must be damage");
         };
+        check(&[]);
         check(&[(0, [batch(1), batch(3)].concat())]);
         check(&[(0, batch(1)), (1, batch(3))]);
         check(&[(0, batch(1)), (2, batch(2))]);

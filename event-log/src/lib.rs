@@ -13,6 +13,7 @@ mod engine;
 mod fjall_log;
 mod format;
 mod head;
+mod inventory;
 mod journal;
 mod log;
 mod memory;

@@ -11,13 +11,16 @@ use std::sync::Arc;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
-use crate::checks::{RECORDS_WALKED, TENANTS_WALKED_MAX, check_end, check_named, check_tables, name_tables};
+use crate::checks::{
+    RECORDS_WALKED, TENANTS_WALKED_MAX, check_end, check_joint, check_named, check_tables, name_tables,
+};
 use crate::core::Core;
-use crate::disk::{Disk, guarded};
+use crate::disk::{Disk, DiskView, guarded};
 use crate::engine::Engine;
 use crate::format::{HEADS, LOG, TABLES_KEY};
 use crate::head::{self, Head, HeadFile};
-use crate::journal::{self, JournalError};
+use crate::inventory::{self, InventoryError};
+use crate::journal::{self, JournalError, Walked};
 use crate::log::{BodyCipher, LogError, Snapshot};
 use crate::reopen::Reopening;
 use crate::replace::{keyspace_of, remove_unused};
@@ -80,6 +83,14 @@ pub enum OpenError {
         /// What does not fit.
         what: String,
     },
+    /// A file of the database is missing or is not what was written. Restore it.
+    #[error("{} is damaged: {what}", file.display())]
+    DatabaseDamaged {
+        /// Which.
+        file: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
     /// The file that names the log's end is missing or not whole.
     #[error("{} is damaged: {what}", file.display())]
     HeadDamaged {
@@ -89,16 +100,20 @@ pub enum OpenError {
         what: String,
     },
     /// Commits that were acknowledged are not there. Restore, or open again with `accept_lost_tail`.
-    #[error("the log ends at commit {commit_on_disk}, but had reached {commit_in_head}")]
+    #[error("the log in {} ends at commit {commit_on_disk}, but had reached {commit_in_head}", folder.display())]
     TailLost {
+        /// Which.
+        folder: PathBuf,
         /// Last commit there is.
         commit_on_disk: u64,
         /// Commit that was durable once.
         commit_in_head: u64,
     },
     /// A table does not stand where the log does: part of the database is missing or from another time.
-    #[error("table {table} stands at commit {found:?}, the log at {expected}")]
+    #[error("table {table} in {} stands at commit {found:?}, the log at {expected}", folder.display())]
     TableDisagrees {
+        /// Of the database.
+        folder: PathBuf,
         /// Which.
         table: String,
         /// Where it stands; none if it is missing or empty.
@@ -129,6 +144,15 @@ impl From<ReadError> for OpenError {
     }
 }
 
+impl From<InventoryError> for OpenError {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Io { file, source } => Self::Io { path: file, source },
+            InventoryError::Damaged { file, what } => Self::DatabaseDamaged { file, what: what.to_owned() },
+        }
+    }
+}
+
 impl From<JournalError> for OpenError {
     fn from(error: JournalError) -> Self {
         match error {
@@ -151,7 +175,7 @@ pub(crate) fn open(
     let walked = journal::walk_if_there(&path)?;
     let reached = |commit_on_disk| {
         if commit_on_disk < head.commit && options.accept_lost_tail.is_none() {
-            return Err(OpenError::TailLost { commit_on_disk, commit_in_head: head.commit });
+            return Err(OpenError::TailLost { folder: folder.to_owned(), commit_on_disk, commit_in_head: head.commit });
         }
         Ok(())
     };
@@ -162,20 +186,15 @@ pub(crate) fn open(
         tracing::warn!(file = %file.display(), offset, "cutting off a batch that was never acknowledged");
         journal::cut(file, *offset)?;
     }
+    if walked.last_commit.is_some() {
+        // Whoever replaces projections may do so because their tables are damaged.
+        let live = if options.replacing.is_empty() { walked.live.clone() } else { BTreeSet::new() };
+        inventory::check(&path, &live)?;
+    }
 
-    let disk = open_database(&path, folder, tables, options)?;
-    let view = disk.view();
-    let commit = view::commit_row(&view, HEADS)?.map_or(0, |(commit, _)| commit);
-    if let Some(expected) = walked.last_commit.filter(|&last| last != commit) {
-        return Err(OpenError::TableDisagrees { table: HEADS.to_owned(), found: Some(commit), expected });
-    }
-    reached(commit)?;
-    let list_changed = check_tables(&view, &disk, commit, &options.replacing)?;
-    let snapshot = SnapshotOf::new(view, cipher.clone(), commit);
-    let depth = if head.clean { 1 } else { RECORDS_WALKED };
-    for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
-        check_end(&snapshot, tenant, depth)?;
-    }
+    let opened = open_database(&path, folder, tables, options)
+        .and_then(|disk| Ok((check_database(&disk, &path, &cipher, &head, &walked, options, &reached)?, disk)));
+    let ((snapshot, commit, list_changed), disk) = opened.map_err(|error| name_damage(error, &path, &walked.live))?;
     let named = check_named(&snapshot, &head);
     // Checked by its names as well as its number: new commits may have reached the number of lost ones.
     let accepted = match &options.accept_lost_tail {
@@ -211,13 +230,58 @@ pub(crate) fn open(
     Ok((core, file))
 }
 
+/// What must agree inside the database. Its snapshot, its commit number, and whether its list of tables is to be written.
+fn check_database(
+    disk: &Disk,
+    path: &Path,
+    cipher: &Arc<dyn BodyCipher>,
+    head: &Head,
+    walked: &Walked,
+    options: &Options,
+    reached: &dyn Fn(u64) -> Result<(), OpenError>,
+) -> Result<(SnapshotOf<DiskView>, u64, bool), OpenError> {
+    let view = disk.view();
+    let commit = view::commit_row(&view, HEADS)?.map_or(0, |(commit, _)| commit);
+    if let Some(expected) = walked.last_commit.filter(|&last| last != commit) {
+        let (folder, table, found) = (path.to_owned(), HEADS.to_owned(), Some(commit));
+        return Err(OpenError::TableDisagrees { folder, table, found, expected });
+    }
+    reached(commit)?;
+    if let Some(first) = &walked.first {
+        check_joint(disk, first, &options.replacing)?;
+    }
+    let list_changed = check_tables(&view, disk, path, commit, &options.replacing)?;
+    let snapshot = SnapshotOf::new(view, cipher.clone(), commit);
+    let depth = if head.clean { 1 } else { RECORDS_WALKED };
+    for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
+        check_end(&snapshot, tenant, depth)?;
+    }
+    Ok((snapshot, commit, list_changed))
+}
+
+/// The file that is to blame for what the engine refused or could not read, if one is found.
+fn name_damage(error: OpenError, database: &Path, live: &BTreeSet<u64>) -> OpenError {
+    if !matches!(error, OpenError::Engine { .. } | OpenError::Log(LogError::Read(_))) {
+        return error;
+    }
+    match inventory::damaged_table(database, live) {
+        Err(InventoryError::Damaged { file, what }) => OpenError::DatabaseDamaged { file, what: what.to_owned() },
+        Err(InventoryError::Io { .. }) | Ok(()) => error,
+    }
+}
+
 /// What `HEAD` says; makes the folder and `HEAD` for a new log.
 fn prepare(folder: &Path, database: &Path, head_path: &Path, options: &Options) -> Result<Head, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    if !folder.is_dir() {
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        // Its name must survive a crash as well as what will be written to it.
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(io(parent))?;
+    }
     let damaged = |what: &str| OpenError::HeadDamaged { file: head_path.to_owned(), what: what.to_owned() };
     let head = match head::read(head_path) {
         Ok(head) => head,
@@ -228,8 +292,13 @@ fn prepare(folder: &Path, database: &Path, head_path: &Path, options: &Options) 
     match (made, head) {
         (true, Some(head)) => Ok(head),
         (true, None) => Err(damaged("it is missing")),
-        (false, Some(head)) if head.commit > 0 && options.accept_lost_tail.is_none() => {
-            Err(OpenError::TailLost { commit_on_disk: 0, commit_in_head: head.commit })
+        (false, Some(head)) if head.commit > 0 && !database.is_dir() && options.accept_lost_tail.is_none() => {
+            Err(OpenError::TailLost { folder: folder.to_owned(), commit_on_disk: 0, commit_in_head: head.commit })
+        }
+        // Also when the head file is too young to know of a commit: the journals do.
+        (false, Some(head)) if database.is_dir() && (head.commit > 0 || has_commits(database)) => {
+            let (file, what) = (database.join(DATABASE_MARKER), "it is missing".to_owned());
+            Err(OpenError::DatabaseDamaged { file, what })
         }
         (false, head) => {
             // A first start that was interrupted leaves a folder that fjall can neither open nor make again. It holds
@@ -246,6 +315,11 @@ fn prepare(folder: &Path, database: &Path, head_path: &Path, options: &Options) 
             }
         }
     }
+}
+
+/// Whether journals hold anything that a first start which was cut off does not leave.
+fn has_commits(database: &Path) -> bool {
+    journal::walk(database).is_ok_and(|walked| walked.last_commit.is_some())
 }
 
 fn open_database(path: &Path, folder: &Path, tables: &[Table], options: &Options) -> Result<Disk, OpenError> {
@@ -286,7 +360,7 @@ mod tests {
         std::fs::write(database.join("lock"), []).expect("writes");
         let open = || open(folder.path(), &[], Arc::new(PlainCipher), &Options::default());
         // Without a head file it is not known to be ours: nothing is removed.
-        assert!(matches!(open(), Err(OpenError::Engine { .. })));
+        assert!(matches!(open(), Err(OpenError::DatabaseDamaged { .. })));
         assert!(database.join("lock").exists());
         HeadFile::create(&folder.path().join(HEAD_FILE)).expect("creates");
         let (core, file) = open().expect("starts again");

@@ -133,7 +133,7 @@ fn after_a_clean_close_nothing_may_be_missing() {
         // One commit for the tables, then four.
         let expected = 5 - missing as u64;
         assert!(
-            matches!(error, OpenError::TailLost { commit_on_disk, commit_in_head: 5 } if commit_on_disk == expected),
+            matches!(error, OpenError::TailLost { commit_on_disk, commit_in_head: 5, .. } if commit_on_disk == expected),
             "{error}"
         );
         // Refused before anything was changed.
@@ -159,7 +159,7 @@ fn a_second_after_a_commit_its_loss_is_noticed_even_after_a_crash() {
     let ends = batch_ends(&good);
     fs::write(&journal, &good[..ends[ends.len() - 2]]).expect("writes");
     let Err(error) = open(folder.path()) else { panic!("opens without its last commit") };
-    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 3, commit_in_head: 4 }), "{error}");
+    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 3, commit_in_head: 4, .. }), "{error}");
 }
 
 fn journals(folder: &Path) -> usize {
@@ -210,6 +210,87 @@ fn journals_that_were_rotated_are_walked_too() {
     let again = open(folder.path()).expect("opens");
     let head = again.snapshot().log_head(A).expect("reads").expect("is there");
     assert_eq!(head.next, Position(commits + 1));
+}
+
+/// The numbers of the journals in a log's folder.
+fn journal_numbers(folder: &Path) -> Vec<u64> {
+    let names = fs::read_dir(folder.join("core")).expect("reads").map(|entry| entry.expect("reads").path());
+    let journals = names.filter(|name| name.extension().is_some_and(|extension| extension == "jnl"));
+    let number = |name: PathBuf| name.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+    let mut numbers: Vec<u64> = journals.map(|name| number(name).expect("a number")).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn the_oldest_journal_may_go_when_tables_have_its_commits_and_not_before() {
+    let live = tempfile::tempdir().expect("a folder");
+    let big = |log: &FjallLog, number: u64| {
+        let mut batch = log.begin();
+        for unit in 0..8_u64 {
+            let mut changes = event_log::Changes::default();
+            for row in 0..170_u64 {
+                changes.put(RED, [A.0, number * 8 + unit, row].map(u64::to_be_bytes).concat(), vec![7; 2_900]);
+            }
+            batch.change(changes).expect("changes");
+        }
+        batch.stage(A, Time(number), vec![draft(1)], None).expect("stages");
+        batch.commit().expect("commits");
+    };
+    let mut commits = 0;
+    // Closed at the end: nothing comes or goes while it is copied.
+    let mut write_until = |done: &dyn Fn(&[u64]) -> bool| {
+        let log = open(live.path()).expect("opens");
+        while !done(&journal_numbers(live.path())) {
+            big(&log, commits);
+            commits += 1;
+            assert!(commits < 200, "journals come and go within 64 MB each");
+        }
+        commits
+    };
+    write_until(&|numbers| numbers.len() == 2);
+    let both = copy(live.path());
+    let oldest = both.path().join(format!("core/{}.jnl", journal_numbers(both.path())[0]));
+    fs::remove_file(&oldest).expect("removes");
+    // The newest journal writes every head row again: only the joint shows what is missing.
+    let Err(error) = open(both.path()) else { panic!("opens without its oldest journal") };
+    assert!(matches!(&error, OpenError::JournalDamaged { what, .. } if what.contains("older journal")), "{error}");
+
+    // The engine itself removes a journal when tables have all of it.
+    let first = journal_numbers(live.path())[0];
+    let commits = write_until(&|numbers| numbers[0] > first);
+    let log = open(live.path()).expect("opens");
+    assert_eq!(log.snapshot().log_head(A).expect("reads").expect("is there").next, Position(commits));
+}
+
+#[test]
+fn a_table_that_is_gone_is_named_and_nothing_is_changed() {
+    let live = tempfile::tempdir().expect("a folder");
+    let log = open(live.path()).expect("opens");
+    let tables = |folder: &Path| {
+        let mut files = Vec::new();
+        list(&folder.join("core/keyspaces"), &mut files);
+        files.retain(|file| file.parent().is_some_and(|parent| parent.ends_with("tables")));
+        files
+    };
+    for number in 0..1_000 {
+        let mut batch = log.begin();
+        batch.stage(A, Time(number), vec![draft_of(1, 1, 2_500); 40], None).expect("stages");
+        batch.commit().expect("commits");
+        if tables(live.path()).len() > 6 {
+            break;
+        }
+    }
+    drop(log);
+    for table in tables(live.path()) {
+        let folder = copy(live.path());
+        let table = folder.path().join(table.strip_prefix(live.path()).expect("is inside"));
+        fs::remove_file(&table).expect("removes");
+        let left = tables(folder.path());
+        let Err(error) = open(folder.path()) else { panic!("opens without {}", table.display()) };
+        assert!(matches!(&error, OpenError::DatabaseDamaged { file, .. } if *file == table), "{error}");
+        assert_eq!(tables(folder.path()), left, "nothing was changed");
+    }
 }
 
 #[test]
@@ -302,10 +383,10 @@ fn a_database_that_is_gone_or_older_than_the_head_file_is_refused() {
     fs::remove_dir_all(mixed.path().join("core")).expect("removes");
     copy_into(&older.path().join("core"), &mixed.path().join("core"));
     let Err(error) = open(mixed.path()) else { panic!("opens an older database") };
-    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 4, commit_in_head: 5 }), "{error}");
+    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 4, commit_in_head: 5, .. }), "{error}");
     fs::remove_dir_all(mixed.path().join("core")).expect("removes");
     let Err(error) = open(mixed.path()) else { panic!("opens without a database") };
-    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 0, commit_in_head: 5 }), "{error}");
+    assert!(matches!(error, OpenError::TailLost { commit_on_disk: 0, commit_in_head: 5, .. }), "{error}");
     assert!(!mixed.path().join("core").exists(), "nothing was made in its place");
 }
 
@@ -420,7 +501,7 @@ fn an_accepted_loss_begins_a_new_epoch_of_every_log() {
     let good = fs::read(&journal).expect("reads");
     let ends = batch_ends(&good);
     fs::write(&journal, &good[..ends[ends.len() - 3]]).expect("writes");
-    assert!(matches!(open(live.path()), Err(OpenError::TailLost { commit_on_disk: 3, commit_in_head: 5 })));
+    assert!(matches!(open(live.path()), Err(OpenError::TailLost { commit_on_disk: 3, commit_in_head: 5, .. })));
 
     let reopening = Reopening { time: Time(50), context: context(), key: Arc::new(|_| Some(KeyId(1))) };
     let accepting = Options { accept_lost_tail: Some(reopening), ..options() };
