@@ -68,6 +68,26 @@ impl Disk {
     }
 }
 
+/// The segments in a folder, in order. Neither opens nor changes anything.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn segments_in(folder: &Path) -> io::Result<Vec<SegmentId>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        if let Some(digits) = digits
+            && digits.len() == 16
+            && let Ok(id) = u64::from_str_radix(digits, 16)
+        {
+            found.push(SegmentId(id));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
@@ -79,19 +99,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 
 impl Backend for Disk {
     fn list(&self) -> io::Result<Vec<SegmentId>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let digits = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-            if let Some(digits) = digits
-                && digits.len() == 16
-                && let Ok(id) = u64::from_str_radix(digits, 16)
-            {
-                found.push(SegmentId(id));
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
+        segments_in(&self.folder)
     }
 
     fn create(&self, segment: SegmentId, bytes: u64, head: &[u8]) -> io::Result<Arc<dyn SegmentFile>> {

@@ -60,6 +60,14 @@ impl Vault {
         Ok(vault)
     }
 
+    /// Whether a folder of keys has any tenant's: then somebody has sealed something with it.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn holds_keys(keys_dir: &Path) -> Result<bool, VaultError> {
+        Ok(keys_dir.is_dir() && !KeysFolder::new(keys_dir).tenants()?.is_empty())
+    }
+
     /// Makes a key for a tenant, its first or its next. Durable on return, and current from then on.
     ///
     /// # Errors

@@ -547,3 +547,13 @@ fn nothing_secret_is_printed() {
     assert_eq!(format!("{:?}", vault.message_key(&header, &sealed).expect("opens")), "Some(MessageKey(…))");
     assert_eq!(format!("{:?}", vault.open_body(&header, &sealed).expect("opens")), "Open(…)");
 }
+
+#[test]
+fn a_folder_holds_keys_from_the_first_tenant_on() {
+    let data = Data::new();
+    assert!(!Vault::holds_keys(&data.keys()).expect("there is none yet"));
+    let vault = data.open(true).expect("a first start");
+    assert!(!Vault::holds_keys(&data.keys()).expect("lists"), "a first start that was cut off sealed nothing");
+    vault.create_tenant_key(TENANT).expect("a tenant key");
+    assert!(Vault::holds_keys(&data.keys()).expect("lists"));
+}

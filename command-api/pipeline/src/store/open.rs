@@ -1,5 +1,6 @@
 //! Opening: vault, log and blobs in the order in which each proves the next, then the writer and the standing processes.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::content::{Active, Contents};
 use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
 use crate::standing::Standing;
-use crate::tables::{PHYSICAL, TRUTH};
+use crate::tables::{BlobRow, Located, PHYSICAL, TRUTH, blobs_prefix};
 
 /// What an operator chooses.
 pub struct OpenOptions {
@@ -40,6 +41,8 @@ pub struct OpenOptions {
     pub sweep_grace_s: u64,
     /// Memory for blocks of the database.
     pub cache_bytes: u64,
+    /// Size at which a table's rows in memory are written out. Kept by the tables that are made with it.
+    pub memtable_bytes: u64,
     /// Size of a segment file.
     pub segment_bytes: u64,
     /// Whether content is compressed.
@@ -71,6 +74,7 @@ impl OpenOptions {
             history_window_s: Some(7 * 86_400),
             sweep_grace_s: 3_600,
             cache_bytes: 256 << 20,
+            memtable_bytes: 16 << 20,
             segment_bytes: 256 << 20,
             compression: true,
             reserve_bytes: 512 << 20,
@@ -116,6 +120,14 @@ pub enum OpenError {
     /// The log and its tables.
     #[error(transparent)]
     Log(#[from] event_log::OpenError),
+    /// Part of a store is not there, and the rest is. Put it back: what would be made in its place would not fit.
+    #[error("{} is missing or empty, but {} is there", missing.display(), found.display())]
+    PartMissing {
+        /// What is not there.
+        missing: PathBuf,
+        /// What shows that there was a store.
+        found: PathBuf,
+    },
     /// The segments.
     #[error(transparent)]
     Blobs(#[from] blob_store::OpenError),
@@ -144,6 +156,40 @@ fn has_log(folder: &Path) -> Result<bool, OpenError> {
     }
 }
 
+fn segments_in(folder: &Path) -> Result<bool, OpenError> {
+    if !folder.is_dir() {
+        return Ok(false);
+    }
+    let segments = blob_store::backend::segments_in(folder);
+    Ok(!segments.map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?.is_empty())
+}
+
+fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    // Its name must survive a crash too.
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let made = made.and_then(|()| std::fs::File::open(parent)?.sync_all());
+    made.map_err(|source| OpenError::Folder { path: path.to_owned(), source })
+}
+
+/// Segments that rows name must not all be gone: that is a file system that was not mounted.
+fn check_segments(log: &dyn EventLog, blobs: &BlobStore, data: &Path) -> Result<(), OpenError> {
+    if !blobs.segments().is_empty() {
+        return Ok(());
+    }
+    let unusable = |error: &dyn std::error::Error| OpenError::Unusable { what: error.to_string() };
+    let snapshot = log.snapshot();
+    for tenant in snapshot.tenants().map_err(|error| unusable(&error))? {
+        for row in event_log::prefix(snapshot.as_ref(), PHYSICAL, &blobs_prefix(tenant)) {
+            let (_, value) = row.map_err(|error| unusable(&error))?;
+            if BlobRow::decode(&value).is_some_and(|row| row.located != Located::Inline) {
+                return Err(OpenError::PartMissing { missing: data.join("blobs"), found: data.join("log") });
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Store {
     /// Opens a store, or makes one. Blocks; a data directory is opened by one process at a time, which the program's lock
     /// sees to.
@@ -164,6 +210,7 @@ impl Store {
             ..blob_store::Options::default()
         };
         let blobs = Arc::new(BlobStore::open(&blob_folder, blob_options)?);
+        check_segments(log.as_ref(), &blobs, &options.data)?;
         let clock = options.clock.clone();
         let retention = Arc::new(Mutex::new(retention_clock(log.as_ref(), clock.as_ref())?));
         let identity = Arc::new(Identity::default());
@@ -202,13 +249,26 @@ impl Store {
 
 /// Opens keys and log, each proving the other. Tables in `replacing` need not agree with the log.
 pub(crate) fn open_log(options: &OpenOptions, replacing: Vec<Table>) -> Result<(Arc<Vault>, FjallLog), OpenError> {
-    let folder = options.data.join("log");
+    let (folder, keys, blobs) = (options.data.join("log"), options.data.join("keys"), options.data.join("blobs"));
     let fresh = !has_log(&folder)?;
-    let vault = Arc::new(Vault::open(&options.data.join("keys"), &options.root_key, fresh)?);
+    if fresh {
+        // The first key of a tenant is made when the log is open: a first start that was cut off before leaves none.
+        let found =
+            if Vault::holds_keys(&keys)? { Some(keys.clone()) } else { segments_in(&blobs)?.then_some(blobs.clone()) };
+        if let Some(found) = found {
+            return Err(OpenError::PartMissing { missing: folder, found });
+        }
+        // Before the log, so that a log without it is one that lost it.
+        make_folder(&blobs)?;
+    } else if !blobs.is_dir() {
+        return Err(OpenError::PartMissing { missing: blobs, found: folder });
+    }
+    let vault = Arc::new(Vault::open(&keys, &options.root_key, fresh)?);
     let cipher = Arc::new(VaultCipher(vault.clone()));
     let accept_lost_tail = options.accept_lost_tail.then(|| reopening(vault.clone()));
     let log_options = event_log::Options {
         cache_bytes: options.cache_bytes,
+        memtable_bytes: options.memtable_bytes,
         replacing,
         accept_lost_tail,
         ..event_log::Options::default()
