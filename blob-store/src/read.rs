@@ -71,6 +71,22 @@ impl BlobStore {
         table.read(cipher, &frames, range).map_err(damaged)
     }
 
+    /// Whether this blob's record stands at this place, whole by its length: one short read, for whoever is about to refer
+    /// to the blob once more. Decay inside it shows only when it is read.
+    #[must_use]
+    pub fn stands(&self, tenant: TenantId, blob: BlobId, place: &Place) -> bool {
+        let Place::Segment { segment, offset, length } = *place else { return true };
+        let record = Record { segment, offset, length, tenant, blob };
+        let stands = || -> Result<bool, ReadError> {
+            let file = self.file(segment)?;
+            let mut head = [0; RECORD_HEAD_BYTES];
+            record.fill(&*file, 0, &mut head)?;
+            let end = offset.saturating_add(record.head(&head)?.record_bytes());
+            Ok(file.length()? >= end)
+        };
+        stands().unwrap_or(false)
+    }
+
     /// A record's bytes as they are, both checksums verified.
     pub(crate) fn read_raw(&self, record: &Record) -> Result<Vec<u8>, ReadError> {
         record.check_length()?;

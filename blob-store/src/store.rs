@@ -57,7 +57,10 @@ impl BlobStore {
                 walk::Opened::Sealed(trailer_at) => {
                     sealed.insert(segment, trailer_at);
                 }
-                walk::Opened::Empty => backend.unlink(segment)?,
+                walk::Opened::Empty => {
+                    tracing::info!(%segment, "removed a segment that holds no whole record");
+                    backend.unlink(segment)?;
+                }
                 walk::Opened::UnknownVersion(version) => return Err(OpenError::UnknownVersion { segment, version }),
             }
         }

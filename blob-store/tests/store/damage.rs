@@ -1,4 +1,4 @@
-use blob_store::{Lane, ReadError, WriteError, backend::Memory};
+use blob_store::{BlobStore, Lane, ReadError, WriteError, backend::Memory};
 
 use crate::support::{TENANT, keep, on};
 
@@ -40,6 +40,25 @@ fn every_flipped_byte_of_a_sealed_segment_is_noticed_and_never_read() {
         memory.damage(segment, |bytes| bytes[at as usize] ^= 0x10);
     }
     assert_eq!(store.check(segment).unwrap(), []);
+}
+
+#[test]
+fn a_record_that_is_gone_or_cut_off_or_anothers_does_not_stand() {
+    let memory = Memory::new();
+    let store = on(&memory);
+    let kept: Vec<_> = (0..2).map(|n| keep(&store, n, 150, Lane::Large)).collect();
+    let stands =
+        |store: &BlobStore, number: usize| store.stands(TENANT, kept[number].staged.blob, &kept[number].staged.place);
+    assert!(stands(&store, 0) && stands(&store, 1), "also before they are durable");
+    store.close().unwrap();
+    assert!(stands(&on(&memory), 0) && stands(&on(&memory), 1));
+    assert!(!store.stands(TENANT, kept[0].staged.blob, &kept[1].staged.place), "another record stands there");
+    let store = on(&memory);
+    let end = kept[1].offset() + u64::from(kept[1].staged.stored_bytes);
+    memory.damage(kept[0].segment(), |bytes| bytes.truncate(end as usize - 1));
+    assert!(stands(&store, 0) && !stands(&store, 1), "the second is cut off");
+    store.unlink(kept[0].segment()).unwrap();
+    assert!(!stands(&store, 0), "its segment is gone");
 }
 
 #[test]

@@ -399,6 +399,11 @@ impl Contents {
         if row.size_bytes as usize != size {
             return Ok(None);
         }
+        // Bytes that were lost are no copy: these are stored anew.
+        let place = super::directory::place(rows, tenant, blob, &row)?;
+        if !place.is_some_and(|place| self.blobs.stands(tenant, blob, &place)) {
+            return Ok(None);
+        }
         let Some(changes) = self.wrap_for(rows, scope, blob)? else { return Ok(None) };
         let entry = ManifestEntry { is_manifest: false, blob, size_bytes: size as u64 };
         Ok(Some(StoredBlob { entry, changes, pin, segment: None }))
