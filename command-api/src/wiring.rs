@@ -54,6 +54,7 @@ fn options(settings: &Settings) -> OpenOptions {
         Window::Forever => None,
     };
     options.cache_bytes = storage.cache_mib << 20;
+    options.memtable_bytes = storage.memtable_kib << 10;
     options.segment_bytes = storage.segment_mib << 20;
     options.compression = storage.compression;
     options.reserve_bytes = storage.reserve_mib << 20;

@@ -75,6 +75,8 @@ pub struct Storage {
     pub data: PathBuf,
     /// Cache of the databases, MiB.
     pub cache_mib: u64,
+    /// Size at which a table's rows in memory are written out, KiB. Counts for a new data directory.
+    pub memtable_kib: u64,
     /// Size of a segment file, MiB.
     pub segment_mib: u64,
     /// Compress what gets smaller by it.
@@ -90,6 +92,7 @@ impl Default for Storage {
         Self {
             data: PathBuf::from("./holdfast-data"),
             cache_mib: 256,
+            memtable_kib: 16_384,
             segment_mib: 256,
             compression: true,
             reserve_mib: 512,
@@ -179,6 +182,7 @@ impl Settings {
             ),
             (!storage.data.as_os_str().is_empty(), "storage.data", "expected a directory"),
             ((8..=1 << 20).contains(&storage.cache_mib), "storage.cache_mib", "expected 8 to 1048576"),
+            ((64..=1 << 20).contains(&storage.memtable_kib), "storage.memtable_kib", "expected 64 to 1048576"),
             ((16..=4096).contains(&storage.segment_mib), "storage.segment_mib", "expected 16 to 4096"),
             (storage.reserve_mib <= 1 << 30, "storage.reserve_mib", "expected at most 1073741824"),
             (
