@@ -96,7 +96,8 @@ impl Server {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         let ready_after = began.elapsed();
-        let environment = read_environment(&data.join("first-run.env"))?;
+        // It is the operator's to remove: whoever needs what it says finds it missing.
+        let environment = read_environment(&data.join("first-run.env")).unwrap_or_default();
         Ok(Self { child, data: data.to_owned(), address, admin, environment, ready_after })
     }
 
@@ -177,6 +178,33 @@ impl Server {
         self.child.id()
     }
 
+    /// Stops its threads where they are (SIGSTOP): from now on it writes nothing. What can still be done is to kill it.
+    ///
+    /// # Errors
+    /// When there is no such process, or it does not stop within 10 s.
+    pub fn pause(&self) -> Result<()> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-STOP", &pid]).status()?;
+        let began = Instant::now();
+        // The signal is delivered to each thread when it leaves the kernel: one that waits for the disk gets there first.
+        while !all_stopped(&pid)? {
+            if began.elapsed() > Duration::from_secs(10) {
+                bail!("the server did not pause within 10 s");
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Lets a paused server go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn resume(&self) -> Result<()> {
+        Command::new("kill").args(["-CONT", &self.child.id().to_string()]).status()?;
+        Ok(())
+    }
+
     /// Ends it without warning (SIGKILL).
     ///
     /// # Errors
@@ -238,6 +266,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn all_stopped(pid: &str) -> Result<bool> {
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread that ended in between is none that runs.
+        let Ok(stat) = std::fs::read_to_string(task?.path().join("stat")) else { continue };
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        if state.is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn ready(address: SocketAddr) -> bool {
