@@ -47,6 +47,7 @@ pub(crate) struct Walk {
 
 /// Bytes looked at together when searching for the next record.
 const WINDOW_BYTES: usize = 1 << 20;
+const ZEROS: [u8; 4_096] = [0; 4_096];
 
 /// Goes through the records of a file up to `end`.
 pub(crate) fn walk(file: &dyn SegmentFile, segment: SegmentId, end: u64) -> io::Result<Walk> {
@@ -92,7 +93,8 @@ fn next_record(file: &dyn SegmentFile, segment: SegmentId, from: u64, end: u64) 
         let window = &mut window[..length as usize];
         file.read_at(at, window)?;
         // What was preallocated and never used is zeros: most of the way, usually.
-        if window.iter().any(|&byte| byte != 0) {
+        // Compared in pieces: a byte at a time takes longer than reading it.
+        if window.chunks(ZEROS.len()).any(|piece| piece != &ZEROS[..piece.len()]) {
             for (index, bytes) in window.windows(RECORD_MAGIC.len()).enumerate() {
                 if bytes == RECORD_MAGIC && record_head(file, segment, at + index as u64, end)?.is_some() {
                     return Ok(Some(at + index as u64));
