@@ -323,8 +323,8 @@ impl Writer {
                 queues.turns.push_back(tenant);
             }
         }
-        // A unit of background work may have 512 rows: one a drain, or a tenth of the commands that stand before it.
-        let share = (drain.len() / 10 / ROWS_ESTIMATE).max(1);
+        // A unit of background work may have 512 rows, which is less than a tenth of a drain: one beside requests.
+        let share = if drain.is_empty() { BACKGROUND_ALONE } else { 1 };
         for _ in 0..share {
             let Some(next) = queues.background.pop_front() else { break };
             drain.push(next);
@@ -494,6 +494,8 @@ impl Writer {
 
 /// Rows that a usual command writes: what a turn is charged before it is decided.
 const ROWS_ESTIMATE: usize = 8;
+/// Units of background work in a drain of nothing else: all its rows.
+const BACKGROUND_ALONE: usize = DRAIN_ROWS_MAX / UNIT_ROWS_MAX;
 
 fn too_large(what: &str, count: usize) -> StoreError {
     StoreError::Internal { what: format!("a unit of {count} {what} is over its bound") }

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use blob_store::{Place, SegmentInfo, SegmentState};
+use blob_store::{Place, SegmentInfo, SegmentState, WriteError};
 use domain::content;
 use event_log::{Changes, Rows};
 use projections::query;
@@ -19,7 +19,7 @@ use schemas::{BlobId, BucketId, SegmentId, TenantId, Time};
 
 use crate::api::StoreError;
 use crate::content::{Scope, blob_row, write_error};
-use crate::sequencer::{Decide, Planned, Unit};
+use crate::sequencer::{Decide, Planned, Unit, describe};
 use crate::store::{Inner, Request, internal, log_error, rows_error};
 use crate::tables::{
     BlobRow, Located, PHYSICAL, TRUTH, blob_key, blob_of, blobs_prefix, child_key, decode_wrap, hint_key, inline_key,
@@ -320,7 +320,9 @@ fn segments(inner: &Inner, tenants: &[TenantId], report: &mut SweepReport) -> Re
             continue;
         }
         if !found.is_empty() {
-            rewrite(inner, &found)?;
+            if !rewrite(inner, &found)? {
+                continue;
+            }
             report.rewritten += 1;
         }
         blobs.unlink(info.segment).map_err(write_error)?;
@@ -393,12 +395,20 @@ fn collect_live(inner: &Inner, tenant: TenantId, live: &mut Live) -> Result<(), 
 }
 
 /// Copies live blobs to a current segment and switches their rows. The old file still serves readers until it is unlinked,
-/// and after that those that have it open.
-fn rewrite(inner: &Inner, found: &[(TenantId, BlobId, Place)]) -> Result<(), StoreError> {
+/// and after that those that have it open. False when a record is damaged: the segment stays, as evidence and for what can
+/// still be read of it.
+fn rewrite(inner: &Inner, found: &[(TenantId, BlobId, Place)]) -> Result<bool, StoreError> {
     let blobs = &inner.contents.blobs;
     let active = inner.contents.active.begin(blobs);
     for some in found.chunks(CHILDREN_TOGETHER) {
-        let moved = blobs.relocate(some).map_err(write_error)?;
+        let moved = match blobs.relocate(some) {
+            Ok(moved) => moved,
+            Err(WriteError::Source(error)) => {
+                tracing::error!(error = %describe(&error), "a damaged segment is not rewritten");
+                return Ok(false);
+            }
+            Err(error) => return Err(write_error(error)),
+        };
         for tenant in moved.iter().map(|(tenant, ..)| *tenant).collect::<std::collections::BTreeSet<_>>() {
             let mut switches = Vec::new();
             for ((_, blob, new), (_, _, old)) in moved.iter().zip(some).filter(|((of, ..), _)| *of == tenant) {
@@ -421,7 +431,7 @@ fn rewrite(inner: &Inner, found: &[(TenantId, BlobId, Place)]) -> Result<(), Sto
         }
     }
     drop(active);
-    Ok(())
+    Ok(true)
 }
 
 fn located(place: &Place) -> Option<Located> {

@@ -260,20 +260,34 @@ impl House {
 
     /// Bytes of segment files.
     pub(crate) fn segment_bytes(&self) -> u64 {
-        let mut sum = 0;
+        // Files may be removed meanwhile.
+        self.segments().iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum()
+    }
+
+    /// Flips a bit in every 64 KiB of every segment file.
+    pub(crate) fn damage_segments(&self) {
+        for file in self.segments() {
+            let mut bytes = std::fs::read(&file).expect("reads");
+            bytes.iter_mut().skip(30_000).step_by(65_536).for_each(|byte| *byte ^= 1);
+            std::fs::write(&file, bytes).expect("writes");
+        }
+    }
+
+    fn segments(&self) -> Vec<std::path::PathBuf> {
+        let mut files = Vec::new();
         let mut folders = vec![self.directory.path().join("data").join("blobs")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).expect("a folder") {
                 let entry = entry.expect("an entry");
                 match entry.metadata() {
                     Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                    Ok(metadata) => sum += metadata.len(),
+                    Ok(_) => files.push(entry.path()),
                     // Removed meanwhile.
                     Err(_) => {}
                 }
             }
         }
-        sum
+        files
     }
 }
 

@@ -329,3 +329,23 @@ async fn content_of_a_refused_write_is_no_reference() {
     assert_eq!(house.segment_bytes(), 0);
     assert_eq!(house.get(&caller, "key").await.expect("there"), b"there");
 }
+
+#[tokio::test]
+async fn a_damaged_segment_is_left_as_it_is_and_the_sweep_goes_on() {
+    let house = House::with(sweeping);
+    let caller = house.with_bucket().await;
+    for n in 0..6 {
+        house.put(&caller, &format!("key-{n}"), &noise(n, 300_000)).await.expect("put");
+    }
+    house.damage_segments();
+    for n in 1..6 {
+        house.delete(&caller, &format!("key-{n}")).await.expect("deleted");
+    }
+    // Twice: what cannot be moved must not stop what comes after, now or the next time.
+    let reports = [house.sweep().await, house.sweep().await];
+    assert_eq!(reports.map(|report| (report.freed, report.rewritten)), [(5, 0), (0, 0)]);
+    assert!(matches!(house.get(&caller, "key-0").await, Err(StoreError::Corrupt { .. })));
+    house.put(&caller, "key-0", &noise(7, 300_000)).await.expect("put");
+    assert_eq!(house.sweep().await.freed, 1);
+    assert!(house.get(&caller, "key-0").await.expect("there") == noise(7, 300_000));
+}
