@@ -49,6 +49,9 @@ pub(crate) struct RebuildArgs {
     /// Configuration file (TOML), as for serving
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The projections' own files may be damaged or missing: copy the data directory first
+    #[arg(long)]
+    pub(crate) damaged: bool,
 }
 
 impl RebuildArgs {

@@ -9,13 +9,14 @@ use crate::data_dir::DataDir;
 use crate::{config, logs, wiring};
 
 pub(crate) fn run(args: RebuildArgs, environment: Vec<(String, String)>) -> anyhow::Result<()> {
+    let damaged = args.damaged;
     let settings = config::load(&args.inputs(environment))?.settings;
     let data = &settings.storage.data;
     // A rebuild of nothing would make a store.
     ensure!(data.join("log").is_dir(), "there is no store in {}", data.display());
     logs::start(&settings.log)?;
     let _lock = DataDir::take(data)?;
-    let report = wiring::rebuild(&settings).context("the projections were not replaced")?;
+    let report = wiring::rebuild(&settings, damaged).context("the projections were not replaced")?;
     let found = if report.mismatches.is_empty() {
         "those that were there were the same".to_owned()
     } else {

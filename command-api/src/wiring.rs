@@ -35,8 +35,8 @@ pub(crate) fn open(settings: &Settings, accept_lost_tail: bool) -> anyhow::Resul
 }
 
 /// Builds every projection anew from the log. Blocks for as long as that takes.
-pub(crate) fn rebuild(settings: &Settings) -> anyhow::Result<RebuildReport> {
-    Ok(Store::rebuild_offline(&options(settings))?)
+pub(crate) fn rebuild(settings: &Settings, damaged: bool) -> anyhow::Result<RebuildReport> {
+    Ok(Store::rebuild_offline(&options(settings), damaged)?)
 }
 
 fn options(settings: &Settings) -> OpenOptions {

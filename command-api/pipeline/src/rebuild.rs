@@ -94,11 +94,14 @@ impl Store {
     /// Throws every projection away and builds it anew from the log alone: replays into fresh rows, switches to them in one
     /// commit, reads them back. What was different before is in the report. Blocks; the store must not be open.
     ///
+    /// With `damaged`, tables that are to be replaced need not agree with the log or be whole; what protects the log itself
+    /// from a damaged list of tables is then off too, so first make a copy.
+    ///
     /// # Errors
     /// [`RebuildError`]; a stop at any moment leaves either the old rows or the fresh ones.
-    pub fn rebuild_offline(options: &OpenOptions) -> Result<RebuildReport, RebuildError> {
+    pub fn rebuild_offline(options: &OpenOptions, damaged: bool) -> Result<RebuildReport, RebuildError> {
         let scratch = clear_scratch(&options.data)?.join("offline");
-        let (_, log) = open_log(options, TABLES.to_vec())?;
+        let (_, log) = open_log(options, if damaged { TABLES.to_vec() } else { Vec::new() })?;
         let mut fresh = Scratch::create(&scratch, TABLES)?;
         let snapshot = log.snapshot();
         let events = projections::replay(snapshot.as_ref(), &mut fresh)?;
