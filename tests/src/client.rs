@@ -86,7 +86,8 @@ fn mac(key: &[u8], text: &[u8]) -> [u8; 32] {
 
 /// `yyyymmddThhmmssZ` of now (civil-from-days, Howard Hinnant's algorithm).
 #[expect(clippy::disallowed_methods, reason = "a client signs with the time there is")]
-fn timestamp() -> String {
+#[must_use]
+pub fn timestamp() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, seconds) = (since / 86_400 + 719_468, since % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -12,7 +12,7 @@ mod load;
 mod server;
 
 pub use admin::{Admin, Keys};
-pub use client::{Answer, Connection, Credentials, encode_path};
+pub use client::{Answer, Connection, Credentials, encode_path, timestamp};
 pub use data::{Random, incompressible};
 pub use disk::Disk;
 pub use load::{Known, Load, Model, Value, check_models, rebuild_agrees};

@@ -26,7 +26,7 @@ pub struct Server {
     pub ready_after: Duration,
 }
 
-/// The program under test: `HOLDFAST_BIN`, else the one built beside this test.
+/// The program under test: `HOLDFAST_BIN`, else the one built beside this test or bench.
 ///
 /// # Errors
 /// When it is not built.
@@ -35,12 +35,9 @@ pub fn program() -> Result<PathBuf> {
         return Ok(path.into());
     }
     let test = std::env::current_exe()?;
-    let directory = test.parent().and_then(Path::parent).context("a test stands in target/PROFILE/deps")?;
-    let program = directory.join("holdfast");
-    if !program.exists() {
-        bail!("{} is not built: cargo build", program.display());
-    }
-    Ok(program)
+    // A test stands in target/PROFILE/deps, a bench in target/PROFILE.
+    let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("holdfast"));
+    beside.into_iter().find(|program| program.is_file()).context("holdfast is not built: cargo build")
 }
 
 /// A port that nobody listens on now.
