@@ -21,6 +21,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+// As the program has it: `commits` runs the store in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How much is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
