@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 
@@ -53,45 +54,44 @@ impl Overlay {
 pub(crate) struct Memory {
     /// Values of rows that decisions keep asking for, as of now.
     values: LruCache<Place, Option<Vec<u8>>>,
-    /// When rows were changed last: for rows loaded in advance.
-    changed: HashMap<Place, u64>,
-    /// `changed` knows every change after this commit.
-    changed_since: u64,
+    /// The last commit that changed a row of each slot: for rows loaded in advance. Rows that share a slot make each other
+    /// look changed, which costs a read and nothing else.
+    changed: Vec<u64>,
+    slots: RandomState,
 }
 
-/// Rows whose last change is remembered. Beyond it the memory begins anew and older preloads are read again.
-const CHANGED_MAX: usize = 200_000;
+/// Slots for the last changes of rows. Some thousand rows change while a command waits.
+const SLOTS: usize = 1 << 17;
 const VALUES_MAX: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
 
 impl Memory {
     pub(crate) fn new(commit: u64) -> Self {
-        Self { values: LruCache::new(VALUES_MAX), changed: HashMap::new(), changed_since: commit }
+        Self { values: LruCache::new(VALUES_MAX), changed: vec![commit; SLOTS], slots: RandomState::new() }
+    }
+
+    fn slot(&self, table: Table, key: &[u8]) -> usize {
+        // Keyed by chance, so that no client can make its keys share a slot.
+        self.slots.hash_one((table, key)) as usize % SLOTS
     }
 
     /// Takes over what a drain has made durable.
     pub(crate) fn committed(&mut self, overlay: Overlay, commit: u64) {
-        if self.changed.len() > CHANGED_MAX {
-            self.changed.clear();
-            self.changed_since = commit - 1;
-        }
         for (table, rows) in overlay.0 {
             for (key, value) in rows {
+                let slot = self.slot(table, &key);
+                self.changed[slot] = commit;
                 let place = (table, key);
                 if let Some(known) = self.values.get_mut(&place) {
                     *known = value;
                 }
-                self.changed.insert(place, commit);
             }
         }
     }
 
     /// A preloaded value that nothing has changed since.
     fn fresh<'a>(&self, preload: &'a Preload, place: &Place) -> Option<&'a Option<Vec<u8>>> {
-        if preload.commit < self.changed_since {
-            return None;
-        }
         let value = preload.rows.get(place)?;
-        let changed = self.changed.get(place).is_some_and(|&commit| commit > preload.commit);
+        let changed = self.changed[self.slot(place.0, &place.1)] > preload.commit;
         if changed { None } else { Some(value) }
     }
 }
