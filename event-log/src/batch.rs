@@ -162,8 +162,7 @@ impl<'a, E: Engine> Staged<'a, E> {
             unit_index,
         };
         let sealed = self.core.cipher.seal(&header, &draft.body.encode())?;
-        let mut record = header.encode().to_vec();
-        record.extend_from_slice(&sealed);
+        let record = [header.encode().as_slice(), &sealed].concat();
         within("record", record.len(), RECORD_BYTES_MAX)?;
         let leaf = ledger::leaf(&record);
         for (part, bytes) in format::parts(&record) {

@@ -220,7 +220,10 @@ impl Body {
     /// The body as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        rmp_serde::to_vec_named(self).expect("a body has no map with keys that MessagePack refuses")
+        // The context and most object names fit.
+        let mut bytes = Vec::with_capacity(self.payload.len() + 512);
+        rmp_serde::encode::write_named(&mut bytes, self).expect("a body has no map with keys that MessagePack refuses");
+        bytes
     }
 
     /// # Errors

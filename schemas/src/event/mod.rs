@@ -78,10 +78,13 @@ macro_rules! events {
             /// The payload as bytes: MessagePack with named fields.
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
-                match self {
-                    $(Event::$name(event) => rmp_serde::to_vec_named(event)
-                        .expect("an event has no map with keys that MessagePack refuses"),)*
-                }
+                // Most events fit: without it a short one grows its buffer three times.
+                let mut payload = Vec::with_capacity(512);
+                let written = match self {
+                    $(Event::$name(event) => rmp_serde::encode::write_named(&mut payload, event),)*
+                };
+                written.expect("an event has no map with keys that MessagePack refuses");
+                payload
             }
 
             /// # Errors
