@@ -13,7 +13,7 @@ mod rebuild;
 pub mod row;
 mod tables;
 
-pub use apply::{ApplyError, apply};
+pub use apply::{ApplyError, apply, apply_event};
 pub use digest::digest;
 pub use memory::MemoryRows;
 pub use rebuild::{Mismatch, RebuildError, Rebuilt, Sink, SinkError, compare, rebuild, replay};

@@ -347,7 +347,7 @@ impl Writer {
         let mut batch = self.parts.log.begin();
         let mut overlay = Overlay::default();
         let mut decided: Vec<Decided> = Vec::with_capacity(waiting.len());
-        let mut done: Vec<Waiting> = Vec::with_capacity(waiting.len());
+        let mut done: Vec<Work> = Vec::with_capacity(waiting.len());
         let mut commands = Commands::new();
         while batch.rows() < DRAIN_ROWS_MAX && batch.bytes() < DRAIN_BYTES_MAX {
             let Some(mut next) = waiting.pop_front() else { break };
@@ -364,17 +364,14 @@ impl Writer {
                     {
                         commands.insert((next.work.tenant, command), events.clone());
                     }
-                    let (unused, _) = oneshot::channel();
-                    let reply = std::mem::replace(&mut next.reply, unused);
-                    decided.push(Decided { reply, result });
-                    done.push(next);
+                    decided.push(Decided { reply: next.reply, result });
+                    done.push(next.work);
                 }
                 Staged::Spoiled(error) => {
                     // Answer the one that spoiled it; put the others back in their order.
                     let _ = next.reply.send(Err(error));
-                    for (mut earlier, Decided { reply, .. }) in done.into_iter().zip(decided).rev() {
-                        earlier.reply = reply;
-                        waiting.push_front(earlier);
+                    for (work, Decided { reply, .. }) in done.into_iter().zip(decided).rev() {
+                        waiting.push_front(Waiting { work, reply });
                     }
                     return Ok(());
                 }
@@ -438,7 +435,8 @@ impl Writer {
         if unit.events.len() > UNIT_EVENTS_MAX {
             return Staged::Done(Err(too_large("events", unit.events.len())));
         }
-        let drafts = unit.events.into_iter().map(|planned| draft(&work.context, planned)).collect::<Vec<_>>();
+        let (drafts, events): (Vec<_>, Vec<_>) =
+            unit.events.into_iter().map(|planned| draft(&work.context, planned)).unzip();
         let recorded = if drafts.is_empty() {
             Vec::new()
         } else {
@@ -457,9 +455,10 @@ impl Writer {
         // Each event of a unit is applied over the rows that the ones before it changed.
         let before = changes.0.len();
         overlay.add(&changes.0[..before]);
-        for event in &recorded {
+        for (event, recorded) in events.iter().zip(&recorded) {
             let view = View { snapshot, overlay, memory, preload: &work.preload };
-            match projections::apply(&view, event) {
+            let object = recorded.body.as_ref().and_then(|body| body.object.as_ref());
+            match projections::apply_event(&view, &recorded.header, object, event) {
                 Ok(more) => {
                     overlay.add(&more.0);
                     changes.append(more);
@@ -501,14 +500,11 @@ fn too_large(what: &str, count: usize) -> StoreError {
     StoreError::Internal { what: format!("a unit of {count} {what} is over its bound") }
 }
 
-fn draft(context: &Context, planned: Planned) -> Draft {
-    Draft {
-        bucket: planned.bucket,
-        key: planned.key,
-        event_type: planned.event.type_code(),
-        schema_version: planned.event.schema_version(),
-        body: Body::new(context.clone(), planned.object, &planned.event),
-    }
+fn draft(context: &Context, planned: Planned) -> (Draft, Event) {
+    let Planned { bucket, key, object, event } = planned;
+    let body = Body::new(context.clone(), object, &event);
+    let (event_type, schema_version) = (event.type_code(), event.schema_version());
+    (Draft { bucket, key, event_type, schema_version, body }, event)
 }
 
 /// An error with its causes, for the operator.

@@ -62,10 +62,23 @@ pub fn apply(rows: &dyn Rows, recorded: &Recorded) -> Result<Changes, ApplyError
     let header = &recorded.header;
     let (tenant, position) = (header.tenant, header.position);
     let event = body.event(header).map_err(|source| ApplyError::Event { tenant, position, source })?;
-    let object = || body.object.as_ref().ok_or(ApplyError::NoObject { tenant, position });
+    apply_event(rows, header, body.object.as_ref(), &event)
+}
 
+/// The same for whoever has just written the event and need not decode it.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_event(
+    rows: &dyn Rows,
+    header: &Header,
+    object: Option<&ObjectKey>,
+    event: &Event,
+) -> Result<Changes, ApplyError> {
+    let (tenant, position) = (header.tenant, header.position);
+    let object = || object.ok_or(ApplyError::NoObject { tenant, position });
     let mut fold = Fold::new(rows, header);
-    let folded = match &event {
+    let folded = match event {
         Event::LogReopened(_) | Event::LogSealed(_) => Ok(()),
         Event::ClockTicked(event) => fold.clock_ticked(event),
         Event::InstallationCreated(event) => fold.installation_created(event),
