@@ -90,7 +90,8 @@ pub(crate) struct Hashed {
     pub(crate) checksums: Vec<Checksum>,
     /// Index of the chosen one.
     pub(crate) chosen: Option<u8>,
-    sha256: Option<[u8; 32]>,
+    /// Computed if the client sent one, or if somebody else had to.
+    pub(crate) sha256: Option<[u8; 32]>,
     pub(crate) size_bytes: u64,
 }
 
@@ -106,6 +107,11 @@ impl BodyHasher {
             sha256: digests.sha256.map(|_| Sha256::new()),
             size_bytes: 0,
         }
+    }
+
+    /// SHA-256 comes from elsewhere.
+    pub(crate) fn leave_sha256(&mut self) {
+        self.sha256 = None;
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

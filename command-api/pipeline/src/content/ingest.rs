@@ -74,6 +74,8 @@ struct StoredBlob {
     pin: Pin,
     /// A segment that the request must sync itself.
     segment: Option<SegmentId>,
+    /// SHA-256 of its plaintext, where looking for a copy needed it.
+    sha256: Option<[u8; 32]>,
 }
 
 /// The blobs of one content in the making.
@@ -179,19 +181,25 @@ impl Contents {
         if piece.is_empty() {
             return Ok(hasher.finish(named));
         }
-        if piece.len() <= INLINE_WORK_BYTES_MAX {
-            hasher.update(&piece);
-            assembly.add(self.store_piece(assembly.scope, &piece, &assembly.seen)?);
-            return Ok(hasher.finish(named));
+        if piece.len() >= DEDUP_BYTES_MIN {
+            // The blob's digest is the body's: looking for a copy computes it.
+            hasher.leave_sha256();
         }
-        let hashed_piece = piece.clone();
-        let hashing = tokio::task::spawn_blocking(move || {
-            hasher.update(&hashed_piece);
-            hasher.finish(named)
-        });
-        let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
-        assembly.add(stored?);
-        hashed.map_err(|error| internal(&error))
+        let (stored, mut hashed) = if piece.len() <= INLINE_WORK_BYTES_MAX {
+            hasher.update(&piece);
+            (self.store_piece(assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
+        } else {
+            let hashed_piece = piece.clone();
+            let hashing = tokio::task::spawn_blocking(move || {
+                hasher.update(&hashed_piece);
+                hasher.finish(named)
+            });
+            let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
+            (stored?, hashed.map_err(|error| internal(&error))?)
+        };
+        hashed.sha256 = hashed.sha256.or(stored.sha256);
+        assembly.add(stored);
+        Ok(hashed)
     }
 
     async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
@@ -317,14 +325,17 @@ impl Contents {
         if let Some(entry) = known
             && let Some(pin) = self.blobs.pins().pin(scope.tenant, entry.blob)
         {
-            return Ok(StoredBlob { entry, changes: Changes::default(), pin, segment: None });
+            return Ok(StoredBlob { entry, changes: Changes::default(), pin, segment: None, sha256: Some(sha256) });
         }
-        if let Some(found) = self.find_copy(scope, &hint, plaintext.len()).map_err(internal_box)? {
-            return Ok(found);
-        }
-        let stored = self.store_blob(scope, plaintext, false, Some(hint))?;
-        seen.lock().insert(hint, stored.entry);
-        Ok(stored)
+        let stored = match self.find_copy(scope, &hint, plaintext.len()).map_err(internal_box)? {
+            Some(found) => found,
+            None => {
+                let stored = self.store_blob(scope, plaintext, false, Some(hint))?;
+                seen.lock().insert(hint, stored.entry);
+                stored
+            }
+        };
+        Ok(StoredBlob { sha256: Some(sha256), ..stored })
     }
 
     /// Stores one blob. Blocking.
@@ -349,7 +360,7 @@ impl Contents {
         };
         let entry = ManifestEntry { is_manifest: false, blob: staged.blob, size_bytes: plaintext.len() as u64 };
         let changes = self.rows_of(scope, staged, manifest, hint)?;
-        Ok(StoredBlob { entry, changes, pin, segment })
+        Ok(StoredBlob { entry, changes, pin, segment, sha256: None })
     }
 
     /// The rows of a new blob.
@@ -406,7 +417,7 @@ impl Contents {
         }
         let Some(changes) = self.wrap_for(rows, scope, blob)? else { return Ok(None) };
         let entry = ManifestEntry { is_manifest: false, blob, size_bytes: size as u64 };
-        Ok(Some(StoredBlob { entry, changes, pin, segment: None }))
+        Ok(Some(StoredBlob { entry, changes, pin, segment: None, sha256: None }))
     }
 
     /// The wrap row that lets a bucket open a blob of its tenant: nothing to add when it has one; none when no live key

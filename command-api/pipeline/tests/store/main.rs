@@ -1,6 +1,7 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, rebuild, time.
 
 mod conditional;
+mod digests;
 mod identity;
 mod mixed;
 mod support;
