@@ -193,25 +193,62 @@ impl Table {
 
     /// The plaintext of a range within the blob, from the bytes of its [`Table::span`].
     pub(crate) fn read(&self, cipher: &FrameCipher, span: &[u8], range: Range<usize>) -> Result<Vec<u8>, Malformed> {
-        let numbers = frames_of(&range);
-        let mut out = Vec::with_capacity(range.len());
         let span_at = self.span(&range).start;
-        for number in numbers {
-            let frame = self.frames[number];
+        let fill = |at: usize, bytes: &mut [u8]| match span.get(at - span_at..at - span_at + bytes.len()) {
+            Some(sealed) => {
+                bytes.copy_from_slice(sealed);
+                Ok(())
+            }
+            None => malformed(at as u64, "shorter than its frames"),
+        };
+        self.read_with(cipher, range, fill, |malformed| malformed)
+    }
+
+    /// The plaintext of a range within the blob. `fill` is asked for each sealed frame, by its offset in the stored form: a
+    /// frame that was not compressed is opened where it was put, and nothing is copied.
+    pub(crate) fn read_with<E>(
+        &self,
+        cipher: &FrameCipher,
+        range: Range<usize>,
+        mut fill: impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        error: impl Fn(Malformed) -> E,
+    ) -> Result<Vec<u8>, E> {
+        let mut out = Vec::with_capacity(range.len() + FRAME_OVERHEAD);
+        for number in frames_of(&range) {
+            let Frame { compressed, at, bytes } = self.frames[number];
             let start = number * FRAME_BYTES;
             let plain_bytes = (self.size_bytes - start).min(FRAME_BYTES);
             let wanted = range.start.max(start) - start..range.end.min(start + plain_bytes) - start;
-            let Some(sealed) = span.get(frame.at - span_at..frame.at - span_at + frame.bytes) else {
-                return malformed(frame.at as u64, "shorter than its frames");
+            let place = FramePlace { cipher, number: number as u32, last: number + 1 == self.frames.len() };
+            let opened = if compressed || wanted.len() < plain_bytes {
+                OPENER.with_borrow_mut(|opener| {
+                    opener.sealed.resize(bytes, 0);
+                    fill(at, &mut opener.sealed)?;
+                    Ok(opener.open(&place, compressed, plain_bytes, &wanted, &mut out))
+                })?
+            } else {
+                let from = out.len();
+                out.resize(from + bytes, 0);
+                fill(at, &mut out[from..])?;
+                place.open(&mut out, from)
             };
-            let last = number + 1 == self.frames.len();
-            let opened =
-                open_frame(cipher, number as u32, last, frame.compressed, sealed, plain_bytes, &wanted, &mut out);
-            if let Err(what) = opened {
-                return malformed(frame.at as u64, what);
-            }
+            opened.map_err(|what| error(Malformed { at: at as u64, what }))?;
         }
         Ok(out)
+    }
+}
+
+/// Which frame of which blob.
+struct FramePlace<'a> {
+    cipher: &'a FrameCipher,
+    number: u32,
+    last: bool,
+}
+
+impl FramePlace<'_> {
+    /// Opens what stands behind `from`, where it lies.
+    fn open(&self, text: &mut Vec<u8>, from: usize) -> Result<(), &'static str> {
+        self.cipher.open_tail(self.number, self.last, text, from).map_err(|_| "a frame does not open")
     }
 }
 
@@ -225,9 +262,10 @@ struct Squeezer {
     out: Vec<u8>,
 }
 
+/// Opens frames that cannot be opened in their place.
 struct Opener {
     decompressor: Option<Decompressor<'static>>,
-    opened: Vec<u8>,
+    sealed: Vec<u8>,
     plain: Vec<u8>,
 }
 
@@ -235,7 +273,7 @@ thread_local! {
     // A zstd context is some hundred KiB, and making one costs more than compressing a frame.
     static SQUEEZER: RefCell<Option<Squeezer>> = const { RefCell::new(None) };
     static OPENER: RefCell<Opener> =
-        const { RefCell::new(Opener { decompressor: None, opened: Vec::new(), plain: Vec::new() }) };
+        const { RefCell::new(Opener { decompressor: None, sealed: Vec::new(), plain: Vec::new() }) };
 }
 
 /// Hands the compressed frame to `then`, if it is at least a sixteenth shorter. Where zstd fails the frame stays as it is:
@@ -259,28 +297,20 @@ fn compressed(compression: Compression, frame: &[u8], then: impl FnOnce(&[u8])) 
     })
 }
 
-/// Appends the wanted part of one frame's plaintext.
-#[allow(clippy::too_many_arguments, reason = "one call, which names each of them")]
-fn open_frame(
-    cipher: &FrameCipher,
-    number: u32,
-    last: bool,
-    compressed: bool,
-    sealed: &[u8],
-    plain_bytes: usize,
-    wanted: &Range<usize>,
-    out: &mut Vec<u8>,
-) -> Result<(), &'static str> {
-    const FORGED: &str = "a frame does not open";
-    let whole = wanted.len() == plain_bytes;
-    if whole && !compressed {
-        return cipher.open(number, last, sealed, out).map_err(|_| FORGED);
-    }
-    OPENER.with_borrow_mut(|Opener { decompressor, opened, plain }| {
-        opened.clear();
-        cipher.open(number, last, sealed, opened).map_err(|_| FORGED)?;
+impl Opener {
+    /// Appends the wanted part of the plaintext of the frame in `sealed`.
+    fn open(
+        &mut self,
+        place: &FramePlace<'_>,
+        compressed: bool,
+        plain_bytes: usize,
+        wanted: &Range<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
+        let Self { decompressor, sealed, plain } = self;
+        place.open(sealed, 0)?;
         if !compressed {
-            out.extend_from_slice(opened.get(wanted.clone()).ok_or("a frame is too short")?);
+            out.extend_from_slice(sealed.get(wanted.clone()).ok_or("a frame is too short")?);
             return Ok(());
         }
         let decompressor = match decompressor {
@@ -289,12 +319,12 @@ fn open_frame(
         };
         // The destination has exactly the length called for: more cannot be written, and less is refused.
         plain.resize(FRAME_BYTES, 0);
-        match decompressor.decompress_to_buffer(opened, &mut plain[..plain_bytes]) {
+        match decompressor.decompress_to_buffer(sealed, &mut plain[..plain_bytes]) {
             Ok(length) if length == plain_bytes => out.extend_from_slice(&plain[wanted.clone()]),
             _ => return Err("a frame decompresses to another length"),
         }
         Ok(())
-    })
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use schemas::BlobId;
 use zeroize::Zeroizing;
 
 use crate::entropy;
-use crate::xaes::{Gcm, TAG_BYTES, open_onto, seal_tail};
+use crate::xaes::{Gcm, TAG_BYTES, open_onto, open_tail, seal_tail};
 
 /// Bytes a frame grows by when it is sealed. Part of the format.
 pub const FRAME_OVERHEAD: usize = TAG_BYTES;
@@ -95,6 +95,14 @@ impl FrameCipher {
     /// When these bytes were not sealed as this frame of this blob, with this flag; `out` is then as it was.
     pub fn open(&self, frame: u32, last: bool, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Forged> {
         open_onto(&self.gcm, &nonce(frame), &self.aad(frame, last), sealed, out)
+    }
+
+    /// Opens the frame that `text[from..]` holds where it lies; its plaintext stays.
+    ///
+    /// # Errors
+    /// As [`FrameCipher::open`]; `text` then ends at `from`.
+    pub fn open_tail(&self, frame: u32, last: bool, text: &mut Vec<u8>, from: usize) -> Result<(), Forged> {
+        open_tail(&self.gcm, &nonce(frame), &self.aad(frame, last), text, from)
     }
 
     fn aad(&self, frame: u32, last: bool) -> [u8; 21] {

@@ -133,15 +133,28 @@ pub(crate) fn open_onto(
     sealed: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Forged> {
-    let (text, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or(Forged)?;
     let from = out.len();
-    out.extend_from_slice(text);
-    let opened = gcm.decrypt_inout_detached(nonce.into(), aad, InOutBuf::from(&mut out[from..]), tag.into());
-    if opened.is_err() {
-        out.truncate(from);
-        return Err(Forged);
-    }
-    Ok(())
+    out.extend_from_slice(sealed);
+    open_tail(gcm, nonce, aad, out, from)
+}
+
+/// Decrypts `text[from..]`, ciphertext and tag, where it lies. On an error `text` ends at `from`.
+pub(crate) fn open_tail(
+    gcm: &Gcm,
+    nonce: &[u8; 12],
+    aad: &[u8],
+    text: &mut Vec<u8>,
+    from: usize,
+) -> Result<(), Forged> {
+    let opened = match text[from..].split_last_chunk_mut::<TAG_BYTES>() {
+        Some((sealed, tag)) => {
+            let opened = gcm.decrypt_inout_detached(nonce.into(), aad, InOutBuf::from(&mut *sealed), (&*tag).into());
+            opened.map(|()| sealed.len()).map_err(|_| Forged)
+        }
+        None => Err(Forged),
+    };
+    text.truncate(from + *opened.as_ref().unwrap_or(&0));
+    opened.map(|_| ())
 }
 
 #[cfg(test)]
