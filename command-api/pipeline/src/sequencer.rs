@@ -239,6 +239,30 @@ fn watch(shared: &Arc<Shared>, parts: &Parts, watchdog: Duration) -> std::io::Re
     Ok(())
 }
 
+/// Takes requests in turn: deficit round robin over tenants, a row quantum each, up to a drain's rows.
+fn requests(queues: &mut Queues) -> Vec<Waiting> {
+    let mut drain = Vec::with_capacity(queues.waiting.min(1_024));
+    let mut rows = 0;
+    while rows < DRAIN_ROWS_MAX {
+        let Some(tenant) = queues.turns.pop_front() else { break };
+        let Some(queue) = queues.foreground.get_mut(&tenant) else { continue };
+        let mut turn = 0;
+        while turn < QUANTUM_ROWS {
+            let Some(next) = queue.pop_front() else { break };
+            turn += ROWS_ESTIMATE;
+            drain.push(next);
+        }
+        rows += turn;
+        if queue.is_empty() {
+            queues.foreground.remove(&tenant);
+        } else {
+            queues.turns.push_back(tenant);
+        }
+    }
+    queues.waiting -= drain.len();
+    drain
+}
+
 struct Writer {
     shared: Arc<Shared>,
     parts: Parts,
@@ -295,8 +319,8 @@ impl Writer {
         self.shared.end();
     }
 
-    /// Waits for commands and takes a drain of them: deficit round robin over tenants, a row quantum each, then at most a
-    /// tenth of background work. None when stopping and nothing waits.
+    /// Waits for commands and takes a drain of them: requests, then at most a tenth of background work. None when stopping and
+    /// nothing waits.
     fn next_drain(&self) -> Option<Vec<Waiting>> {
         let mut queues = self.shared.queues.lock();
         while queues.waiting == 0 {
@@ -305,32 +329,21 @@ impl Writer {
             }
             self.shared.wake.wait_for(&mut queues, Duration::from_millis(100));
         }
-        let mut drain = Vec::with_capacity(queues.waiting.min(1_024));
-        let mut rows = 0;
-        while rows < DRAIN_ROWS_MAX {
-            let Some(tenant) = queues.turns.pop_front() else { break };
-            let Some(queue) = queues.foreground.get_mut(&tenant) else { continue };
-            let mut turn = 0;
-            while turn < QUANTUM_ROWS {
-                let Some(next) = queue.pop_front() else { break };
-                turn += ROWS_ESTIMATE;
-                drain.push(next);
-            }
-            rows += turn;
-            if queue.is_empty() {
-                queues.foreground.remove(&tenant);
-            } else {
-                queues.turns.push_back(tenant);
-            }
-        }
+        let mut drain = requests(&mut queues);
         // A unit of background work may have 512 rows, which is less than a tenth of a drain: one beside requests.
         let share = if drain.is_empty() { BACKGROUND_ALONE } else { 1 };
         for _ in 0..share {
             let Some(next) = queues.background.pop_front() else { break };
             drain.push(next);
+            queues.waiting -= 1;
         }
-        queues.waiting -= drain.len();
         Some(drain)
+    }
+
+    /// Requests that came while others were decided: they share the sync that is due anyway, instead of waiting for one of
+    /// their own behind it.
+    fn late(&self) -> Vec<Waiting> {
+        requests(&mut self.shared.queues.lock())
     }
 
     /// Decides, commits and answers one drain; what does not fit goes through the next batch of the same call.
@@ -350,6 +363,9 @@ impl Writer {
         let mut done: Vec<Work> = Vec::with_capacity(waiting.len());
         let mut commands = Commands::new();
         while batch.rows() < DRAIN_ROWS_MAX && batch.bytes() < DRAIN_BYTES_MAX {
+            if waiting.is_empty() {
+                waiting.extend(self.late());
+            }
             let Some(mut next) = waiting.pop_front() else { break };
             // The log knows a command once it is committed; until then this batch does.
             let repeated = next.work.command.and_then(|command| commands.get(&(next.work.tenant, command)).cloned());
