@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
@@ -20,7 +22,20 @@ pub(crate) type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Componen
 /// S3 and the native API. `s3` gets every path that is not ours.
 pub(crate) fn public(ready: &Ready, native: Router, s3: Router, metrics: &Metrics) -> Router {
     let router = probes(ready).nest("/api/v1", native).fallback_service(s3);
-    metrics.layer(router, "public")
+    metrics.layer(router.layer(middleware::from_fn(end_unexpected)), "public")
+}
+
+/// Ends the connection after a final answer to `Expect: 100-continue` that no `100 Continue` went before: to a request
+/// without a body, or refused before its body was asked for (RFC 9110, 10.1.1). botocore takes the next answer on such a
+/// connection for the last one and waits for its end; and a refused body may or may not follow, which nobody can tell.
+async fn end_unexpected(request: Request, next: Next) -> Response {
+    let expects = request.headers().get(header::EXPECT).is_some_and(|expect| expect == "100-continue");
+    let empty = http_body::Body::is_end_stream(request.body());
+    let mut response = next.run(request).await;
+    if expects && (empty || !response.status().is_success()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Administration and figures.
@@ -104,6 +119,24 @@ mod tests {
         let failed = ok.replacen("\"ok\"", "\"failed\"", 2);
         assert_eq!(ask(public_listener(false), "/readyz").await, (503, failed));
         assert_eq!(ask(public_listener(false), "/health").await.0, 200, "it lives, even when it is not ready");
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_after_an_answer_that_no_continue_went_before() {
+        let door = Router::new().fallback(|request: Request<Body>| async move {
+            if request.uri().path() == "/refused" { StatusCode::FORBIDDEN } else { StatusCode::OK }
+        });
+        let ends = async |path: &str, expects: bool, body: &'static str| {
+            let request = Request::builder().method("PUT").uri(path);
+            let request = if expects { request.header("expect", "100-continue") } else { request };
+            let request = request.body(Body::from(body)).expect("a request");
+            let router = public(&with(true), Router::new(), door.clone(), &Metrics::new());
+            router.oneshot(request).await.expect("an answer").headers().contains_key("connection")
+        };
+        assert!(ends("/empty", true, "").await);
+        assert!(ends("/refused", true, "body").await);
+        assert!(!ends("/stored", true, "body").await);
+        assert!(!ends("/empty", false, "").await && !ends("/refused", false, "body").await);
     }
 
     #[tokio::test]
