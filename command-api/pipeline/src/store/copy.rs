@@ -7,7 +7,7 @@ use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType};
 use schemas::event::{Cause, CopySource, StorageClass};
 
 use super::objects::{Opened, representation};
-use super::{READ_ATTEMPTS, Request, Store};
+use super::{Request, Store, read_again};
 use crate::api::{Caller, Copied, CopyObject, GetObject, ReadConditions, StoreError};
 use crate::content::{Scope, hashing};
 
@@ -17,13 +17,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn copy_object(&self, caller: &Caller, request: CopyObject) -> Result<Copied, StoreError> {
-        let mut attempts = 1;
-        loop {
-            match self.copy_once(caller, request.clone()).await {
-                Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
-                done => return done,
-            }
-        }
+        read_again(|| self.copy_once(caller, request.clone())).await
     }
 
     async fn copy_once(&self, caller: &Caller, request: CopyObject) -> Result<Copied, StoreError> {

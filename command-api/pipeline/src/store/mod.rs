@@ -78,7 +78,21 @@ pub(crate) const PUT_BYTES_MAX: u64 = 5 << 30;
 /// Content that sweep freed after a request's snapshot was taken and before the request pinned it is gone, which looks like
 /// damage. A fresh snapshot tells the two apart: it shows what the object is now. So a read that meets damage is tried again,
 /// this often in all.
-pub(crate) const READ_ATTEMPTS: u32 = 4;
+const READ_ATTEMPTS: u32 = 4;
+
+/// Reads by `once`, which takes a snapshot of its own each time; again as long as it meets damage that sweep may explain.
+pub(crate) async fn read_again<T, F>(mut once: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut attempts = 1;
+    loop {
+        match once().await {
+            Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
+            done => return done,
+        }
+    }
+}
 
 /// A bucket that a request named.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use schemas::content::{Checksum, Content};
 use schemas::event::{Encryption, Event, VersionCommitted, Versioning};
 use schemas::{EventId, ObjectKey, TenantId, VersionId};
 
-use super::{Found, Inner, PUT_BYTES_MAX, READ_ATTEMPTS, Request, Store, log_error, planned, rows_error, situation};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
@@ -90,13 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; damage found in the first bytes is an error here, later damage ends the stream.
     pub async fn get_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectRead, StoreError> {
-        let mut attempts = 1;
-        loop {
-            match self.get_once(caller, &request).await {
-                Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
-                done => return done,
-            }
-        }
+        read_again(|| self.get_once(caller, &request)).await
     }
 
     async fn get_once(&self, caller: &Caller, request: &GetObject) -> Result<ObjectRead, StoreError> {

@@ -13,7 +13,7 @@ use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, UploadId};
 
 use super::list::on_thread;
 use super::objects::representation;
-use super::{Found, Inner, PUT_BYTES_MAX, READ_ATTEMPTS, Request, Store, log_error, planned, rows_error};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error};
 use crate::api::{
     ByteStream, Caller, CompleteUpload, CompletedPart, CreateUpload, Digests, GetObject, ListParts, ListUploads,
     ListedPart, ListedUpload, PartWritten, PartsPage, ReadConditions, StoreError, UploadPart, UploadPartCopy,
@@ -102,13 +102,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn upload_part_copy(&self, caller: &Caller, request: UploadPartCopy) -> Result<PartWritten, StoreError> {
-        let mut attempts = 1;
-        loop {
-            match self.part_copy_once(caller, request.clone()).await {
-                Err(StoreError::Corrupt { .. }) if attempts < READ_ATTEMPTS => attempts += 1,
-                done => return done,
-            }
-        }
+        read_again(|| self.part_copy_once(caller, request.clone())).await
     }
 
     async fn part_copy_once(&self, caller: &Caller, request: UploadPartCopy) -> Result<PartWritten, StoreError> {
