@@ -10,7 +10,7 @@ use axum::Router;
 use domain::Refusal;
 use pipeline::{
     AdminCaller, Caller, Clock, CreateAccessKey, CreateBucket, Ids, OpenError, OpenOptions, RebuildReport, Store,
-    StoreError, SystemClock,
+    StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
@@ -76,7 +76,7 @@ pub(crate) async fn close(store: Store) {
 
 /// The S3 door.
 pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
-    let Settings { server, .. } = settings;
+    let Settings { server, security, .. } = settings;
     // The default region names new buckets and binds nobody: any client's region is taken unless an operator chose one.
     let chosen = server.region != crate::config::Server::default().region;
     let options = door_s3::Options {
@@ -84,6 +84,7 @@ pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
         default_region: server.region.clone(),
         hosts: server.hosts.clone(),
         public_url: server.public_url.clone(),
+        anonymous: security.anonymous_tenant.clone().filter(|_| security.allow_anonymous),
         host_id: "holdfast".to_owned(),
         ids: Arc::new(request_id),
         clock: Arc::new(now_us),
@@ -200,10 +201,12 @@ impl Installer for StoreInstaller {
     ) -> anyhow::Result<()> {
         let caller = Caller {
             tenant: self.store.get_tenant(&self.admin, tenant).await?.id,
-            user: user.clone(),
-            display_name: user.to_string(),
-            access_key: access_key.clone(),
-            scopes: Scopes::full(),
+            who: Who::User {
+                user: user.clone(),
+                display_name: user.to_string(),
+                access_key: access_key.clone(),
+                scopes: Scopes::full(),
+            },
             source: None,
             request: self.admin.request.clone(),
         };

@@ -169,6 +169,12 @@ impl UserId {
         form(text.bytes().all(allowed), WHAT, "may have letters, digits and . _ @ + = , - only")?;
         Ok(Self(text.to_owned()))
     }
+
+    /// Who owns what requests without a credential write. No user may be made with it.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self("anonymous".to_owned())
+    }
 }
 
 impl AccessKeyId {

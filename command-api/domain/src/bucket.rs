@@ -7,6 +7,7 @@ use schemas::event::{BucketCreated, BucketDeleted, Event, ObjectOwnership, Versi
 use schemas::{BucketId, BucketName, KeyId, UserId};
 
 use crate::Refusal;
+use crate::bucket_setting::Configuration;
 
 /// What a decision about one bucket name needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub enum Command {
     Delete,
     /// Enable or suspend versioning. Nothing happens when it is so already.
     SetVersioning(Versioning),
+    /// Set or remove one of its configurations.
+    Configure(Configuration),
 }
 
 /// A new bucket.
@@ -79,10 +82,16 @@ pub struct Create {
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (&state.bucket, command) {
         (_, Command::Create(create)) => self::create(state, create),
-        (Bucket::Absent, Command::Delete | Command::SetVersioning(_)) => Err(Refusal::NoSuchBucket),
+        (Bucket::Absent, Command::Delete | Command::SetVersioning(_) | Command::Configure(_)) => {
+            Err(Refusal::NoSuchBucket)
+        }
         (Bucket::Live { versions: 1.., .. }, Command::Delete) => Err(Refusal::BucketNotEmpty),
         (Bucket::Live { id, name, .. }, Command::Delete) => {
             Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
+        }
+        (Bucket::Live { id, .. }, Command::Configure(configuration)) => {
+            configuration.check()?;
+            Ok(vec![configuration.set(*id)])
         }
         (Bucket::Live { id, versioning, object_lock, .. }, Command::SetVersioning(asked)) => match asked {
             _ if asked == *versioning => Ok(vec![]),
@@ -277,6 +286,21 @@ mod tests {
             .when(Command::SetVersioning(Versioning::Suspended))
             .then_refused(Refusal::VersioningLocked);
         given([locked]).when(Command::SetVersioning(Versioning::Enabled)).then_nothing();
+    }
+
+    #[test]
+    fn a_configuration_is_set_and_removed_whole() {
+        let tags: std::collections::BTreeMap<_, _> = [("team".to_owned(), "red".to_owned())].into();
+        let event = |tags| -> Event { schemas::event::BucketTaggingSet { bucket: BucketId(5), tags }.into() };
+        let tag = |tags| Command::Configure(Configuration::Tagging(tags));
+        given([created()]).when(tag(Some(tags.clone()))).then([event(Some(tags.clone()))]);
+        given([created(), event(Some(tags.clone()))]).when(tag(None)).then([event(None)]);
+        given([created()]).when(tag(Some([].into()))).then([event(None)]);
+        given([]).when(tag(Some(tags))).then_refused(Refusal::NoSuchBucket);
+        let too_many = (0..51).map(|number| (number.to_string(), String::new())).collect();
+        given([created()])
+            .when(tag(Some(too_many)))
+            .then_refused(Refusal::InvalidTag { reason: "a bucket has at most 50 tags" });
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod admin_token;
 #[cfg(test)]
 mod any_history;
 pub mod bucket;
+pub mod bucket_setting;
 mod condition;
 pub mod content;
 pub mod object;

@@ -24,6 +24,17 @@ pub enum Resource<'a> {
     Object(&'a BucketName, &'a ObjectKey),
 }
 
+impl<'a> Resource<'a> {
+    /// The bucket it is, or is in.
+    #[must_use]
+    pub fn bucket(self) -> Option<&'a BucketName> {
+        match self {
+            Self::Tenant => None,
+            Self::Bucket(bucket) | Self::Prefix(bucket, _) | Self::Object(bucket, _) => Some(bucket),
+        }
+    }
+}
+
 /// Whether a key of these scopes may do it. Deny is the default.
 ///
 /// # Errors

@@ -42,6 +42,8 @@ pub enum Command {
 /// [`Refusal::UserExists`], [`Refusal::NoSuchUser`].
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
+        // It owns what requests without a credential write.
+        (State::Absent, Command::Create { user, .. }) if user == UserId::anonymous() => Err(Refusal::UserExists),
         (State::Absent, Command::Create { user, display_name, email }) => {
             Ok(vec![UserCreated { user, display_name, email }.into()])
         }

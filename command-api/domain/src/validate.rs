@@ -15,6 +15,9 @@ pub const METADATA_BYTES_MAX: usize = 2048;
 /// Most tags of an object.
 pub const TAGS_MAX: usize = 10;
 
+/// Most tags of a bucket.
+pub const BUCKET_TAGS_MAX: usize = 50;
+
 /// Most characters of a tag's key.
 pub const TAG_KEY_CHARS_MAX: usize = 128;
 
@@ -34,10 +37,23 @@ pub fn metadata(metadata: &Metadata) -> Result<(), Refusal> {
 /// # Errors
 /// [`Refusal::InvalidTag`].
 pub fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    let refuse = |reason| Err(Refusal::InvalidTag { reason });
     if tags.len() > TAGS_MAX {
-        return refuse("an object has at most 10 tags");
+        return Err(Refusal::InvalidTag { reason: "an object has at most 10 tags" });
     }
+    each_tag(tags)
+}
+
+/// # Errors
+/// [`Refusal::InvalidTag`].
+pub fn bucket_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if tags.len() > BUCKET_TAGS_MAX {
+        return Err(Refusal::InvalidTag { reason: "a bucket has at most 50 tags" });
+    }
+    each_tag(tags)
+}
+
+fn each_tag(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let refuse = |reason| Err(Refusal::InvalidTag { reason });
     for (key, value) in tags {
         if key.is_empty() || key.chars().count() > TAG_KEY_CHARS_MAX {
             return refuse("the key of a tag has 1 to 128 characters");

@@ -54,7 +54,7 @@ pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
 
 fn buckets_xml(caller: &Caller, buckets: &[BucketInfo], prefix: &str, next: Option<String>) -> String {
     Xml::document("ListAllMyBucketsResult", |xml| {
-        xml.person("Owner", caller.user.as_str(), &caller.display_name);
+        xml.person("Owner", caller.user().as_str(), caller.display_name());
         xml.group("Buckets", |xml| {
             for bucket in buckets {
                 xml.group("Bucket", |xml| {

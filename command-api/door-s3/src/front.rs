@@ -9,7 +9,7 @@ use axum::extract::ConnectInfo;
 use http::Method;
 use http::request::Parts;
 use pipeline::{Credential, StoreError};
-use schemas::{AccessKeyId, RequestId};
+use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
 use tracing::field;
 
 use crate::ask::Ask;
@@ -36,6 +36,7 @@ pub(crate) fn understand(
     parts: Parts,
     request: &RequestId,
     credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
+    anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
 ) -> Result<Understood, Failure> {
     let target = Target::parse(host(&parts), parts.uri.path(), &options.hosts)?;
     let query = Query::parse(parts.uri.query())?;
@@ -47,7 +48,7 @@ pub(crate) fn understand(
     let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
     let visit = Visit { now_s, by_host: target.by_host, request: request.clone(), source };
-    let (caller, verified) = gate.admit(&parts, visit, credential)?;
+    let (caller, verified) = gate.admit(&parts, visit, credential, anonymous)?;
     tracing::Span::current().record("tenant", field::display(caller.tenant));
     let operation = select(&parts.method, &target, &query, &parts.headers)?;
     tracing::Span::current().record("operation", field::debug(operation));
@@ -74,8 +75,8 @@ mod tests {
     };
     use aws_sigv4::sign::v4;
     use aws_smithy_runtime_api::client::identity::Identity;
+    use schemas::UserId;
     use schemas::scope::Scopes;
-    use schemas::{TenantId, UserId};
 
     use super::*;
 
@@ -89,6 +90,7 @@ mod tests {
             default_region: "us-east-1".into(),
             hosts: vec!["s3.test".into()],
             public_url: Some("https://public.test".into()),
+            anonymous: None,
             host_id: "host".into(),
             ids: Arc::new(|| RequestId("01J00000000000000000000000".into())),
             clock: Arc::new(|| NOW_S * 1_000_000),
@@ -138,7 +140,10 @@ mod tests {
     }
 
     fn understood(parts: Parts) -> Result<Understood, &'static str> {
-        let options = options();
+        understood_with(&options(), parts)
+    }
+
+    fn understood_with(options: &Options, parts: Parts) -> Result<Understood, &'static str> {
         let credential = |access_key: &AccessKeyId| {
             Ok((access_key.as_str() == ACCESS_KEY).then(|| Credential {
                 tenant: TenantId(1),
@@ -149,7 +154,22 @@ mod tests {
             }))
         };
         let request = RequestId("01J00000000000000000000000".into());
-        understand(&Gate::new(&options), &options, parts, &request, credential).map_err(|it| it.describe().code)
+        let anonymous = |name: &TenantName| Ok((name.as_str() == "open").then_some(TenantId(2)));
+        understand(&Gate::new(options), options, parts, &request, credential, anonymous)
+            .map_err(|it| it.describe().code)
+    }
+
+    #[test]
+    fn without_a_credential_a_request_is_nobodys_where_that_is_allowed() {
+        let for_tenant = |name: &str| Options { anonymous: TenantName::parse(name).ok(), ..options() };
+        let asked = |name| understood_with(&for_tenant(name), unsigned("GET /bucket/key", &[]));
+        let caller = asked("open").expect("allowed").ask.caller;
+        assert_eq!((caller.tenant, caller.user()), (TenantId(2), UserId::anonymous()));
+        assert!(caller.scopes().is_none() && caller.access_key().is_none());
+        assert_eq!(asked("gone").err(), Some("AccessDenied"));
+        assert_eq!(understood(unsigned("GET /bucket/key", &[])).err(), Some("AccessDenied"));
+        let wrong = unsigned("GET /", &[("authorization", "AWS4-HMAC-SHA256 Credential=x")]);
+        assert!(understood_with(&for_tenant("open"), wrong).is_err(), "a bad signature is no anonymous request");
     }
 
     #[test]
@@ -159,7 +179,7 @@ mod tests {
         let understood = understood(parts).expect("understood");
         assert_eq!(understood.operation, Operation::PutObject);
         assert_eq!((understood.ask.bucket().as_str(), understood.ask.key().as_str()), ("bucket", "a b"));
-        assert_eq!(understood.ask.caller.user.as_str(), "main");
+        assert_eq!(understood.ask.caller.user().as_str(), "main");
         assert_eq!(understood.ask.caller.source, Some("127.0.0.1".parse().expect("an address")));
     }
 

@@ -250,7 +250,7 @@ mod tests {
             etag: testing::etag(),
             modified: Time(1_255_369_830_000_000),
             storage_class: StorageClass::Standard,
-            owner: testing::caller().user,
+            owner: testing::caller().user(),
             checksum: Some((ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject)),
         };
         ListPage {

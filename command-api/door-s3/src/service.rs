@@ -10,7 +10,7 @@ use http::header::{EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::Store;
-use schemas::{AccessKeyId, RequestId};
+use schemas::{AccessKeyId, RequestId, TenantName};
 use tracing::{Instrument, field};
 
 use crate::ask::Ask;
@@ -37,6 +37,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Where clients reach this server, when a proxy stands before it: `https://s3.example.com`.
     pub public_url: Option<String>,
+    /// The tenant that requests without a credential are for; none when they are refused.
+    pub anonymous: Option<TenantName>,
     /// What this server is called in `x-amz-id-2`.
     pub host_id: String,
     /// Names requests.
@@ -89,7 +91,9 @@ fn name(headers: &mut HeaderMap, request_id: &RequestId, host_id: &str) {
 async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &RequestId) -> Result<Response, Failure> {
     let version = parts.version;
     let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
-    let Understood { operation, ask, verified } = understand(&app.gate, &app.options, parts, request_id, credential)?;
+    let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
+    let understood = understand(&app.gate, &app.options, parts, request_id, credential, anonymous)?;
+    let Understood { operation, ask, verified } = understood;
     perform(app, operation, &ask, Payload::new(verified, body, version)).await
 }
 

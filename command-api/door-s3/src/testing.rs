@@ -1,7 +1,7 @@
 //! What the tests of several modules make requests and answers of.
 
 use http::{HeaderMap, HeaderName, Method, Uri};
-use pipeline::{BucketInfo, Caller, ObjectInfo, Written};
+use pipeline::{BucketInfo, Caller, ObjectInfo, Who, Written};
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::{Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
 use schemas::scope::Scopes;
@@ -19,17 +19,19 @@ pub(crate) const MODIFIED: Time = Time(1_255_369_830_000_000);
 pub(crate) fn caller() -> Caller {
     Caller {
         tenant: TenantId(1),
-        user: UserId::parse("main").expect("a user"),
-        display_name: "Main User".into(),
-        access_key: AccessKeyId::parse("AKEXAMPLE").expect("a key id"),
-        scopes: Scopes::full(),
+        who: Who::User {
+            user: UserId::parse("main").expect("a user"),
+            display_name: "Main User".into(),
+            access_key: AccessKeyId::parse("AKEXAMPLE").expect("a key id"),
+            scopes: Scopes::full(),
+        },
         source: None,
         request: RequestId("01J00000000000000000000000".into()),
     }
 }
 
 pub(crate) fn names() -> Names {
-    Names::only(caller().user, "Main User")
+    Names::only(caller().user(), "Main User")
 }
 
 pub(crate) fn etag() -> ETag {
@@ -51,7 +53,7 @@ pub(crate) fn bucket(name: &str) -> BucketInfo {
         name: BucketName::parse(name).expect("a name"),
         created: MODIFIED,
         region: "us-east-1".into(),
-        owner: caller().user,
+        owner: caller().user(),
         owner_display_name: "Main User".into(),
         versioning: Versioning::Unversioned,
         object_lock: false,
@@ -84,7 +86,7 @@ pub(crate) fn object() -> ObjectInfo {
         chosen_checksum: None,
         storage_class: StorageClass::Standard,
         encryption: Encryption::Managed,
-        owner: caller().user,
+        owner: caller().user(),
         parts_count: 0,
         parts: vec![],
         tags_count: 0,

@@ -137,7 +137,7 @@ mod tests {
             upload: UploadId([7; 16]),
             initiated: testing::MODIFIED,
             initiator: UserId::parse("someone").expect("a user"),
-            owner: testing::caller().user,
+            owner: testing::caller().user(),
             storage_class: StorageClass::Standard,
             checksum: CHECKSUM,
         };
@@ -166,8 +166,8 @@ mod tests {
             parts: vec![part],
             truncated: true,
             checksum: CHECKSUM,
-            initiator: testing::caller().user,
-            owner: testing::caller().user,
+            initiator: testing::caller().user(),
+            owner: testing::caller().user(),
             storage_class: StorageClass::Standard,
         };
         let upload = UploadId([7; 16]);

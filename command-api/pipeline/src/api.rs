@@ -19,23 +19,74 @@ use schemas::{
 };
 use secrecy::SecretString;
 
-/// Who asks. A door makes it from a verified credential and from nothing else.
+/// Who asks. A door makes it from a verified credential, or of a request without one where the operator allows those, and
+/// from nothing else.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Tenant of the credential.
+    /// Tenant of the credential; of a request without one, the tenant that such requests are for.
     pub tenant: TenantId,
-    /// User of the credential.
-    pub user: UserId,
-    /// The user's name for people.
-    pub display_name: String,
-    /// The credential.
-    pub access_key: AccessKeyId,
-    /// What it may do, now.
-    pub scopes: Scopes,
+    /// Holder of the credential, or nobody known.
+    pub who: Who,
     /// Where the request came from.
     pub source: Option<IpAddr>,
     /// What the request is called.
     pub request: RequestId,
+}
+
+/// Whoever is behind a request.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Nobody known. What a bucket's policy or an ACL opens to everyone is all that such a request gets.
+    Anonymous,
+    /// A user, by a credential that was verified.
+    User {
+        /// User of the credential.
+        user: UserId,
+        /// The user's name for people.
+        display_name: String,
+        /// The credential.
+        access_key: AccessKeyId,
+        /// What it may do, now.
+        scopes: Scopes,
+    },
+}
+
+impl Caller {
+    /// The user; for a request of nobody known, the id that owns what such requests write.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        match &self.who {
+            Who::Anonymous => UserId::anonymous(),
+            Who::User { user, .. } => user.clone(),
+        }
+    }
+
+    /// The user's name for people.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        match &self.who {
+            Who::Anonymous => "anonymous",
+            Who::User { display_name, .. } => display_name,
+        }
+    }
+
+    /// The credential, if there is one.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKeyId> {
+        match &self.who {
+            Who::Anonymous => None,
+            Who::User { access_key, .. } => Some(access_key),
+        }
+    }
+
+    /// What the credential may do, if there is one.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&Scopes> {
+        match &self.who {
+            Who::Anonymous => None,
+            Who::User { scopes, .. } => Some(scopes),
+        }
+    }
 }
 
 /// A credential that works, with the secret to check a signature against.

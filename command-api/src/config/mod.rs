@@ -11,6 +11,7 @@ mod values;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use schemas::TenantName;
 use schemas::event::ObjectOwnership;
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +124,10 @@ pub struct Security {
     pub root_key_file: Option<PathBuf>,
     /// Name of the environment variable that holds the root key.
     pub root_key_env: Option<String>,
+    /// Take requests without a credential: they get what policies and ACLs open to everyone.
+    pub allow_anonymous: bool,
+    /// The tenant that requests without a credential are for.
+    pub anonymous_tenant: Option<TenantName>,
 }
 
 /// `[history]`
@@ -189,6 +194,11 @@ impl Settings {
                 security.root_key_file.is_none() || security.root_key_env.is_none(),
                 "security.root_key_env",
                 "expected only one of security.root_key_file and security.root_key_env",
+            ),
+            (
+                !security.allow_anonymous || security.anonymous_tenant.is_some(),
+                "security.anonymous_tenant",
+                "expected the tenant that anonymous requests are for",
             ),
             (
                 log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),

@@ -1,8 +1,10 @@
 //! Events about everything that is not an object or upload: buckets, users, keys, tenants, tasks, the clock.
 
+use std::collections::BTreeMap;
+
 use schemas::event::{
     AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked, BucketCreated,
-    BucketDeleted, ClockTicked, InstallationCreated, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
+    BucketDeleted, ClockTicked, Event, InstallationCreated, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
     UserCreated, UserDeleted, VersioningSet,
 };
 use schemas::{AccessKeyId, TenantId};
@@ -26,6 +28,7 @@ impl Fold<'_> {
             versioning: event.versioning,
             object_lock: event.object_lock,
             created_by: self.header.id(),
+            settings: BTreeMap::new(),
         };
         self.put(Bucket::key(self.tenant, event.bucket), &bucket);
         self.put(BucketByName::key(self.tenant, &event.name), &BucketByName(event.bucket));
@@ -55,6 +58,21 @@ impl Fold<'_> {
         let key = Bucket::key(self.tenant, event.bucket);
         if let Some(bucket) = self.get::<Bucket>(&key)? {
             self.put(key, &Bucket { versioning: event.versioning, ..bucket });
+        }
+        Ok(())
+    }
+
+    /// Notes where the words of a setting stand.
+    pub(super) fn bucket_setting_set(&mut self, event: &Event) -> Result<(), RowError> {
+        let Some((bucket, setting, present)) = event.bucket_setting() else { return Ok(()) };
+        let key = Bucket::key(self.tenant, bucket);
+        if let Some(mut row) = self.get::<Bucket>(&key)? {
+            if present {
+                row.settings.insert(setting, self.header.id());
+            } else {
+                row.settings.remove(&setting);
+            }
+            self.put(key, &row);
         }
         Ok(())
     }

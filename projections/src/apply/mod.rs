@@ -106,6 +106,15 @@ pub fn apply_event(
         Event::PartStaged(event) => fold.part_staged(event),
         Event::UploadAborted(event) => fold.upload_ended(event.upload, row::UploadState::Aborted),
         Event::PartsCleared(event) => fold.parts_cleared(event),
+        Event::ObjectTagsSet(event) => {
+            let tags = fold.header.id();
+            fold.amended(object()?, event.made_by, |details| details.tags = Some(tags))
+        }
+        Event::RetentionSet(event) => {
+            fold.amended(object()?, event.made_by, |details| details.retention = event.retention)
+        }
+        Event::LegalHoldSet(event) => fold.amended(object()?, event.made_by, |details| details.legal_hold = event.on),
+        Event::BucketTaggingSet(_) => fold.bucket_setting_set(event),
     };
     folded.and_then(|()| fold.count()).map(|()| fold.changes).map_err(|source| ApplyError::Row {
         tenant,

@@ -6,7 +6,7 @@ use schemas::{EventId, ObjectKey};
 
 use super::Fold;
 use crate::row::{
-    self, Current, Marker, Noncurrent, NullPointer, Object, Past, Row as _, RowError, UploadState, Version,
+    self, Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Row as _, RowError, UploadState, Version,
 };
 
 impl Fold<'_> {
@@ -68,6 +68,30 @@ impl Fold<'_> {
                 if before.is_none() {
                     self.uncover(key, event.made_by)?;
                 }
+            }
+        }
+        self.changed(key);
+        Ok(())
+    }
+
+    /// Changes what can be changed of a version that stays. One that is gone stays gone.
+    pub(super) fn amended(
+        &mut self,
+        key: &ObjectKey,
+        made_by: EventId,
+        change: impl FnOnce(&mut Details),
+    ) -> Result<(), RowError> {
+        match self.current(key)? {
+            Some(mut current) if current.object.made_by == made_by => {
+                self.put_past(key, &current);
+                change(&mut current.object.details);
+                self.put_current(key, current.object);
+            }
+            _ => {
+                let Some(mut noncurrent) = self.noncurrent(key, made_by)? else { return Ok(()) };
+                let Version::Object(object) = &mut noncurrent.version else { return Ok(()) };
+                change(&mut object.details);
+                self.put_noncurrent(key, &noncurrent);
             }
         }
         self.changed(key);
@@ -208,5 +232,6 @@ fn object(header: &schemas::record::Header, event: &VersionCommitted) -> Object 
         size_bytes: event.content.size_bytes,
         etag: event.etag,
         root: event.content.root,
+        details: Details { retention: event.retention, legal_hold: event.legal_hold, ..Details::default() },
     }
 }

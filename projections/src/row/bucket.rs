@@ -1,6 +1,8 @@
 //! Buckets, by id and by name.
 
-use schemas::event::{ObjectOwnership, Versioning};
+use std::collections::BTreeMap;
+
+use schemas::event::{ObjectOwnership, Setting, Versioning};
 use schemas::{BucketId, BucketName, EventId, KeyId, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,9 @@ pub struct Bucket {
     pub object_lock: bool,
     /// The event that created it.
     pub created_by: EventId,
+    /// The newest event of each setting that the bucket has: its record has the words (decision 0001).
+    #[serde(default)]
+    pub settings: BTreeMap<Setting, EventId>,
 }
 super::packed!(Bucket, DIRECTORY, "bucket");
 
@@ -90,11 +95,27 @@ mod tests {
     use super::super::tests::{event_id, reads_back, user};
     use super::*;
 
+    fn setting() -> impl Strategy<Value = Setting> {
+        prop::sample::select(vec![
+            Setting::Tagging,
+            Setting::Cors,
+            Setting::Lifecycle,
+            Setting::Policy,
+            Setting::Acl,
+            Setting::PublicAccessBlock,
+            Setting::Encryption,
+            Setting::ObjectLock,
+            Setting::Notification,
+            Setting::Logging,
+        ])
+    }
+
     proptest! {
         #[test]
         fn rows_read_back(
             name in "[a-z0-9]{3,20}", created: u64, region in ".{0,20}", owner in user(), key: u64, choice in 0..3usize,
             object_lock: bool, created_by in event_id(),
+            settings in prop::collection::vec((setting(), event_id()), 0..12),
         ) {
             let ownerships = [
                 ObjectOwnership::BucketOwnerEnforced, ObjectOwnership::BucketOwnerPreferred, ObjectOwnership::ObjectWriter,
@@ -109,6 +130,7 @@ mod tests {
                 versioning: [Versioning::Unversioned, Versioning::Enabled, Versioning::Suspended][choice],
                 object_lock,
                 created_by,
+                settings: settings.into_iter().collect(),
             });
             reads_back(&BucketByName(BucketId(key)));
             reads_back(&OrphanedBucket { deleted: Time(created) });

@@ -24,7 +24,7 @@ pub use admin_token::{AdminToken, AdminTokenByHash};
 pub use bucket::{Bucket, BucketByName, OrphanedBucket};
 pub use change::ObjectChange;
 pub use installation::{Clock, Installation};
-pub use object::{Current, Marker, Noncurrent, NullPointer, Object, Past, Version};
+pub use object::{Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Version};
 pub use reference::{Reference, Release};
 pub use task::{EndedTask, Task};
 pub use tenant::{Tenant, TenantByName};

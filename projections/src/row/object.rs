@@ -3,11 +3,14 @@
 //! Layout of an object, part of the format: format 1 u8; flags u8 (bit 0 null, bits 1-2 root: 0 empty, 1 blob, 2 manifest,
 //! bit 3 delete marker); then epoch, position, time of making as varints; owner as length u8 and text. A marker ends here.
 //! Then storage class u8, checksum u8 (0 none, else 1 + 2 x algorithm + type), size varint, MD5 16 bytes, parts varint, blob
-//! id 16 bytes unless empty. Varints are LEB128. What a kind of row adds stands behind it.
+//! id 16 bytes unless empty. With flag bit 4, details follow: a byte (bit 0 tags, bit 1 ACL, bit 2 governance, bit 3 compliance,
+//! bit 4 legal hold, bit 5 ACL in the version's own event), then epoch and position of the event with the tags and of the one
+//! with the ACL, then the end of retention, each as varints and only when there. Varints are LEB128. What a kind of row adds
+//! stands behind it.
 
 use event_log::Table;
 use schemas::content::{ChecksumAlgorithm, ChecksumType, ETag, Root};
-use schemas::event::StorageClass;
+use schemas::event::{Retention, RetentionMode, StorageClass};
 use schemas::{BlobId, BucketId, Epoch, EventId, ObjectKey, Position, TenantId, Time, UserId, VersionId};
 
 use super::Row;
@@ -34,6 +37,21 @@ pub struct Object {
     pub etag: ETag,
     /// Where its bytes begin: whoever removes the version must find its reference without the log.
     pub root: Root,
+    /// What can change while the version stays.
+    pub details: Details,
+}
+
+/// What can change of a version that stays. Tags and ACL stand in the records of the events named here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The newest event that changed the tags; none when those of the version's own event hold.
+    pub tags: Option<EventId>,
+    /// The newest event that has an ACL, the version's own maybe; none when only its owner may do anything.
+    pub acl: Option<EventId>,
+    /// Until when it cannot be removed.
+    pub retention: Option<Retention>,
+    /// Whether it cannot be removed until somebody says so.
+    pub legal_hold: bool,
 }
 
 /// A delete marker.
@@ -281,6 +299,18 @@ impl Row for Past {
 const FORMAT: u8 = 1;
 const NULL: u8 = 1;
 const MARKER: u8 = 8;
+const DETAILS: u8 = 16;
+
+/// Bits of the byte that details begin with. Part of the format.
+mod detail {
+    pub(super) const TAGS: u8 = 1;
+    pub(super) const ACL: u8 = 2;
+    pub(super) const GOVERNANCE: u8 = 4;
+    pub(super) const COMPLIANCE: u8 = 8;
+    pub(super) const LEGAL_HOLD: u8 = 16;
+    pub(super) const OWN_ACL: u8 = 32;
+    pub(super) const ALL: u8 = 63;
+}
 
 /// Numbers of storage classes. Part of the format.
 const STORAGE_CLASSES: [StorageClass; 5] = [
@@ -338,7 +368,9 @@ fn write_object(out: &mut Vec<u8>, object: &Object) {
         Root::Blob(_) => 1,
         Root::Manifest(_) => 2,
     };
-    write_head(out, u8::from(object.null) | root << 1, object.made_by, object.modified, &object.owner);
+    let details = if object.details == Details::default() { 0 } else { DETAILS };
+    let flags = u8::from(object.null) | root << 1 | details;
+    write_head(out, flags, object.made_by, object.modified, &object.owner);
     out.push(number_of(&STORAGE_CLASSES, &object.storage_class));
     out.push(object.checksum.map_or(0, |kind| 1 + number_of(&CHECKSUMS, &kind)));
     write_varint(out, object.size_bytes);
@@ -346,6 +378,33 @@ fn write_object(out: &mut Vec<u8>, object: &Object) {
     write_varint(out, u64::from(object.etag.parts));
     if let Some(blob) = object.root.blob() {
         out.extend(blob.0);
+    }
+    if details != 0 {
+        write_details(out, object.made_by, &object.details);
+    }
+}
+
+fn write_event(out: &mut Vec<u8>, event: EventId) {
+    write_varint(out, u64::from(event.epoch.0));
+    write_varint(out, event.position.0);
+}
+
+fn write_details(out: &mut Vec<u8>, made_by: EventId, details: &Details) {
+    let acl = details.acl.filter(|event| *event != made_by);
+    let bits = [
+        (details.tags.is_some(), detail::TAGS),
+        (acl.is_some(), detail::ACL),
+        (details.retention.is_some_and(|it| it.mode == RetentionMode::Governance), detail::GOVERNANCE),
+        (details.retention.is_some_and(|it| it.mode == RetentionMode::Compliance), detail::COMPLIANCE),
+        (details.legal_hold, detail::LEGAL_HOLD),
+        (details.acl == Some(made_by), detail::OWN_ACL),
+    ];
+    out.push(bits.into_iter().filter(|(set, _)| *set).fold(0, |byte, (_, bit)| byte | bit));
+    for event in details.tags.into_iter().chain(acl) {
+        write_event(out, event);
+    }
+    if let Some(retention) = details.retention {
+        write_varint(out, retention.until.0);
     }
 }
 
@@ -392,8 +451,7 @@ impl Reader<'_> {
         }
         let flags = self.byte()?;
         let null = flags & NULL != 0;
-        let epoch = Epoch(u32::try_from(self.varint()?).ok()?);
-        let made_by = EventId { epoch, position: Position(self.varint()?) };
+        let made_by = self.event()?;
         let modified = Time(self.varint()?);
         let owner = self.user()?;
         if flags & !NULL == MARKER {
@@ -406,14 +464,45 @@ impl Reader<'_> {
         };
         let size_bytes = self.varint()?;
         let etag = ETag { md5: self.array()?, parts: u32::try_from(self.varint()?).ok()? };
-        let root = match flags >> 1 {
+        let root = match (flags & !DETAILS) >> 1 {
             0 => Root::Empty,
             1 => Root::Blob(BlobId(self.array()?)),
             2 => Root::Manifest(BlobId(self.array()?)),
             _ => return None,
         };
-        let object = Object { made_by, modified, null, owner, storage_class, checksum, size_bytes, etag, root };
+        let details = if flags & DETAILS == 0 { Details::default() } else { self.details(made_by)? };
+        let object =
+            Object { made_by, modified, null, owner, storage_class, checksum, size_bytes, etag, root, details };
         Some(Version::Object(object))
+    }
+
+    fn event(&mut self) -> Option<EventId> {
+        let epoch = Epoch(u32::try_from(self.varint()?).ok()?);
+        Some(EventId { epoch, position: Position(self.varint()?) })
+    }
+
+    fn details(&mut self, made_by: EventId) -> Option<Details> {
+        let bits = self.byte()?;
+        let both = detail::GOVERNANCE | detail::COMPLIANCE;
+        if bits & !detail::ALL != 0
+            || bits & both == both
+            || bits & (detail::ACL | detail::OWN_ACL) == detail::ACL | detail::OWN_ACL
+        {
+            return None;
+        }
+        let tags = if bits & detail::TAGS != 0 { Some(self.event()?) } else { None };
+        let acl = if bits & detail::ACL != 0 { Some(self.event()?) } else { None };
+        let mode = match bits & both {
+            detail::GOVERNANCE => Some(RetentionMode::Governance),
+            detail::COMPLIANCE => Some(RetentionMode::Compliance),
+            _ => None,
+        };
+        let retention = match mode {
+            Some(mode) => Some(Retention { mode, until: Time(self.varint()?) }),
+            None => None,
+        };
+        let acl = if bits & detail::OWN_ACL != 0 { Some(made_by) } else { acl };
+        Some(Details { tags, acl, retention, legal_hold: bits & detail::LEGAL_HOLD != 0 })
     }
 
     fn object(&mut self) -> Option<Object> {
@@ -448,20 +537,38 @@ mod tests {
                 size_bytes,
                 etag,
                 root,
+                details: Details::default(),
             },
         )
+    }
+
+    /// Half of all versions have some.
+    fn details() -> impl Strategy<Value = Details> {
+        let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+        let retention = (mode, any::<u64>()).prop_map(|(mode, until)| Retention { mode, until: Time(until) });
+        let some =
+            (prop::option::of(event_id()), prop::option::of(event_id()), prop::option::of(retention), any::<bool>())
+                .prop_map(|(tags, acl, retention, legal_hold)| Details { tags, acl, retention, legal_hold });
+        prop_oneof![Just(Details::default()), some]
+    }
+
+    fn amended() -> impl Strategy<Value = Object> {
+        (object(), details(), any::<bool>()).prop_map(|(object, details, own_acl)| {
+            let acl = if own_acl { Some(object.made_by) } else { details.acl };
+            Object { details: Details { acl, ..details }, ..object }
+        })
     }
 
     fn version() -> impl Strategy<Value = Version> {
         let marker = (event_id(), any::<u64>(), any::<bool>(), user()).prop_map(|(made_by, modified, null, owner)| {
             Version::Marker(Marker { made_by, modified: Time(modified), null, owner })
         });
-        prop_oneof![object().prop_map(Version::Object), marker]
+        prop_oneof![amended().prop_map(Version::Object), marker]
     }
 
     proptest! {
         #[test]
-        fn rows_read_back(object in object(), version in version(), position: u64, superseded: Option<u64>, id in event_id()) {
+        fn rows_read_back(object in amended(), version in version(), position: u64, superseded: Option<u64>, id in event_id()) {
             reads_back(&Current { object: object.clone(), since: Position(position) });
             reads_back(&Past { object, valid_from: Position(position) });
             reads_back(&Noncurrent { version, superseded: superseded.map(Time) });
@@ -483,8 +590,9 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_current_row_has_at_most_200_bytes() {
+    fn the_largest_current_row_has_at_most_200_bytes_without_details_and_26_more_with_them() {
         let position = Position((1 << 49) - 1);
+        let event = EventId { epoch: Epoch(127), position };
         let object = Object {
             made_by: EventId { epoch: Epoch(127), position },
             modified: Time(9_000_000_000_000_000), // the year 2255
@@ -495,8 +603,19 @@ mod tests {
             size_bytes: 5 << 40,
             etag: ETag { md5: [9; 16], parts: 10_000 },
             root: Root::Manifest(BlobId([8; 16])),
+            details: Details::default(),
         };
-        let bytes = Current { object, since: Position(position.0 * 2) }.encode();
+        let since = Position(position.0 * 2);
+        let bytes = Current { object: object.clone(), since }.encode();
         assert!(bytes.len() <= 200, "{} bytes", bytes.len());
+        let until = Time(9_000_000_000_000_000);
+        let details = Details {
+            tags: Some(event),
+            acl: Some(EventId { epoch: Epoch(126), position }),
+            retention: Some(Retention { mode: RetentionMode::Compliance, until }),
+            legal_hold: true,
+        };
+        let bytes = Current { object: Object { details, ..object }, since }.encode();
+        assert!(bytes.len() <= 226, "{} bytes", bytes.len());
     }
 }

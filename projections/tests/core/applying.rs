@@ -273,3 +273,43 @@ fn the_longest_key_fits_into_every_row() {
         }
     }
 }
+
+#[test]
+fn what_can_change_of_a_version_changes_in_its_row_current_or_not() {
+    let mut log = log_with_bucket(Versioning::Enabled);
+    let first = log.happens(BUCKET, Some("k"), version_committed(false, blob(1), None)).0;
+    let made_by = current(&log, "k").expect("is there").made_by;
+    let version = VersionId::Event(made_by);
+    let tags_set = |tags: &[&str]| ObjectTagsSet {
+        version,
+        made_by,
+        tags: tags.iter().map(|tag| ((*tag).to_owned(), String::new())).collect(),
+    };
+    let retention = Some(Retention { mode: RetentionMode::Compliance, until: Time(99) });
+    let tagged = log.happens(BUCKET, Some("k"), tags_set(&["a"])).0;
+    assert!(tagged.position > first.position);
+    let details = current(&log, "k").expect("is there").details;
+    assert_eq!(details.tags, Some(tagged));
+    // What it was before can still be found: past, change, current.
+    assert_eq!(log.happens(BUCKET, Some("k"), LegalHoldSet { version, made_by, on: true }).1, 3);
+    log.happens(BUCKET, Some("k"), version_committed(false, blob(2), None));
+    assert_eq!(current(&log, "k").expect("is there").details, Default::default(), "a new version begins without");
+    log.happens(BUCKET, Some("k"), RetentionSet { version, made_by, retention, bypass: false });
+    let old = query::version(&log.rows, TENANT, BUCKET, &key("k"), version).expect("reads").expect("is there");
+    let projections::row::Version::Object(old) = old.version else { panic!("a version") };
+    assert_eq!((old.details.tags, old.details.legal_hold, old.details.retention), (Some(tagged), true, retention));
+    // One that is gone changes nothing.
+    let gone = EventId { epoch: made_by.epoch, position: Position(9_999) };
+    log.happens(BUCKET, Some("k"), LegalHoldSet { version: VersionId::Event(gone), made_by: gone, on: true });
+    assert!(!current(&log, "k").expect("is there").details.legal_hold);
+}
+
+#[test]
+fn a_bucket_knows_the_newest_event_of_each_setting() {
+    let mut log = log_with_bucket(Versioning::Unversioned);
+    let settings = |log: &Log| query::bucket(&log.rows, TENANT, BUCKET).expect("reads").expect("is there").settings;
+    let set = log.happens(BUCKET, None, BucketTaggingSet { bucket: BUCKET, tags: Some([].into()) }).0;
+    assert_eq!(settings(&log), [(Setting::Tagging, set)].into());
+    log.happens(BUCKET, None, BucketTaggingSet { bucket: BUCKET, tags: None });
+    assert_eq!(settings(&log), [].into());
+}

@@ -507,6 +507,8 @@ pub(crate) fn upload_created(upload: UploadId) -> UploadCreated {
         encryption: Encryption::Managed,
         checksum: None,
         tags: BTreeMap::new(),
+        retention: None,
+        legal_hold: false,
     }
 }
 
@@ -526,5 +528,7 @@ pub(crate) fn version_committed(null: bool, content: Content, upload: Option<Upl
         parts: Vec::new(),
         source: None,
         tags: BTreeMap::new(),
+        retention: None,
+        legal_hold: false,
     }
 }

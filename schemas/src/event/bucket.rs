@@ -1,5 +1,7 @@
 //! Events about buckets.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{BucketId, BucketName, KeyId, UserId};
@@ -64,4 +66,39 @@ pub struct VersioningSet {
     pub bucket: BucketId,
     /// From now on.
     pub versioning: Versioning,
+}
+
+/// What a bucket can be set to beside what its row says: each is written whole by one request and recorded by one event,
+/// which has the words. Names are part of the format of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Setting {
+    /// Tags of the bucket.
+    Tagging,
+    /// Which origins browsers may come from.
+    Cors,
+    /// Rules of expiration.
+    Lifecycle,
+    /// The bucket policy.
+    Policy,
+    /// The bucket's access control list.
+    Acl,
+    /// What public access is refused whatever policy and ACLs say.
+    PublicAccessBlock,
+    /// How objects are encrypted that do not say.
+    Encryption,
+    /// The retention that new versions get.
+    ObjectLock,
+    /// Who hears of what happens.
+    Notification,
+    /// Where the access log goes.
+    Logging,
+}
+
+/// A bucket's tags were replaced or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketTaggingSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// Tags, by name; none when they were removed.
+    pub tags: Option<BTreeMap<String, String>>,
 }

@@ -11,20 +11,23 @@ mod object;
 mod tenant;
 mod upload;
 
-pub use bucket::{BucketCreated, BucketDeleted, ObjectOwnership, Versioning, VersioningSet};
+pub use bucket::{BucketCreated, BucketDeleted, BucketTaggingSet, ObjectOwnership, Setting, Versioning, VersioningSet};
 pub use log::{
     BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
     TaskStarted,
 };
 pub use object::{
-    Cause, CommittedPart, ContentReleased, CopySource, DeleteMarkerCreated, Encryption, Headers, Metadata, Referrer,
-    Released, StorageClass, VersionCommitted, VersionRemoved,
+    Cause, CommittedPart, ContentReleased, CopySource, DeleteMarkerCreated, Encryption, Headers, LegalHoldSet,
+    Metadata, ObjectTagsSet, Referrer, Released, Retention, RetentionMode, RetentionSet, StorageClass,
+    VersionCommitted, VersionRemoved,
 };
 pub use tenant::{
     AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminRole, AdminTokenCreated, AdminTokenRevoked,
     TenantCreated, TenantDisabled, TenantEnabled, UserCreated, UserDeleted,
 };
 pub use upload::{PartStaged, PartsCleared, UploadAborted, UploadCreated};
+
+use crate::BucketId;
 
 /// Why a payload is not an event this version knows.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +160,12 @@ events! {
     42 1 VersionRemoved,
     /// Content that nothing can show any more was given up.
     43 1 ContentReleased,
+    /// A version's tags were replaced.
+    44 1 ObjectTagsSet,
+    /// A version's retention was set, prolonged or, where that was allowed, shortened.
+    46 1 RetentionSet,
+    /// A legal hold was put on a version or taken off it.
+    47 1 LegalHoldSet,
     /// A multipart upload began.
     50 1 UploadCreated,
     /// A part of it was stored.
@@ -165,4 +174,17 @@ events! {
     52 1 UploadAborted,
     /// Parts of an upload that has ended were forgotten.
     53 1 PartsCleared,
+    /// A bucket's tags were replaced or removed.
+    60 1 BucketTaggingSet,
+}
+
+impl Event {
+    /// What the event says of a bucket's setting: which bucket, which setting, and whether it has one now.
+    #[must_use]
+    pub fn bucket_setting(&self) -> Option<(BucketId, Setting, bool)> {
+        match self {
+            Event::BucketTaggingSet(set) => Some((set.bucket, Setting::Tagging, set.tags.is_some())),
+            _ => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Checksum, Content, ETag};
-use crate::{BlobId, EventId, UploadId, UserId, VersionId};
+use crate::{BlobId, EventId, Time, UploadId, UserId, VersionId};
 
 /// Standard headers that are kept with an object and returned as they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +126,66 @@ pub struct VersionCommitted {
     /// Tags, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// How long it cannot be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Whether it cannot be removed until somebody says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub legal_hold: bool,
+}
+
+/// Who may end a retention before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetentionMode {
+    /// Whoever may bypass governance.
+    Governance,
+    /// Nobody.
+    Compliance,
+}
+
+/// Until when a version cannot be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Who may end it.
+    pub mode: RetentionMode,
+    /// The first moment at which it holds no more, by the installation's clock.
+    pub until: Time,
+}
+
+/// A version's tags were replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectTagsSet {
+    /// As the client knows the version.
+    pub version: VersionId,
+    /// The event that had made it.
+    pub made_by: EventId,
+    /// Tags, by name; none when all were removed.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A version's retention was set or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionSet {
+    /// As the client knows the version.
+    pub version: VersionId,
+    /// The event that had made it.
+    pub made_by: EventId,
+    /// From now on; none when it was taken off.
+    pub retention: Option<Retention>,
+    /// Whether governance was bypassed for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bypass: bool,
+}
+
+/// A legal hold was put on a version or taken off it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegalHoldSet {
+    /// As the client knows the version.
+    pub version: VersionId,
+    /// The event that had made it.
+    pub made_by: EventId,
+    /// From now on.
+    pub on: bool,
 }
 
 /// One part of a completed upload.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encryption, Metadata, StorageClass};
+use super::{Encryption, Metadata, Retention, StorageClass};
 use crate::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use crate::{UploadId, UserId};
 
@@ -26,6 +26,12 @@ pub struct UploadCreated {
     /// Tags of the object.
     #[serde(default)]
     pub tags: std::collections::BTreeMap<String, String>,
+    /// How long the object cannot be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Whether the object cannot be removed until somebody says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub legal_hold: bool,
 }
 
 /// A part was stored. It replaces an earlier one of its number.

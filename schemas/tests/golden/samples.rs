@@ -191,6 +191,8 @@ fn buckets() -> Vec<Event> {
         VersioningSet { bucket: BucketId(5), versioning: Versioning::Unversioned }.into(),
         VersioningSet { bucket: BucketId(5), versioning: Versioning::Enabled }.into(),
         VersioningSet { bucket: BucketId(5), versioning: Versioning::Suspended }.into(),
+        BucketTaggingSet { bucket: BucketId(5), tags: Some(text(&[("team", "rot"), ("empty", "")])) }.into(),
+        BucketTaggingSet { bucket: BucketId(5), tags: None }.into(),
     ]
 }
 
@@ -211,6 +213,8 @@ fn least() -> VersionCommitted {
         parts: vec![],
         source: None,
         tags: BTreeMap::new(),
+        retention: None,
+        legal_hold: false,
     }
 }
 
@@ -232,7 +236,21 @@ fn most() -> VersionCommitted {
         parts: vec![part(1, &[1, 2, 3, 4]), part(10_000, &[])],
         source: Some(CopySource { bucket: BucketId(4), key: key(), version: event_id(40) }),
         tags: text(&[("project", "gull"), ("team", "blue")]),
+        retention: None,
+        legal_hold: false,
     }
+}
+
+fn retention(mode: RetentionMode) -> Retention {
+    Retention { mode, until: Time(1_800_000_000_000_000) }
+}
+
+fn retention_set(retention: Option<Retention>, bypass: bool) -> RetentionSet {
+    RetentionSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), retention, bypass }
+}
+
+fn locked(mode: RetentionMode, legal_hold: bool) -> VersionCommitted {
+    VersionCommitted { retention: Some(retention(mode)), legal_hold, ..least() }
 }
 
 fn objects() -> Vec<Event> {
@@ -257,6 +275,8 @@ fn objects() -> Vec<Event> {
         posted.into(),
         copied.into(),
         intelligent.into(),
+        locked(RetentionMode::Governance, true).into(),
+        locked(RetentionMode::Compliance, false).into(),
         DeleteMarkerCreated { null: true, owner: user("ann") }.into(),
         DeleteMarkerCreated { null: false, owner: user("ann") }.into(),
         VersionRemoved { version: VersionId::Null, made_by: event_id(40), was_marker: false, size_bytes: 1 << 40 }
@@ -273,6 +293,13 @@ fn objects() -> Vec<Event> {
         }
         .into(),
         ContentReleased { released: vec![] }.into(),
+        ObjectTagsSet { version: VersionId::Null, made_by: event_id(40), tags: text(&[("team", "rot")]) }.into(),
+        ObjectTagsSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), tags: BTreeMap::new() }.into(),
+        retention_set(Some(retention(RetentionMode::Governance)), true).into(),
+        retention_set(Some(retention(RetentionMode::Compliance)), false).into(),
+        retention_set(None, true).into(),
+        LegalHoldSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), on: true }.into(),
+        LegalHoldSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), on: false }.into(),
     ]
 }
 
@@ -286,6 +313,8 @@ fn uploads() -> Vec<Event> {
         encryption: Encryption::Kms { key: "key-1".to_owned() },
         checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::Composite)),
         tags: text(&[("project", "gull")]),
+        retention: None,
+        legal_hold: false,
     };
     let plain = UploadCreated {
         metadata: Metadata::default(),

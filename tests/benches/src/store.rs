@@ -6,7 +6,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use futures_util::stream;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, CreateBucket, Digests, OpenOptions, PutObject, Store, WriteConditions,
+    AdminCaller, ByteStream, Caller, CreateBucket, Digests, OpenOptions, PutObject, Store, Who, WriteConditions,
 };
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
 use schemas::scope::Scopes;
@@ -60,10 +60,12 @@ impl Client {
     async fn enter(store: Store, admin: &AdminCaller, tenant: &TenantName, user: UserId, bucket: &str) -> Result<Self> {
         let caller = Caller {
             tenant: store.get_tenant(admin, tenant).await?.id,
-            user,
-            display_name: "Bench".to_owned(),
-            access_key: AccessKeyId::parse("AKBENCHBENCHBENCH")?,
-            scopes: Scopes::full(),
+            who: Who::User {
+                user,
+                display_name: "Bench".to_owned(),
+                access_key: AccessKeyId::parse("AKBENCHBENCHBENCH")?,
+                scopes: Scopes::full(),
+            },
             source: None,
             request: admin.request.clone(),
         };

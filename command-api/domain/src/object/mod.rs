@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use schemas::content::{Checksum, Content, ETag};
 use schemas::event::{
-    Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, StorageClass, VersionCommitted,
-    VersionRemoved, Versioning,
+    Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, Retention, StorageClass,
+    VersionCommitted, VersionRemoved, Versioning,
 };
 use schemas::{EventId, Time, UploadId, UserId, VersionId};
 
@@ -133,6 +133,10 @@ pub struct Commit {
     pub source: Option<CopySource>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// How long it cannot be removed.
+    pub retention: Option<Retention>,
+    /// Whether it cannot be removed until somebody says so.
+    pub legal_hold: bool,
 }
 
 impl Version {
@@ -205,7 +209,7 @@ fn commit(state: &State, versioning: Versioning, commit: Commit) -> Result<Vec<E
     })?;
     let Commit { conditions: _, content, etag, checksums, chosen_checksum, metadata, owner, storage_class, .. } =
         commit;
-    let Commit { encryption, cause, upload, parts, source, tags, .. } = commit;
+    let Commit { encryption, cause, upload, parts, source, tags, retention, legal_hold, .. } = commit;
     let committed = VersionCommitted {
         null: versioning != Versioning::Enabled,
         content,
@@ -221,6 +225,8 @@ fn commit(state: &State, versioning: Versioning, commit: Commit) -> Result<Vec<E
         parts,
         source,
         tags,
+        retention,
+        legal_hold,
     };
     Ok(vec![committed.into()])
 }

@@ -64,6 +64,8 @@ fn new_version(letter: &str) -> Commit {
         parts: vec![],
         source: None,
         tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+        retention: None,
+        legal_hold: false,
     }
 }
 
@@ -112,6 +114,8 @@ fn committed_as(letter: &str, null: bool) -> Event {
         parts: vec![],
         source: None,
         tags,
+        retention: None,
+        legal_hold: false,
     }
     .into()
 }

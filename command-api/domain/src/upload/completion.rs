@@ -268,6 +268,8 @@ impl Assembly {
             parts: self.committed_parts(),
             source: None,
             tags: open.tags.clone(),
+            retention: open.retention,
+            legal_hold: open.legal_hold,
         }
     }
 }

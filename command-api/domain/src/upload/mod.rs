@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{
-    Encryption, Event, Metadata, PartStaged, PartsCleared, StorageClass, UploadAborted, UploadCreated,
+    Encryption, Event, Metadata, PartStaged, PartsCleared, Retention, StorageClass, UploadAborted, UploadCreated,
 };
 use schemas::{UploadId, UserId};
 
@@ -51,26 +51,8 @@ pub enum State {
     },
 }
 
-/// An upload in progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
-    /// Its id.
-    pub upload: UploadId,
-    /// Who began it.
-    pub initiator: UserId,
-    /// Who will own the object.
-    pub owner: UserId,
-    /// What the client says about the object.
-    pub metadata: Metadata,
-    /// Storage class of the object.
-    pub storage_class: StorageClass,
-    /// Encryption of the object.
-    pub encryption: Encryption,
-    /// The checksum that parts carry, if any was agreed.
-    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
-    /// Tags of the object.
-    pub tags: BTreeMap<String, String>,
-}
+/// An upload in progress: what its first event says of it.
+pub type Open = UploadCreated;
 
 /// What may be asked of an upload. (Completion: see the module.)
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +91,10 @@ pub struct Create {
     pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
     /// Tags of the object.
     pub tags: BTreeMap<String, String>,
+    /// How long the object cannot be removed.
+    pub retention: Option<Retention>,
+    /// Whether the object cannot be removed until somebody says so.
+    pub legal_hold: bool,
     /// Whether the bucket is there.
     pub bucket_exists: bool,
 }
@@ -176,7 +162,20 @@ fn create(create: Create) -> Result<Vec<Event>, Refusal> {
         None => None,
     };
     let Create { upload, initiator, owner, metadata, storage_class, encryption, tags, .. } = create;
-    Ok(vec![UploadCreated { upload, initiator, owner, metadata, storage_class, encryption, checksum, tags }.into()])
+    let Create { retention, legal_hold, .. } = create;
+    let created = UploadCreated {
+        upload,
+        initiator,
+        owner,
+        metadata,
+        storage_class,
+        encryption,
+        checksum,
+        tags,
+        retention,
+        legal_hold,
+    };
+    Ok(vec![created.into()])
 }
 
 fn stage_part(open: &Open, part: StagePart) -> Result<Vec<Event>, Refusal> {
@@ -213,16 +212,7 @@ fn clear_parts(upload: UploadId, numbers: &[u16], last: bool) -> Vec<Event> {
 #[must_use]
 pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
-        (State::Absent, Event::UploadCreated(created)) => State::Open(Box::new(Open {
-            upload: created.upload,
-            initiator: created.initiator.clone(),
-            owner: created.owner.clone(),
-            metadata: created.metadata.clone(),
-            storage_class: created.storage_class,
-            encryption: created.encryption.clone(),
-            checksum: created.checksum,
-            tags: created.tags.clone(),
-        })),
+        (State::Absent, Event::UploadCreated(created)) => State::Open(Box::new(created.clone())),
         (State::Open(open), Event::UploadAborted(aborted)) if aborted.upload == open.upload => {
             State::Ended { upload: open.upload }
         }

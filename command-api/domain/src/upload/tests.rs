@@ -37,6 +37,8 @@ fn new_upload() -> Create {
         checksum: None,
         tags: tags(),
         bucket_exists: true,
+        retention: None,
+        legal_hold: false,
     }
 }
 
@@ -54,6 +56,8 @@ fn created_with(checksum: Option<(ChecksumAlgorithm, ChecksumType)>) -> Event {
         encryption: Encryption::Managed,
         checksum,
         tags: tags(),
+        retention: None,
+        legal_hold: false,
     }
     .into()
 }
@@ -117,6 +121,8 @@ fn committed(upload: Option<UploadId>) -> Event {
         parts: vec![],
         source: None,
         tags: BTreeMap::new(),
+        retention: None,
+        legal_hold: false,
     }
     .into()
 }

@@ -93,6 +93,7 @@ impl Door {
             default_region: "us-east-1".into(),
             hosts: vec![],
             public_url: None,
+            anonymous: None,
             host_id: "host".into(),
             ids: Arc::new(move || RequestId(format!("{:026}", request.fetch_add(1, Ordering::Relaxed)))),
             clock: Arc::new(|| NOW_S * 1_000_000),

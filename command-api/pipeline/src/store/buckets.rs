@@ -24,7 +24,11 @@ impl Store {
     /// [`StoreError`]; nothing has changed then.
     pub async fn create_bucket(&self, caller: &Caller, request: CreateBucket) -> Result<BucketInfo, StoreError> {
         let inner = &self.inner;
-        authorise(&caller.scopes, Action::CreateBucket, Resource::Bucket(&request.name))?;
+        authorise(
+            caller.scopes().ok_or(Refusal::AccessDenied)?,
+            Action::CreateBucket,
+            Resource::Bucket(&request.name),
+        )?;
         let tenant = caller.tenant;
         let id = inner.ids.bucket();
         // Decided once before a key file is made for nothing, and again in the commit.
@@ -32,7 +36,7 @@ impl Store {
             bucket: id,
             name: request.name.clone(),
             region: request.region.unwrap_or_else(|| inner.settings.region.clone()),
-            owner: caller.user.clone(),
+            owner: caller.user(),
             key: schemas::KeyId::default(),
             ownership: request.ownership.unwrap_or(inner.settings.default_ownership),
             object_lock: request.object_lock,
@@ -64,7 +68,7 @@ impl Store {
     pub async fn head_bucket(&self, caller: &Caller, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
         let snapshot = self.inner.log.snapshot();
         // A key limited to a prefix may still learn that the bucket is there: it works in it.
-        if !caller.scopes.mention(bucket) {
+        if !caller.scopes().is_some_and(|scopes| scopes.mention(bucket)) {
             return Err(Refusal::AccessDenied.into());
         }
         let bucket = self.inner.bucket(snapshot.as_ref(), caller.tenant, bucket)?;
@@ -139,7 +143,8 @@ impl Store {
         after: Option<&str>,
         max: usize,
     ) -> Result<(Vec<BucketInfo>, bool), StoreError> {
-        authorise(&caller.scopes, Action::ListAllMyBuckets, Resource::Tenant)?;
+        let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
+        authorise(scopes, Action::ListAllMyBuckets, Resource::Tenant)?;
         let snapshot = self.inner.log.snapshot();
         let rows = snapshot.as_ref();
         let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
@@ -147,7 +152,7 @@ impl Store {
             let page = query::list_buckets(rows, caller.tenant, prefix, after.as_deref(), LIST_STEP);
             let (buckets, more) = page.map_err(rows_error)?;
             after = buckets.last().map(|(_, row)| row.name.to_string());
-            for (id, row) in buckets.into_iter().filter(|(_, row)| caller.scopes.mention(&row.name)) {
+            for (id, row) in buckets.into_iter().filter(|(_, row)| scopes.mention(&row.name)) {
                 if found.len() == max {
                     return Ok((found, true));
                 }
@@ -159,7 +164,7 @@ impl Store {
         }
     }
 
-    async fn change_bucket(
+    pub(super) async fn change_bucket(
         &self,
         caller: &Caller,
         bucket: &BucketName,

@@ -64,6 +64,8 @@ impl Store {
             parts: opened.committed.parts,
             source: Some(CopySource { bucket: opened.bucket.id, key: request.source_key, version: opened.event }),
             tags: request.tags.unwrap_or(opened.committed.tags),
+            retention: None,
+            legal_hold: false,
         };
         let changes = inner.stage_rows(caller, &mut staged).await?;
         let recorded = inner.commit_version(Request::of(caller), &bucket, request.key, commit, changes, staged).await?;

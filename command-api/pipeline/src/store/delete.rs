@@ -59,7 +59,7 @@ impl Inner {
         let bucket = self.enter(self.log.snapshot().as_ref(), caller, action, bucket, Some(&key))?;
         let tenant = caller.tenant;
         let (decided, decided_key) = (bucket.clone(), key.clone());
-        let owner = caller.user.clone();
+        let owner = caller.user();
         let decide: Decide = Box::new(move |rows, _| {
             let state = situation::object(rows, tenant, decided.id, &decided_key)?;
             let command = match version {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use projections::query;
 use projections::row::AdminToken;
 use schemas::event::AdminRole;
-use schemas::{AccessKeyId, TenantId};
+use schemas::{AccessKeyId, TenantId, TenantName};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -50,6 +50,15 @@ impl Identity {
 }
 
 impl Store {
+    /// The tenant that requests without a credential are for: none when there is none of this name, or it is disabled.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn anonymous_tenant(&self, tenant: &TenantName) -> Result<Option<TenantId>, StoreError> {
+        let found = query::tenant_by_name(self.inner.log.snapshot().as_ref(), tenant).map_err(rows_error)?;
+        Ok(found.filter(|(_, row)| row.disabled.is_none()).map(|(id, _)| id))
+    }
+
     /// The working credential of an access key: none when it is unknown, revoked, disabled or expired, or its user or tenant
     /// is gone. Effective at the next call.
     ///

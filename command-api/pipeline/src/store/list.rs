@@ -1,6 +1,6 @@
 //! Listings: current objects and versions.
 
-use domain::policy::{Resource, authorise};
+use domain::policy::Resource;
 use projections::query::{self, ListQuery, VersionResume};
 use schemas::action::Action;
 use schemas::content::ETag;
@@ -21,12 +21,12 @@ impl Store {
         caller: &Caller,
         request: ListObjects,
     ) -> Result<ListPage<ListedObject>, StoreError> {
-        authorise(&caller.scopes, Action::ListBucket, Resource::Prefix(&request.bucket, &request.prefix))?;
         let inner = self.inner.clone();
-        let tenant = caller.tenant;
+        let (caller, tenant) = (caller.clone(), caller.tenant);
         on_thread(request.max, move || {
             let snapshot = inner.log.snapshot();
-            let bucket = inner.bucket(snapshot.as_ref(), tenant, &request.bucket)?;
+            let resource = Resource::Prefix(&request.bucket, &request.prefix);
+            let bucket = inner.enter_for(snapshot.as_ref(), &caller, Action::ListBucket, resource)?;
             let query = ListQuery {
                 prefix: request.prefix,
                 delimiter: request.delimiter,
@@ -63,12 +63,12 @@ impl Store {
         caller: &Caller,
         request: ListVersions,
     ) -> Result<ListPage<ListedVersion>, StoreError> {
-        authorise(&caller.scopes, Action::ListBucketVersions, Resource::Prefix(&request.bucket, &request.prefix))?;
         let inner = self.inner.clone();
-        let tenant = caller.tenant;
+        let (caller, tenant) = (caller.clone(), caller.tenant);
         on_thread(request.max, move || {
             let snapshot = inner.log.snapshot();
-            let bucket = inner.bucket(snapshot.as_ref(), tenant, &request.bucket)?;
+            let resource = Resource::Prefix(&request.bucket, &request.prefix);
+            let bucket = inner.enter_for(snapshot.as_ref(), &caller, Action::ListBucketVersions, resource)?;
             let query = ListQuery {
                 prefix: request.prefix,
                 delimiter: request.delimiter,

@@ -6,6 +6,7 @@
 
 mod about;
 mod admin;
+mod bucket_settings;
 mod buckets;
 mod copy;
 mod delete;
@@ -32,7 +33,7 @@ use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, Tena
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 
-use crate::api::{AdminCaller, Caller, Component, StoreError};
+use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
 use crate::clock::{Clock, Ids};
 use crate::content::{Contents, Scope, StagedContent};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Sequencer, Work, describe};
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) identity: Arc<identity::Identity>,
     pub(crate) retention: Arc<Mutex<RetentionClock>>,
     pub(crate) standing: Standing,
+    pub(crate) facts: bucket_settings::Facts,
 }
 
 /// What an operator chose.
@@ -119,7 +121,10 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn of(caller: &Caller) -> Self {
-        let actor = Actor::User { user: caller.user.clone(), access_key: caller.access_key.clone() };
+        let actor = match &caller.who {
+            Who::Anonymous => Actor::Anonymous,
+            Who::User { user, access_key, .. } => Actor::User { user: user.clone(), access_key: access_key.clone() },
+        };
         Self::new(caller.tenant, actor, caller.source.map(|source| source.to_string()), caller.request.clone())
     }
 
@@ -204,7 +209,20 @@ impl Inner {
         key: Option<&ObjectKey>,
     ) -> Result<Found, StoreError> {
         let resource = key.map_or(Resource::Bucket(bucket), |key| Resource::Object(bucket, key));
-        authorise(&caller.scopes, action, resource)?;
+        self.enter_for(snapshot, caller, action, resource)
+    }
+
+    /// Authorises an operation on whatever resource of a bucket, then finds the bucket. Every operation passes here.
+    pub(crate) fn enter_for(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        action: Action,
+        resource: Resource<'_>,
+    ) -> Result<Found, StoreError> {
+        // Nothing is open to everyone yet: no bucket has a policy or an ACL.
+        authorise(caller.scopes().ok_or(Refusal::AccessDenied)?, action, resource)?;
+        let bucket = resource.bucket().ok_or(Refusal::NoSuchBucket)?;
         self.bucket(snapshot, caller.tenant, bucket)
     }
 

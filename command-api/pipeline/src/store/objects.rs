@@ -73,6 +73,8 @@ impl Store {
             parts: Vec::new(),
             source: None,
             tags: request.tags,
+            retention: None,
+            legal_hold: false,
         };
         let mut staged = staged;
         let changes = inner.stage_rows(caller, &mut staged).await?;

@@ -239,8 +239,18 @@ impl Store {
             scratch,
         };
         let standing = Standing::default();
-        let inner =
-            Arc::new(Inner { log, contents, sequencer, clock, ids: Ids, settings, identity, retention, standing });
+        let inner = Arc::new(Inner {
+            log,
+            contents,
+            sequencer,
+            clock,
+            ids: Ids,
+            settings,
+            identity,
+            retention,
+            standing,
+            facts: super::bucket_settings::Facts::default(),
+        });
         let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
         inner.standing.start(&inner)?;
         Ok((Store { inner }, first))

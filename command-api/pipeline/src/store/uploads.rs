@@ -1,14 +1,14 @@
 //! Multipart uploads: begin, parts, part copies, complete, give up, list.
 
 use domain::Refusal;
-use domain::policy::{Resource, authorise};
+use domain::policy::Resource;
 use domain::upload::{self, Assembled, Assembly, Completion, Limits, NamedPart, ObjectChecksum, Open, StagePart};
 use event_log::{Changes, Rows, Snapshot};
 use projections::query::{self, ListQuery};
 use projections::row::{Part, Row as _, Upload, UploadState};
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
-use schemas::event::{Encryption, Event, UploadCreated};
+use schemas::event::{Encryption, Event};
 use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, UploadId};
 
 use super::list::on_thread;
@@ -41,13 +41,15 @@ impl Store {
         drop(snapshot);
         let create = upload::Create {
             upload: inner.ids.upload(),
-            initiator: caller.user.clone(),
+            initiator: caller.user(),
             owner: bucket.row.owner.clone(),
             metadata: request.metadata,
             storage_class: request.storage_class,
             encryption: Encryption::Managed,
             checksum: request.checksum,
             tags: request.tags,
+            retention: None,
+            legal_hold: false,
             bucket_exists: true,
         };
         let id = create.upload;
@@ -274,12 +276,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_uploads(&self, caller: &Caller, request: ListUploads) -> Result<UploadsPage, StoreError> {
-        let resource = Resource::Prefix(&request.bucket, &request.prefix);
-        authorise(&caller.scopes, Action::ListBucketMultipartUploads, resource)?;
-        let (inner, tenant) = (self.inner.clone(), caller.tenant);
+        let (inner, caller, tenant) = (self.inner.clone(), caller.clone(), caller.tenant);
         on_thread(request.max, move || {
             let snapshot = inner.log.snapshot();
-            let bucket = inner.bucket(snapshot.as_ref(), tenant, &request.bucket)?;
+            let resource = Resource::Prefix(&request.bucket, &request.prefix);
+            let bucket = inner.enter_for(snapshot.as_ref(), &caller, Action::ListBucketMultipartUploads, resource)?;
             let query = ListQuery {
                 prefix: request.prefix,
                 delimiter: request.delimiter,
@@ -342,9 +343,7 @@ impl Inner {
         let corrupt = || StoreError::Corrupt { what: format!("event {position} of tenant {tenant} begins no upload") };
         let record = snapshot.record(tenant, position).map_err(log_error)?.ok_or_else(corrupt)?;
         let Some(body) = &record.body else { return Err(Refusal::Erased.into()) };
-        let Ok(Event::UploadCreated(created)) = body.event(&record.header) else { return Err(corrupt()) };
-        let UploadCreated { upload, initiator, owner, metadata, storage_class, encryption, checksum, tags } = created;
-        let open = Open { upload, initiator, owner, metadata, storage_class, encryption, checksum, tags };
+        let Ok(Event::UploadCreated(open)) = body.event(&record.header) else { return Err(corrupt()) };
         Ok(Begun { row, open })
     }
 

@@ -3,7 +3,7 @@
 use domain::Refusal;
 use pipeline::{
     AccessKeyStatus, Caller, CompleteUpload, CopyObject, CreateAccessKey, ListObjects, ListParts, ListUploads,
-    ListVersions, ReadConditions, UploadPartCopy, WriteConditions,
+    ListVersions, ReadConditions, UploadPartCopy, Who, WriteConditions,
 };
 use schemas::UserId;
 use schemas::scope::Scopes;
@@ -132,30 +132,42 @@ async fn a_key_that_is_disabled_or_revoked_fails_at_its_next_use() {
     let caller = house.tenant("tenant").await;
     let tenant = tenant_name("tenant");
     let other = house.key("tenant").await;
-    let works = |caller: &Caller| house.store.credential(&caller.access_key).expect("reads").is_some();
+    let works = |caller: &Caller| house.store.credential(caller.access_key().expect("a key")).expect("reads").is_some();
     assert!(works(&caller) && works(&caller), "and from memory");
     let store = &house.store;
-    let off = store.set_access_key_enabled(&house.admin, &tenant, &caller.access_key, false).await.expect("disabled");
+    let off = store
+        .set_access_key_enabled(&house.admin, &tenant, caller.access_key().expect("a key"), false)
+        .await
+        .expect("disabled");
     assert_eq!(off.status, AccessKeyStatus::Disabled);
     assert!(!works(&caller) && works(&other));
-    store.set_access_key_enabled(&house.admin, &tenant, &caller.access_key, true).await.expect("enabled");
+    store
+        .set_access_key_enabled(&house.admin, &tenant, caller.access_key().expect("a key"), true)
+        .await
+        .expect("enabled");
     assert!(works(&caller));
-    let revoked = store.revoke_access_key(&house.admin, &tenant, &caller.access_key, None).await.expect("revoked");
+    let revoked = store
+        .revoke_access_key(&house.admin, &tenant, caller.access_key().expect("a key"), None)
+        .await
+        .expect("revoked");
     assert_eq!(revoked.status, AccessKeyStatus::Revoked);
     assert!(!works(&caller) && works(&other));
-    let back = store.set_access_key_enabled(&house.admin, &tenant, &caller.access_key, true).await;
+    let back = store.set_access_key_enabled(&house.admin, &tenant, caller.access_key().expect("a key"), true).await;
     assert!(matches!(refusal(back), Refusal::AccessKeyRevoked));
     assert!(!works(&caller));
     let house = house.reopened(|_| {});
-    assert!(house.store.credential(&caller.access_key).expect("reads").is_none(), "also after a restart");
-    assert!(house.store.credential(&other.access_key).expect("reads").is_some());
+    assert!(
+        house.store.credential(caller.access_key().expect("a key")).expect("reads").is_none(),
+        "also after a restart"
+    );
+    assert!(house.store.credential(other.access_key().expect("a key")).expect("reads").is_some());
 }
 
 #[tokio::test]
 async fn all_keys_of_a_disabled_tenant_fail_at_their_next_use_and_no_others() {
     let house = House::new();
     let (one, two, other) = (house.tenant("one").await, house.key("one").await, house.tenant("other").await);
-    let works = |caller: &Caller| house.store.credential(&caller.access_key).expect("reads").is_some();
+    let works = |caller: &Caller| house.store.credential(caller.access_key().expect("a key")).expect("reads").is_some();
     assert!(works(&one) && works(&two) && works(&other));
     let tenant = tenant_name("one");
     let reason = "unpaid".to_owned();
@@ -180,6 +192,12 @@ async fn a_key_expires_when_it_says() {
     assert!(house.store.credential(&made.id).expect("reads").is_none());
 }
 
+/// The same caller with a key that may do less.
+fn limited(caller: &Caller, scopes: Scopes) -> Caller {
+    let Who::User { user, display_name, access_key, .. } = caller.who.clone() else { unreachable!("a user") };
+    Caller { who: Who::User { user, display_name, access_key, scopes }, ..caller.clone() }
+}
+
 #[tokio::test]
 async fn a_key_may_do_what_its_scopes_say_and_nothing_else() {
     let house = House::new();
@@ -187,7 +205,7 @@ async fn a_key_may_do_what_its_scopes_say_and_nothing_else() {
     house.put(&caller, "in/key", b"content").await.expect("put");
     house.put(&caller, "out/key", b"content").await.expect("put");
     let scopes: Scopes = "op=read:bucket=bucket:prefix=in/".parse().expect("scopes");
-    let limited = Caller { scopes, ..caller.clone() };
+    let limited = limited(&caller, scopes);
     assert_eq!(house.get(&limited, "in/key").await.expect("granted"), b"content");
     let denied = |refusal: Refusal| assert!(matches!(refusal, Refusal::AccessDenied), "{refusal}");
     denied(refusal(house.get(&limited, "out/key").await));

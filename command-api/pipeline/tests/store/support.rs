@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use pipeline::{
     AdminCaller, ByteStream, Caller, Clock, CompleteUpload, CompletedPart, CopyObject, CreateAccessKey, CreateBucket,
     CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, OpenOptions, PartWritten, PutObject, ReadConditions,
-    RebuildReport, Store, StoreError, SweepReport, UploadPart, WriteConditions, Written,
+    RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions, Written,
 };
 use schemas::content::ETag;
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
@@ -136,10 +136,12 @@ impl House {
         let credential = self.store.credential(&key.id).expect("reads").expect("it works");
         Caller {
             tenant: credential.tenant,
-            user: credential.user,
-            display_name: credential.display_name,
-            access_key: key.id,
-            scopes: credential.scopes,
+            who: Who::User {
+                user: credential.user,
+                display_name: credential.display_name,
+                access_key: key.id,
+                scopes: credential.scopes,
+            },
             source: None,
             request: RequestId("request".to_owned()),
         }
