@@ -80,14 +80,20 @@ actions! {
     GetObject "s3:GetObject" Read,
     GetObjectVersion "s3:GetObjectVersion" Read,
     GetObjectAttributes "s3:GetObjectAttributes" Read,
+    GetObjectVersionAttributes "s3:GetObjectVersionAttributes" Read,
     PutObject "s3:PutObject" Write,
     DeleteObject "s3:DeleteObject" Delete,
     DeleteObjectVersion "s3:DeleteObjectVersion" Delete,
     GetObjectTagging "s3:GetObjectTagging" Read,
     PutObjectTagging "s3:PutObjectTagging" Write,
     DeleteObjectTagging "s3:DeleteObjectTagging" Write,
+    GetObjectVersionTagging "s3:GetObjectVersionTagging" Read,
+    PutObjectVersionTagging "s3:PutObjectVersionTagging" Write,
+    DeleteObjectVersionTagging "s3:DeleteObjectVersionTagging" Write,
     GetObjectAcl "s3:GetObjectAcl" Read,
     PutObjectAcl "s3:PutObjectAcl" Admin,
+    GetObjectVersionAcl "s3:GetObjectVersionAcl" Read,
+    PutObjectVersionAcl "s3:PutObjectVersionAcl" Admin,
     GetObjectRetention "s3:GetObjectRetention" Read,
     PutObjectRetention "s3:PutObjectRetention" Admin,
     GetObjectLegalHold "s3:GetObjectLegalHold" Read,
@@ -95,6 +101,25 @@ actions! {
     BypassGovernanceRetention "s3:BypassGovernanceRetention" Admin,
     ReadHistory "holdfast:ReadHistory" Admin,
     ManageKeys "holdfast:ManageKeys" Admin,
+}
+
+impl Action {
+    /// What AWS checks when the request names a version, where that is another action. Retention and legal hold have one
+    /// action for both.
+    #[must_use]
+    pub fn of_version(self) -> Self {
+        match self {
+            Action::GetObject => Action::GetObjectVersion,
+            Action::GetObjectAttributes => Action::GetObjectVersionAttributes,
+            Action::DeleteObject => Action::DeleteObjectVersion,
+            Action::GetObjectTagging => Action::GetObjectVersionTagging,
+            Action::PutObjectTagging => Action::PutObjectVersionTagging,
+            Action::DeleteObjectTagging => Action::DeleteObjectVersionTagging,
+            Action::GetObjectAcl => Action::GetObjectVersionAcl,
+            Action::PutObjectAcl => Action::PutObjectVersionAcl,
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -106,5 +131,12 @@ mod tests {
         let rows: Vec<String> =
             Action::ALL.iter().map(|action| format!("{} {:?}", action.as_str(), action.access())).collect();
         insta::assert_snapshot!(rows.join("\n"));
+    }
+
+    #[test]
+    fn an_action_on_a_version_needs_the_same_scope() {
+        for action in Action::ALL {
+            assert_eq!(action.of_version().access(), action.access(), "{action:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Does not own: hashing, sealing, storage, decisions.
 //! Invariant: what is marked "part of the format" here stands on somebody's disk; it changes by adding a version.
 
+pub mod acl;
 pub mod action;
 pub mod content;
 pub mod event;
