@@ -16,6 +16,7 @@ use crate::engine::{Engine, View, Write};
 use crate::format::{HEAD_KEY, encode_commit};
 use crate::log::AppendError;
 use crate::table::{ROW_BYTES_MAX, ReadError, RowIter};
+use crate::upkeep::Removed;
 
 /// Free space below which nothing is written: the journal's files are sparse, so a write can meet a full disk half-way.
 const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
@@ -49,6 +50,8 @@ pub(crate) struct Disk {
     pub(crate) folder: PathBuf,
     /// Of keyspaces that are made later.
     pub(crate) memtable_bytes: u64,
+    /// Rows removed from tables that are listed.
+    pub(crate) removed: Arc<Removed>,
 }
 
 impl Disk {
@@ -81,7 +84,10 @@ impl Engine for Disk {
             let keyspace = self.spaces.get(space).expect("every table was named when the log was opened");
             match value {
                 Some(value) => batch.insert(keyspace, key, value),
-                None => batch.remove(keyspace, key),
+                None => {
+                    batch.remove(keyspace, key);
+                    self.removed.note(space);
+                }
             }
         }
         // The sequence bounds those of the neighbouring batches: the journal's checksum leaves it out.

@@ -20,6 +20,7 @@ use crate::log::{Batch, BodyCipher, EventLog, LogError, Snapshot};
 use crate::open::{self, OpenError, Options};
 use crate::replace::{self, ReplaceError};
 use crate::table::{Rows, Table};
+use crate::upkeep::Upkeep;
 
 /// How old the `HEAD` file may be.
 const HEAD_AGE_MAX: Duration = Duration::from_millis(900);
@@ -29,6 +30,7 @@ pub struct FjallLog {
     core: Arc<Core<Disk>>,
     keeper: Arc<Keeper>,
     thread: Option<JoinHandle<()>>,
+    upkeep: Upkeep,
 }
 
 /// Writes `HEAD` about once a second while the log moves.
@@ -57,7 +59,10 @@ impl FjallLog {
             .name("log-head".to_owned())
             .spawn(move || its_keeper.run(&its_core))
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { core, keeper, thread: Some(thread) })
+        let disk = &core.engine;
+        let upkeep = Upkeep::start(disk.spaces.clone(), disk.removed.clone())
+            .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
+        Ok(Self { core, keeper, thread: Some(thread), upkeep })
     }
 }
 
@@ -70,6 +75,7 @@ impl FjallLog {
     /// [`ReplaceError`]; the old rows stand then.
     pub fn replace(mut self, tables: &[Table], fresh: &dyn Rows) -> Result<(), ReplaceError> {
         self.stop_keeper();
+        self.upkeep.stop();
         self.core = Arc::new(replace::replace(&self.core, tables, fresh)?);
         Ok(())
     }
@@ -127,6 +133,7 @@ impl Keeper {
 impl Drop for FjallLog {
     fn drop(&mut self) {
         self.stop_keeper();
+        self.upkeep.stop();
         if !self.core.failed.load(Ordering::Acquire) {
             // Both slots, so that neither is behind the log.
             let _ = self.keeper.write(&self.core, true) && self.keeper.write(&self.core, true);

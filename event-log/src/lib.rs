@@ -23,6 +23,7 @@ mod replace;
 mod scratch;
 mod seal;
 mod table;
+mod upkeep;
 mod view;
 
 pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX};

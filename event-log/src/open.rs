@@ -25,6 +25,7 @@ use crate::log::{BodyCipher, LogError, Snapshot};
 use crate::reopen::Reopening;
 use crate::replace::{keyspace_of, remove_unused};
 use crate::table::{ReadError, Table};
+use crate::upkeep::Removed;
 use crate::view::{self, SnapshotOf};
 
 const DATABASE: &str = "core";
@@ -45,6 +46,8 @@ pub struct Options {
     pub max_journal_bytes: u64,
     /// Tables that are about to be replaced: their rows need not stand where the log does.
     pub replacing: Vec<Table>,
+    /// Tables whose ranges are listed: rows removed from them in masses are merged away.
+    pub listed: Vec<Table>,
     /// Open although acknowledged commits are lost: the operator knows. If any are, every log begins a new epoch.
     pub accept_lost_tail: Option<Reopening>,
 }
@@ -56,6 +59,7 @@ impl Default for Options {
             memtable_bytes: 16 * 1024 * 1024,
             max_journal_bytes: 128 * 1024 * 1024,
             replacing: Vec::new(),
+            listed: Vec::new(),
             accept_lost_tail: None,
         }
     }
@@ -342,7 +346,13 @@ fn open_database(path: &Path, folder: &Path, tables: &[Table], options: &Options
         Ok::<_, fjall::Error>((db, spaces))
     });
     let (db, spaces) = opened.map_err(|source| OpenError::Engine { path: path.to_owned(), source })?;
-    Ok(Disk { db, spaces: Arc::new(spaces), folder: folder.to_owned(), memtable_bytes: options.memtable_bytes })
+    Ok(Disk {
+        db,
+        spaces: Arc::new(spaces),
+        folder: folder.to_owned(),
+        memtable_bytes: options.memtable_bytes,
+        removed: Removed::of(&options.listed),
+    })
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ pub(crate) fn replace(core: &Core<Disk>, tables: &[Table], fresh: &dyn Rows) -> 
         spaces: Arc::new(spaces),
         folder: disk.folder.clone(),
         memtable_bytes: disk.memtable_bytes,
+        removed: disk.removed.clone(),
     };
     let switched = Core::new(disk, core.cipher.clone(), core.committed());
     match name_tables(&switched) {

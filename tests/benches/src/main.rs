@@ -13,6 +13,7 @@ mod commits;
 mod http;
 mod listing;
 mod machine;
+mod markers;
 mod measure;
 mod raw;
 mod store;
@@ -53,7 +54,7 @@ impl Plan {
     }
 }
 
-const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|big [--quick] [--rounds N] [--seconds S] [--only WORD]... \
+const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big [--quick] [--rounds N] [--seconds S] [--only WORD]... \
                      [--data DIR]";
 
 fn main() -> Result<()> {
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
     }
     println!("{}\n", machine::describe(&plan.data)?);
     let all = what == "all";
-    if !all && !["commits", "http", "listing", "big"].contains(&what.as_str()) {
+    if !all && !["commits", "http", "listing", "markers", "big"].contains(&what.as_str()) {
         bail!(USAGE);
     }
     if all || what == "commits" {
@@ -85,6 +86,9 @@ fn main() -> Result<()> {
     }
     if all || what == "listing" {
         listing::run(&plan)?;
+    }
+    if all || what == "markers" {
+        markers::run(&plan)?;
     }
     if all || what == "big" {
         big::run(&plan)?;

@@ -6,9 +6,10 @@ use anyhow::Result;
 use bytes::Bytes;
 use futures_util::stream;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, CreateBucket, Digests, OpenOptions, PutObject, Store, Who, WriteConditions,
+    AdminCaller, ByteStream, Caller, CreateBucket, DeleteObject, Digests, OpenOptions, PutObject, Store, Who,
+    WriteConditions,
 };
-use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
+use schemas::event::{AdminRole, Cause, Metadata, StorageClass, Versioning};
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, BucketName, ObjectKey, RequestId, TenantName, UserId};
 
@@ -73,6 +74,20 @@ impl Client {
         let request = CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None };
         store.create_bucket(&caller, request).await?;
         Ok(Self { store, caller, bucket })
+    }
+
+    /// Makes the bucket keep every version.
+    pub(crate) async fn version(&self) -> Result<()> {
+        self.store.set_versioning(&self.caller, &self.bucket, Versioning::Enabled).await?;
+        Ok(())
+    }
+
+    /// DeleteObject: durable when it returns.
+    pub(crate) async fn delete(&self, key: String) -> Result<()> {
+        let (bucket, key) = (self.bucket.clone(), ObjectKey::parse(&key)?);
+        let request = DeleteObject { bucket, key, version: None, conditions: WriteConditions::default() };
+        self.store.delete_object(&self.caller, request).await?;
+        Ok(())
     }
 
     /// PutObject: durable when it returns.

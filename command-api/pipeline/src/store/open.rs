@@ -280,6 +280,7 @@ pub(crate) fn open_log(options: &OpenOptions, replacing: Vec<Table>) -> Result<(
         cache_bytes: options.cache_bytes,
         memtable_bytes: options.memtable_bytes,
         replacing,
+        listed: vec![projections::CATALOG, projections::HISTORY],
         accept_lost_tail,
         ..event_log::Options::default()
     };
