@@ -6,10 +6,12 @@
 //! Invariant: the same state and command always decide the same.
 
 pub mod access_key;
+pub mod acl;
 pub mod admin_token;
 #[cfg(test)]
 mod any_history;
 pub mod bucket;
+pub mod bucket_policy;
 pub mod bucket_setting;
 mod condition;
 pub mod content;
