@@ -5,6 +5,7 @@
 //! Does not own: time, ids, digests, rows, bytes. A decision that needs one finds it in its state or command.
 //! Invariant: the same state and command always decide the same.
 
+pub mod access;
 pub mod access_key;
 pub mod acl;
 pub mod admin_token;
