@@ -85,6 +85,7 @@ pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
         hosts: server.hosts.clone(),
         public_url: server.public_url.clone(),
         anonymous: security.anonymous_tenant.clone().filter(|_| security.allow_anonymous),
+        allow_sigv2: security.allow_sigv2,
         host_id: "holdfast".to_owned(),
         ids: Arc::new(request_id),
         clock: Arc::new(now_us),

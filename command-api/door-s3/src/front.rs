@@ -13,7 +13,7 @@ use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
 use tracing::field;
 
 use crate::ask::Ask;
-use crate::auth::Verified;
+use crate::auth::{Verified, presigned_headers};
 use crate::errors::{DoorError, Failure};
 use crate::gate::{Gate, Visit};
 use crate::headers::refuse_unimplemented;
@@ -33,7 +33,7 @@ pub(crate) struct Understood {
 pub(crate) fn understand(
     gate: &Gate,
     options: &Options,
-    parts: Parts,
+    mut parts: Parts,
     request: &RequestId,
     credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
     anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
@@ -47,8 +47,12 @@ pub(crate) fn understand(
     // An IPv4 client of a dual-stack socket is an IPv4 client.
     let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
-    let visit = Visit { now_s, by_host: target.by_host, request: request.clone(), source };
+    let host_bucket = target.bucket.clone().filter(|_| target.by_host);
+    let visit = Visit { now_s, host_bucket, request: request.clone(), source };
     let (caller, verified) = gate.admit(&parts, visit, credential, anonymous)?;
+    if let Some(headers) = presigned_headers(&parts) {
+        parts.headers = headers;
+    }
     tracing::Span::current().record("tenant", field::display(caller.tenant));
     let operation = select(&parts.method, &target, &query, &parts.headers)?;
     tracing::Span::current().record("operation", field::debug(operation));
@@ -92,6 +96,7 @@ mod tests {
             public_url: Some("https://public.test".into()),
             anonymous: None,
             host_id: "host".into(),
+            allow_sigv2: true,
             ids: Arc::new(|| RequestId("01J00000000000000000000000".into())),
             clock: Arc::new(|| NOW_S * 1_000_000),
         }
@@ -181,6 +186,28 @@ mod tests {
         assert_eq!((understood.ask.bucket().as_str(), understood.ask.key().as_str()), ("bucket", "a b"));
         assert_eq!(understood.ask.caller.user().as_str(), "main");
         assert_eq!(understood.ask.caller.source, Some("127.0.0.1".parse().expect("an address")));
+    }
+
+    /// The same by Version 2, whose signature the caller gives.
+    fn presigned_version_2(host: &str, line: &str, signature: &str) -> Parts {
+        let joint = if line.contains('?') { '&' } else { '?' };
+        let line = format!("{line}{joint}AWSAccessKeyId={ACCESS_KEY}&Expires=1369353660&Signature={signature}");
+        let mut parts = unsigned(&line, &[]);
+        parts.headers.insert("host", host.parse().expect("a host"));
+        parts
+    }
+
+    #[test]
+    fn an_address_of_version_2_says_its_headers_and_counts_for_its_bucket_alone() {
+        // HMAC-SHA-1 of "PUT\n\ntext/x\n1369353660\nx-amz-meta-a:1\n/bucket/key".
+        let line = "PUT /key?x-amz-meta-a=1&content-type=text/x";
+        let parts = |host| presigned_version_2(host, line, "MwiTfVfprVm2TTWHzneCd%2BHDkcY%3D");
+        let understood_one = understood(parts("bucket.s3.test")).expect("understood");
+        let ask = understood_one.ask;
+        assert_eq!((ask.bucket().as_str(), ask.key().as_str()), ("bucket", "key"));
+        assert_eq!(ask.headers["x-amz-meta-a"], "1");
+        assert_eq!(ask.headers["content-type"], "text/x");
+        assert_eq!(understood(parts("other.s3.test")).err(), Some("SignatureDoesNotMatch"));
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Gate {
     pub(crate) fn new(options: &Options) -> Self {
         let public = options.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
         let public_host = public.and_then(|url| Some(url.authority()?.as_str().to_owned()));
-        Self { verifier: Verifier::new(options.region.clone()), public_host, anonymous: options.anonymous.clone() }
+        let verifier = Verifier::new(options.region.clone()).accepting_version_2(options.allow_sigv2);
+        Self { verifier, public_host, anonymous: options.anonymous.clone() }
     }
 
     /// # Errors
@@ -38,16 +39,26 @@ impl Gate {
         credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
         anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
     ) -> Result<(Caller, Verified), Failure> {
-        let Presentation::Signed(presented) = self.verifier.present(parts, visit.now_s)? else {
-            return self.admit_anonymous(parts, visit, anonymous);
+        let presentation = self.verifier.present(parts, visit.now_s)?;
+        let access_key = match &presentation {
+            Presentation::Anonymous => return self.admit_anonymous(parts, visit, anonymous),
+            Presentation::Signed(presented) => presented.access_key.clone(),
+            Presentation::SignedVersion2(presented) => presented.access_key.clone(),
         };
-        let access_key = presented.access_key.clone();
         let Some(credential) = credential(&access_key)? else {
             return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
         };
-        // Where the host names the bucket, a signature for the public host says nothing of that bucket.
-        let other_host = self.public_host.as_deref().filter(|_| !visit.by_host);
-        let verified = self.verifier.verify(parts, &presented, &credential.secret, other_host)?;
+        let verified = match &presentation {
+            Presentation::Anonymous => return Err(DoorError::Anonymous.into()),
+            Presentation::Signed(presented) => {
+                // Where the host names the bucket, a signature for the public host says nothing of that bucket.
+                let other_host = self.public_host.as_deref().filter(|_| visit.host_bucket.is_none());
+                self.verifier.verify(parts, presented, &credential.secret, other_host)?
+            }
+            Presentation::SignedVersion2(presented) => {
+                self.verifier.verify_version_2(parts, presented, &credential.secret, visit.host_bucket.as_deref())?
+            }
+        };
         let caller = Caller {
             tenant: credential.tenant,
             who: Who::User {
@@ -83,8 +94,8 @@ impl Gate {
 pub(crate) struct Visit {
     /// Wall clock, seconds of the Unix epoch.
     pub(crate) now_s: i64,
-    /// Whether the host names the bucket.
-    pub(crate) by_host: bool,
+    /// The bucket, if the host names it.
+    pub(crate) host_bucket: Option<String>,
     /// What the request is called.
     pub(crate) request: RequestId,
     /// Where it came from.

@@ -39,6 +39,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// The tenant that requests without a credential are for; none when they are refused.
     pub anonymous: Option<TenantName>,
+    /// Whether signatures of Version 2 are taken.
+    pub allow_sigv2: bool,
     /// What this server is called in `x-amz-id-2`.
     pub host_id: String,
     /// Names requests.

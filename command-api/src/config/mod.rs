@@ -117,7 +117,7 @@ impl Default for S3 {
 }
 
 /// `[security]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Security {
     /// File that holds the root key, instead of the one in the data directory.
@@ -128,6 +128,20 @@ pub struct Security {
     pub allow_anonymous: bool,
     /// The tenant that requests without a credential are for.
     pub anonymous_tenant: Option<TenantName>,
+    /// Take signatures of Version 2, which boto3 and aws-cli v1 presign with unless told otherwise.
+    pub allow_sigv2: bool,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self {
+            root_key_file: None,
+            root_key_env: None,
+            allow_anonymous: false,
+            anonymous_tenant: None,
+            allow_sigv2: true,
+        }
+    }
 }
 
 /// `[history]`

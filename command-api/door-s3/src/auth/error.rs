@@ -61,7 +61,7 @@ pub enum AuthError {
         /// The credential's.
         presented: String,
     },
-    /// Signature Version 2, or a kind of Version 4 that we do not know.
+    /// A kind of Version 4 that we do not know, or Version 2 where it is switched off.
     #[error("unsupported authorization mechanism")]
     UnsupportedMechanism,
     /// An `Authorization` header of no kind that S3 ever had.
@@ -105,11 +105,17 @@ pub enum AuthError {
         /// Which, sorted.
         names: Vec<String>,
     },
+    /// The parameters of a presigned URL of Version 2 cannot be read.
+    #[error("malformed signature: {why}")]
+    InvalidVersion2Query {
+        /// What is wrong, as a sentence.
+        why: &'static str,
+    },
     /// A presigned URL after its time.
     #[error("the request has expired")]
     Expired {
-        /// `X-Amz-Expires`.
-        expires_in_s: i64,
+        /// `X-Amz-Expires`; Version 2 has none.
+        expires_in_s: Option<i64>,
         /// Seconds of the Unix epoch.
         expired_at_s: i64,
         /// Seconds of the Unix epoch.
@@ -204,6 +210,7 @@ impl AuthError {
             Self::HeadersNotSigned { .. } => {
                 ("AccessDenied", 403, "There were headers present in the request which were not signed".to_owned())
             }
+            Self::InvalidVersion2Query { why } => ("AccessDenied", 403, (*why).to_owned()),
             Self::Expired { .. } => ("AccessDenied", 403, "Request has expired".to_owned()),
             Self::NotYetValid { .. } => ("AccessDenied", 403, "Request is not yet valid".to_owned()),
             Self::MissingField { field } => (
@@ -239,14 +246,14 @@ impl AuthError {
             Self::RequestTimeTooSkewed { request_time, server_time_s } => vec![
                 ("RequestTime", request_time.clone()),
                 ("ServerTime", iso(*server_time_s)),
-                ("MaxAllowedSkewMilliseconds", (super::verify::SKEW_MAX_S * 1000).to_string()),
+                ("MaxAllowedSkewMilliseconds", (super::time::SKEW_MAX_S * 1000).to_string()),
             ],
             Self::HeadersNotSigned { names } => vec![("HeadersNotSigned", names.join(", "))],
-            Self::Expired { expires_in_s, expired_at_s, server_time_s } => vec![
-                ("X-Amz-Expires", expires_in_s.to_string()),
-                ("Expires", iso(*expired_at_s)),
-                ("ServerTime", iso(*server_time_s)),
-            ],
+            Self::Expired { expires_in_s, expired_at_s, server_time_s } => expires_in_s
+                .map(|seconds| ("X-Amz-Expires", seconds.to_string()))
+                .into_iter()
+                .chain([("Expires", iso(*expired_at_s)), ("ServerTime", iso(*server_time_s))])
+                .collect(),
             Self::NotYetValid { request_time, server_time_s } => {
                 vec![("RequestTime", request_time.clone()), ("ServerTime", iso(*server_time_s))]
             }
@@ -259,6 +266,7 @@ impl AuthError {
             | Self::ExpiresOutOfRange
             | Self::UnsupportedMechanism
             | Self::SeveralMechanisms
+            | Self::InvalidVersion2Query { .. }
             | Self::MissingDate
             | Self::MissingPayloadHash
             | Self::InvalidToken => Vec::new(),

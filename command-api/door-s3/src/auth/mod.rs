@@ -1,4 +1,4 @@
-//! Who sent this request: Signature Version 4 in headers, in queries and in POST forms.
+//! Who sent this request: Signature Versions 4 and 2 in headers, in queries and in POST forms.
 //!
 //! Owns: reading a signature, every check that AWS makes of it, the signing keys derived from secrets, and the text of the
 //! errors. The way is [`Verifier::present`] (what the request claims), the router's look-up of the access key, and
@@ -17,6 +17,7 @@ mod post;
 mod present;
 mod time;
 mod verify;
+mod version_2;
 
 pub use chunks::ChunkSigning;
 pub use encode::{decode_path, decode_query};
@@ -26,3 +27,7 @@ pub use post::{FormFields, PresentedPost};
 pub use present::{PayloadForm, Presentation, Presented, Signature, anonymous_payload};
 pub use time::Timestamp;
 pub use verify::{Verified, Verifier};
+pub use version_2::PresentedVersion2;
+#[cfg(test)]
+pub(crate) use version_2::is_signed_parameter;
+pub(crate) use version_2::presigned_headers;

@@ -9,6 +9,7 @@ use schemas::AccessKeyId;
 use super::encode::decode_query;
 use super::error::{AuthError, Place};
 use super::time::Timestamp;
+use super::version_2::PresentedVersion2;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -19,6 +20,8 @@ pub enum Presentation {
     Anonymous,
     /// By a signature, which is still to be verified.
     Signed(Box<Presented>),
+    /// The same of Version 2.
+    SignedVersion2(Box<PresentedVersion2>),
 }
 
 /// What `x-amz-content-sha256` says of the body.
@@ -124,35 +127,40 @@ impl Presented {
 /// Reads a request's signature, whatever its form.
 pub(super) fn read(parts: &Parts) -> Result<Presentation, AuthError> {
     let query = QueryAuth::read(parts.uri.query().unwrap_or(""))?;
+    let old_query = PresentedVersion2::in_query(parts)?;
     let mut authorizations = parts.headers.get_all(http::header::AUTHORIZATION).iter();
     let authorization =
         authorizations.next().map(|value| value.as_bytes().trim_ascii()).filter(|text| !text.is_empty());
-    if authorizations.next().is_some() || (authorization.is_some() && query.is_some()) {
+    if authorizations.next().is_some() {
         return Err(AuthError::SeveralMechanisms);
     }
-    let presented = match (authorization, query) {
-        (None, None) => return Ok(Presentation::Anonymous),
-        (Some(text), _) => read_header(parts, text)?,
-        (None, Some(query)) => query.read_presented(parts)?,
-    };
-    Ok(Presentation::Signed(Box::new(presented)))
+    match (authorization, query, old_query) {
+        (None, None, None) => Ok(Presentation::Anonymous),
+        (Some(text), None, None) => read_header(parts, text),
+        (None, Some(query), None) => Ok(Presentation::Signed(Box::new(query.read_presented(parts)?))),
+        (None, None, Some(presented)) => Ok(Presentation::SignedVersion2(Box::new(presented))),
+        _ => Err(AuthError::SeveralMechanisms),
+    }
 }
 
-fn read_header(parts: &Parts, authorization: &[u8]) -> Result<Presented, AuthError> {
+fn read_header(parts: &Parts, authorization: &[u8]) -> Result<Presentation, AuthError> {
     let malformed = |why: &str| AuthError::Malformed { place: Place::Header, why: why.to_owned() };
     let text = std::str::from_utf8(authorization).map_err(|_| malformed("it is not text."))?;
     let (kind, rest) = text.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((text, ""));
     match kind {
-        ALGORITHM => {}
-        "AWS" if !rest.contains(':') => return Err(AuthError::UnsupportedType),
-        "AWS" => return Err(AuthError::UnsupportedMechanism),
-        kind if kind.starts_with("AWS4-") => return Err(AuthError::UnsupportedMechanism),
-        _ => return Err(AuthError::UnsupportedType),
+        ALGORITHM => Ok(Presentation::Signed(Box::new(read_version_4(parts, rest)?))),
+        "AWS" => Ok(Presentation::SignedVersion2(Box::new(PresentedVersion2::in_header(parts, rest)?))),
+        kind if kind.starts_with("AWS4-") => Err(AuthError::UnsupportedMechanism),
+        _ => Err(AuthError::UnsupportedType),
     }
+}
+
+fn read_version_4(parts: &Parts, text: &str) -> Result<Presented, AuthError> {
+    let malformed = |why: &str| AuthError::Malformed { place: Place::Header, why: why.to_owned() };
     let mut credential = None;
     let mut signed_headers = None;
     let mut signature = None;
-    for piece in rest.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
+    for piece in text.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
         let (name, value) = piece.split_once('=').ok_or_else(|| malformed("a part of it has no '='."))?;
         let slot = match name {
             "Credential" => &mut credential,
@@ -251,7 +259,6 @@ impl QueryAuth {
     /// None if no parameter says that there is a signature.
     fn read(raw: &str) -> Result<Option<Self>, AuthError> {
         let mut auth = Self::default();
-        let (mut has_version_2_id, mut has_version_2_signature) = (false, false);
         for (name, value) in decode_query(raw) {
             let slot = match name.as_slice() {
                 b"X-Amz-Algorithm" => &mut auth.algorithm,
@@ -263,8 +270,6 @@ impl QueryAuth {
                 name if name.eq_ignore_ascii_case(b"X-Amz-Content-Sha256") => &mut auth.payload,
                 name => {
                     auth.has_token |= name == b"X-Amz-Security-Token";
-                    has_version_2_id |= name == b"AWSAccessKeyId";
-                    has_version_2_signature |= name == b"Signature";
                     continue;
                 }
             };
@@ -273,9 +278,6 @@ impl QueryAuth {
                 // Which of two counts must not depend on who reads them.
                 return Err(malformed_query("An authentication parameter is given more than once."));
             }
-        }
-        if has_version_2_id && has_version_2_signature {
-            return Err(AuthError::UnsupportedMechanism);
         }
         let signed = auth.algorithm.is_some() || auth.credential.is_some() || auth.signature.is_some();
         Ok(signed.then_some(auth))

@@ -2,6 +2,11 @@
 
 use jiff::tz::TimeZone;
 
+use super::error::AuthError;
+
+/// How far a request's clock may be off.
+pub(super) const SKEW_MAX_S: i64 = 15 * 60;
+
 /// A moment as a signature names it: whole seconds, and their text `20130524T000000Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timestamp {
@@ -41,6 +46,14 @@ impl Timestamp {
         let since = httpdate::parse_http_date(&http).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
         let seconds = i64::try_from(since.as_secs()).ok()?;
         Some(Self { seconds, text: format(seconds, "%Y%m%dT%H%M%SZ") })
+    }
+
+    /// Whether a request of this time can be of now.
+    pub(super) fn check_skew(&self, now_s: i64) -> Result<(), AuthError> {
+        if now_s.abs_diff(self.seconds) > SKEW_MAX_S.unsigned_abs() {
+            return Err(AuthError::RequestTimeTooSkewed { request_time: self.text.clone(), server_time_s: now_s });
+        }
+        Ok(())
     }
 
     /// `yyyymmdd`.

@@ -12,9 +12,9 @@ use super::keys::{SigningKeys, is_signature};
 use super::policy::PostPolicy;
 use super::post::{FormFields, PresentedPost};
 use super::present::{self, PayloadForm, Presentation, Presented};
+use super::time::SKEW_MAX_S;
+use super::version_2::PresentedVersion2;
 
-/// How far a request's clock may be off.
-pub(super) const SKEW_MAX_S: i64 = 15 * 60;
 /// Longest life of a presigned URL: 7 days.
 pub(super) const EXPIRES_MAX_S: i64 = 7 * 24 * 60 * 60;
 
@@ -34,6 +34,7 @@ pub struct Verified {
 /// Verifies signatures. One for all requests: it remembers signing keys.
 pub struct Verifier {
     region: Option<String>,
+    accepts_version_2: bool,
     keys: SigningKeys,
 }
 
@@ -47,7 +48,13 @@ impl Verifier {
     /// With a `region`, signatures for any other are refused; without, all are taken.
     #[must_use]
     pub fn new(region: Option<String>) -> Self {
-        Self { region, keys: SigningKeys::new() }
+        Self { region, accepts_version_2: true, keys: SigningKeys::new() }
+    }
+
+    /// The same that takes signatures of Version 2 or not. They have no region.
+    #[must_use]
+    pub fn accepting_version_2(self, accepts_version_2: bool) -> Self {
+        Self { accepts_version_2, ..self }
     }
 
     /// What the request claims, after every check that needs no secret. `now_s`: the wall clock, seconds of the Unix epoch.
@@ -57,10 +64,15 @@ impl Verifier {
     /// can have.
     pub fn present(&self, parts: &Parts, now_s: i64) -> Result<Presentation, AuthError> {
         let presentation = present::read(parts)?;
-        if let Presentation::Signed(presented) = &presentation {
-            self.check_scope(&presented.region, &presented.date, presented.timestamp.date(), presented.place())?;
-            check_time(presented, now_s)?;
-            check_complete(parts, presented)?;
+        match &presentation {
+            Presentation::Anonymous => {}
+            Presentation::Signed(presented) => {
+                self.check_scope(&presented.region, &presented.date, presented.timestamp.date(), presented.place())?;
+                check_time(presented, now_s)?;
+                check_complete(parts, presented)?;
+            }
+            Presentation::SignedVersion2(_) if !self.accepts_version_2 => return Err(AuthError::UnsupportedMechanism),
+            Presentation::SignedVersion2(presented) => presented.check(parts, now_s)?,
         }
         Ok(presentation)
     }
@@ -105,6 +117,22 @@ impl Verifier {
                 .then(|| ChunkSigning::new(key.clone(), presented.timestamp.text.clone(), presented.scope(), expected));
             Ok(Verified { payload: presented.payload, chunks })
         })
+    }
+
+    /// Whether a request of Version 2 was signed with `secret`. `host_bucket` is the bucket that `Host` names, if it names one:
+    /// it is signed in its stead.
+    ///
+    /// # Errors
+    /// [`AuthError::SignatureDoesNotMatch`].
+    pub fn verify_version_2(
+        &self,
+        parts: &Parts,
+        presented: &PresentedVersion2,
+        secret: &SecretString,
+        host_bucket: Option<&str>,
+    ) -> Result<Verified, AuthError> {
+        presented.verify(parts, secret, host_bucket)?;
+        Ok(Verified { payload: presented.payload, chunks: None })
     }
 
     /// What a POST form claims; none if it has neither policy nor signature. The policy's own time limit is the form's:
@@ -166,17 +194,14 @@ fn check_time(presented: &Presented, now_s: i64) -> Result<(), AuthError> {
     let signed_s = presented.timestamp.seconds;
     let request_time = || presented.timestamp.text.clone();
     let Some(expires_in_s) = presented.expires else {
-        if now_s.abs_diff(signed_s) > SKEW_MAX_S.unsigned_abs() {
-            return Err(AuthError::RequestTimeTooSkewed { request_time: request_time(), server_time_s: now_s });
-        }
-        return Ok(());
+        return presented.timestamp.check_skew(now_s);
     };
     if signed_s > now_s.saturating_add(SKEW_MAX_S) {
         return Err(AuthError::NotYetValid { request_time: request_time(), server_time_s: now_s });
     }
     let expired_at_s = signed_s.saturating_add(expires_in_s);
     if now_s > expired_at_s {
-        return Err(AuthError::Expired { expires_in_s, expired_at_s, server_time_s: now_s });
+        return Err(AuthError::Expired { expires_in_s: Some(expires_in_s), expired_at_s, server_time_s: now_s });
     }
     Ok(())
 }

@@ -271,6 +271,15 @@ mod tests {
     }
 
     #[test]
+    fn whatever_chooses_an_operation_is_signed_in_every_version() {
+        let more = ["attributes", "delete", "location", "partNumber", "torrent", "uploadId", "uploads", "versionId"];
+        let more = more.into_iter().chain(["versioning", "versions"]);
+        for name in BUCKET_ABSENT.iter().chain(OBJECT_ABSENT).copied().chain(more) {
+            assert!(crate::auth::is_signed_parameter(name), "{name}");
+        }
+    }
+
+    #[test]
     fn what_the_door_has_not_is_refused_and_what_it_reads_is_not_written() {
         let mut done = Vec::new();
         for method in ["GET", "PUT", "DELETE", "POST", "HEAD"] {

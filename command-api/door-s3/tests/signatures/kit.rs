@@ -33,7 +33,7 @@ pub(crate) fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Part
 pub(crate) fn present(parts: &Parts, now_s: i64) -> Result<Presented, AuthError> {
     match Verifier::new(None).present(parts, now_s)? {
         Presentation::Signed(presented) => Ok(*presented),
-        Presentation::Anonymous => panic!("the request carries a signature"),
+        other @ (Presentation::Anonymous | Presentation::SignedVersion2(_)) => panic!("not of version 4: {other:?}"),
     }
 }
 

@@ -9,3 +9,4 @@ mod kit;
 mod post;
 mod published;
 mod refused;
+mod version_2;

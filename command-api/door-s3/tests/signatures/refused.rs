@@ -326,7 +326,6 @@ fn authorization_headers_that_are_not_ours() {
     let credential = |text: &str| format!("AWS4-HMAC-SHA256 Credential={text}, {rest}");
     assert!(matches!(with_authorization(&credential(&format!("AKID/{scope}"))), Ok(Presentation::Signed(_))));
     for (authorization, code) in [
-        ("AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=".to_owned(), "InvalidRequest"),
         ("AWS4-ECDSA-P256-SHA256 Credential=a".to_owned(), "InvalidRequest"),
         ("AWS HAHAHA".to_owned(), "InvalidArgument"),
         ("Bearer token".to_owned(), "InvalidArgument"),
@@ -389,14 +388,12 @@ fn queries_that_are_not_ours() {
         ("X-Amz-Expires=3600", "X-Amz-Expires=3600&X-Amz-Expires=1", "AuthorizationQueryParametersError"),
         ("%2Fs3%2F", "%2Fec2%2F", "AuthorizationQueryParametersError"),
         ("X-Amz-Date", "X-Amz-Security-Token=t&X-Amz-Date", "InvalidToken"),
-        ("X-Amz-Date", "AWSAccessKeyId=a&Signature=b&X-Amz-Date", "InvalidRequest"),
+        ("X-Amz-Date", "AWSAccessKeyId=AKID&Expires=1&Signature=b&X-Amz-Date", "InvalidArgument"),
     ] {
         let mut parts = in_query();
         set_uri(&mut parts, from, to);
         assert_eq!(verify(&parts).expect_err(to).code().0, code, "{to}");
     }
-    let version_2 = request("GET", "/b/k?AWSAccessKeyId=a&Expires=1&Signature=b", &[("host", "h")]);
-    assert_eq!(Verifier::new(None).present(&version_2, 0), Err(AuthError::UnsupportedMechanism));
 }
 
 #[test]

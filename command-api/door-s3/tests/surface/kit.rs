@@ -94,6 +94,7 @@ impl Door {
             hosts: vec![],
             public_url: None,
             anonymous: None,
+            allow_sigv2: true,
             host_id: "host".into(),
             ids: Arc::new(move || RequestId(format!("{:026}", request.fetch_add(1, Ordering::Relaxed)))),
             clock: Arc::new(|| NOW_S * 1_000_000),
