@@ -22,7 +22,7 @@ mod version_2;
 pub use chunks::ChunkSigning;
 pub use encode::{decode_path, decode_query};
 pub use error::{AuthError, Place, SignatureMismatch};
-pub use policy::{PolicyError, PostPolicy};
+pub use policy::{LengthRange, PolicyError, PostPolicy};
 pub use post::{FormFields, PresentedPost};
 pub use present::{PayloadForm, Presentation, Presented, Signature, anonymous_payload};
 pub use time::Timestamp;

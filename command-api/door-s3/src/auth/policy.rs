@@ -3,6 +3,7 @@
 use axum::Json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemas::content::ChecksumAlgorithm;
 use serde::Deserialize;
 
 use super::post::FormFields;
@@ -20,8 +21,45 @@ enum Condition {
     Equals(String, String),
     /// The field's value begins like this.
     StartsWith(String, String),
-    /// The file has so many bytes, both included.
-    Length { least: u64, most: u64 },
+    /// The file has so many bytes.
+    Length(LengthRange),
+}
+
+/// How many bytes a file may have: both bounds are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LengthRange {
+    /// Fewest bytes.
+    pub least: u64,
+    /// Most bytes.
+    pub most: u64,
+}
+
+impl LengthRange {
+    /// Any length.
+    pub const ANY: Self = Self { least: 0, most: u64::MAX };
+
+    /// Whether a file that has so many bytes already may have more of them.
+    ///
+    /// # Errors
+    /// [`PolicyError::EntityTooLarge`].
+    pub fn check_begun(self, length_bytes: u64) -> Result<(), PolicyError> {
+        if length_bytes > self.most {
+            return Err(PolicyError::EntityTooLarge { proposed: length_bytes, most: self.most });
+        }
+        Ok(())
+    }
+
+    /// Whether a file may have so many bytes and no more.
+    ///
+    /// # Errors
+    /// [`PolicyError::EntityTooLarge`] and [`PolicyError::EntityTooSmall`].
+    pub fn check_whole(self, length_bytes: u64) -> Result<(), PolicyError> {
+        self.check_begun(length_bytes)?;
+        if length_bytes < self.least {
+            return Err(PolicyError::EntityTooSmall { proposed: length_bytes, least: self.least });
+        }
+        Ok(())
+    }
 }
 
 /// Why a policy does not allow a form.
@@ -169,30 +207,32 @@ impl PostPolicy {
         })
     }
 
-    /// Least and most bytes of the file that every `content-length-range` allows, so that a file that is too long can be
-    /// stopped on its way.
+    /// The lengths that every `content-length-range` allows, so that a file that is too long can be stopped on its way.
     #[must_use]
-    pub fn length_range(&self) -> (u64, u64) {
-        self.conditions.iter().fold((0, u64::MAX), |(low, high), condition| match condition {
-            Condition::Length { least, most } => (low.max(*least), high.min(*most)),
-            Condition::Equals(..) | Condition::StartsWith(..) => (low, high),
+    pub fn length_range(&self) -> LengthRange {
+        self.conditions.iter().fold(LengthRange::ANY, |range, condition| match condition {
+            Condition::Length(other) => {
+                LengthRange { least: range.least.max(other.least), most: range.most.min(other.most) }
+            }
+            Condition::Equals(..) | Condition::StartsWith(..) => range,
         })
     }
 
-    /// Whether the policy allows this form for `bucket` (the one in the URL), with a file of `length_bytes`, now.
+    /// Whether the policy allows this form for `bucket` (the one in the URL), now. The file's length is still to be checked:
+    /// [`PostPolicy::length_range`].
     ///
-    /// Every field but `x-amz-signature`, `file`, `policy` and `x-ignore-*` must be covered by a condition, and so must the
-    /// bucket: a policy that names no bucket would be good for all of them.
+    /// Every field must be covered by a condition but those of the signature itself, `file`, `policy`, `x-ignore-*`, and a
+    /// checksum (it says nothing but what the file is). So must the bucket: a policy that names none would be good for all.
     ///
     /// # Errors
-    /// The first thing that is wrong: all of [`PolicyError`] but `Invalid` and `DuplicateField`.
-    pub fn check(&self, fields: &FormFields, bucket: &str, length_bytes: u64, now_s: i64) -> Result<(), PolicyError> {
+    /// [`PolicyError::Expired`], [`PolicyError::ConditionFailed`], [`PolicyError::ExtraField`].
+    pub fn check(&self, fields: &FormFields, bucket: &str, now_s: i64) -> Result<(), PolicyError> {
         if now_s > self.expires_s {
             return Err(PolicyError::Expired);
         }
         let value = |name: &str| if name == "bucket" { Some(bucket) } else { fields.get(name) };
         for condition in &self.conditions {
-            condition.check(value, length_bytes)?;
+            condition.check(value)?;
         }
         let names = fields.iter().map(|(name, _)| name.to_ascii_lowercase()).chain(["bucket".to_owned()]);
         match names.filter(|name| !is_exempt(name)).find(|name| !self.covers(name)) {
@@ -204,17 +244,19 @@ impl PostPolicy {
     fn covers(&self, field: &str) -> bool {
         self.conditions.iter().any(|condition| match condition {
             Condition::Equals(name, _) | Condition::StartsWith(name, _) => name == field,
-            Condition::Length { .. } => false,
+            Condition::Length(_) => false,
         })
     }
 }
 
 fn is_exempt(name: &str) -> bool {
-    matches!(name, "x-amz-signature" | "file" | "policy") || name.starts_with("x-ignore-")
+    matches!(name, "awsaccesskeyid" | "signature" | "x-amz-signature" | "file" | "policy")
+        || name.starts_with("x-ignore-")
+        || name.strip_prefix("x-amz-checksum-").is_some_and(|algorithm| ChecksumAlgorithm::parse(algorithm).is_some())
 }
 
 impl Condition {
-    fn check<'a>(&self, value: impl Fn(&str) -> Option<&'a str>, length_bytes: u64) -> Result<(), PolicyError> {
+    fn check<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> Result<(), PolicyError> {
         let failed = |kind: &str, name: &str, wanted: &str| {
             Err(PolicyError::ConditionFailed { condition: format!("[\"{kind}\", \"${name}\", \"{wanted}\"]") })
         };
@@ -223,13 +265,7 @@ impl Condition {
             Condition::StartsWith(name, wanted) if !value(name).is_some_and(|it| starts_with(name, it, wanted)) => {
                 failed("starts-with", name, wanted)
             }
-            Condition::Length { most, .. } if length_bytes > *most => {
-                Err(PolicyError::EntityTooLarge { proposed: length_bytes, most: *most })
-            }
-            Condition::Length { least, .. } if length_bytes < *least => {
-                Err(PolicyError::EntityTooSmall { proposed: length_bytes, least: *least })
-            }
-            Condition::Equals(..) | Condition::StartsWith(..) | Condition::Length { .. } => Ok(()),
+            Condition::Equals(..) | Condition::StartsWith(..) | Condition::Length(_) => Ok(()),
         }
     }
 }
@@ -261,7 +297,7 @@ fn read_condition(raw: RawCondition) -> Option<Vec<Condition>> {
             let [kind, first, second] = <[Item; 3]>::try_from(items).ok()?;
             let kind = kind.text().to_ascii_lowercase();
             if kind == "content-length-range" {
-                return Some(vec![Condition::Length { least: first.number()?, most: second.number()? }]);
+                return Some(vec![Condition::Length(LengthRange { least: first.number()?, most: second.number()? })]);
             }
             let name = first.text().strip_prefix('$')?.to_ascii_lowercase();
             match kind.as_str() {

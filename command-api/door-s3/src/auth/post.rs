@@ -44,11 +44,16 @@ impl FormFields {
 pub struct PresentedPost {
     /// Whose signature it is said to be.
     pub access_key: AccessKeyId,
-    pub(super) date: String,
-    pub(super) region: String,
-    pub(super) timestamp: Timestamp,
+    pub(super) signing: PostSigning,
     pub(super) policy: String,
     pub(super) signature: Signature,
+}
+
+/// How the policy is said to be signed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum PostSigning {
+    Version4 { date: String, region: String, timestamp: Timestamp },
+    Version2,
 }
 
 /// A policy names objects: none in a log line.
@@ -60,33 +65,50 @@ impl fmt::Debug for PresentedPost {
 
 impl PresentedPost {
     pub(super) fn read(fields: &FormFields) -> Result<Option<Self>, AuthError> {
-        let field = |name: &'static str| fields.get(name).ok_or(AuthError::MissingField { field: name });
-        if fields.get("AWSAccessKeyId").is_some() {
-            return Err(AuthError::UnsupportedMechanism);
+        let has = |name: &&str| fields.get(name).is_some();
+        let version_4 = ["x-amz-signature", "x-amz-credential", "x-amz-algorithm"].iter().any(has);
+        let version_2 = ["AWSAccessKeyId", "signature"].iter().any(has);
+        match (version_4, version_2) {
+            (false, false) if !has(&"policy") => Ok(None),
+            (true, true) => Err(AuthError::SeveralMechanisms),
+            (false, true) => Self::read_version_2(fields).map(Some),
+            (_, false) => Self::read_version_4(fields).map(Some),
         }
-        let names = ["policy", "x-amz-signature", "x-amz-credential", "x-amz-algorithm"];
-        if names.iter().all(|name| fields.get(name).is_none()) {
-            return Ok(None);
-        }
-        let policy = field("policy")?;
-        if field("x-amz-algorithm")? != "AWS4-HMAC-SHA256" {
+    }
+
+    fn read_version_4(fields: &FormFields) -> Result<Self, AuthError> {
+        let policy = field(fields, "policy")?;
+        if field(fields, "x-amz-algorithm")? != "AWS4-HMAC-SHA256" {
             return Err(AuthError::UnsupportedMechanism);
         }
         if fields.get("x-amz-security-token").is_some() {
             return Err(AuthError::InvalidToken);
         }
-        let credential = Credential::read(field("x-amz-credential")?, Place::Form)?;
-        let timestamp = Timestamp::parse_iso(field("x-amz-date")?).ok_or_else(|| AuthError::Malformed {
+        let credential = Credential::read(field(fields, "x-amz-credential")?, Place::Form)?;
+        let timestamp = Timestamp::parse_iso(field(fields, "x-amz-date")?).ok_or_else(|| AuthError::Malformed {
             place: Place::Form,
             why: "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"".to_owned(),
         })?;
-        Ok(Some(Self {
+        Ok(Self {
             access_key: credential.access_key,
-            date: credential.date,
-            region: credential.region,
-            timestamp,
+            signing: PostSigning::Version4 { date: credential.date, region: credential.region, timestamp },
             policy: policy.to_owned(),
-            signature: Signature(field("x-amz-signature")?.to_owned()),
-        }))
+            signature: Signature(field(fields, "x-amz-signature")?.to_owned()),
+        })
     }
+
+    fn read_version_2(fields: &FormFields) -> Result<Self, AuthError> {
+        let (id, policy) = (field(fields, "AWSAccessKeyId")?, field(fields, "policy")?);
+        let signature = Signature(field(fields, "signature")?.to_owned());
+        if fields.get("x-amz-security-token").is_some() {
+            return Err(AuthError::InvalidToken);
+        }
+        let access_key =
+            AccessKeyId::parse(id).map_err(|_| AuthError::InvalidAccessKeyId { access_key: id.to_owned() })?;
+        Ok(Self { access_key, signing: PostSigning::Version2, policy: policy.to_owned(), signature })
+    }
+}
+
+fn field<'a>(fields: &'a FormFields, name: &'static str) -> Result<&'a str, AuthError> {
+    fields.get(name).ok_or(AuthError::MissingField { field: name })
 }

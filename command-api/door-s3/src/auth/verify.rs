@@ -10,10 +10,10 @@ use super::chunks::ChunkSigning;
 use super::error::{AuthError, Place, SignatureMismatch};
 use super::keys::{SigningKeys, is_signature};
 use super::policy::PostPolicy;
-use super::post::{FormFields, PresentedPost};
+use super::post::{FormFields, PostSigning, PresentedPost};
 use super::present::{self, PayloadForm, Presentation, Presented};
 use super::time::SKEW_MAX_S;
-use super::version_2::PresentedVersion2;
+use super::version_2::{self, PresentedVersion2};
 
 /// Longest life of a presigned URL: 7 days.
 pub(super) const EXPIRES_MAX_S: i64 = 7 * 24 * 60 * 60;
@@ -140,11 +140,15 @@ impl Verifier {
     ///
     /// # Errors
     /// [`AuthError::MissingField`], [`AuthError::Malformed`], [`AuthError::WrongRegion`], [`AuthError::InvalidToken`],
-    /// [`AuthError::UnsupportedMechanism`], [`AuthError::InvalidAccessKeyId`].
+    /// [`AuthError::UnsupportedMechanism`], [`AuthError::SeveralMechanisms`], [`AuthError::InvalidAccessKeyId`].
     pub fn present_post(&self, fields: &FormFields) -> Result<Option<PresentedPost>, AuthError> {
         let presented = PresentedPost::read(fields)?;
-        if let Some(presented) = &presented {
-            self.check_scope(&presented.region, &presented.date, presented.timestamp.date(), Place::Form)?;
+        match presented.as_ref().map(|presented| &presented.signing) {
+            Some(PostSigning::Version4 { date, region, timestamp }) => {
+                self.check_scope(region, date, timestamp.date(), Place::Form)?;
+            }
+            Some(PostSigning::Version2) if !self.accepts_version_2 => return Err(AuthError::UnsupportedMechanism),
+            Some(PostSigning::Version2) | None => {}
         }
         Ok(presented)
     }
@@ -159,18 +163,24 @@ impl Verifier {
         presented: &PresentedPost,
         secret: &SecretString,
     ) -> Result<PostPolicy, AuthError> {
-        let PresentedPost { access_key, date, region, policy, signature, .. } = presented;
-        self.keys.with(access_key, secret, date, region, |key| {
-            if is_signature(&key.sign(policy.as_bytes()), &signature.0) {
-                return Ok(());
-            }
-            Err(AuthError::SignatureDoesNotMatch(Box::new(SignatureMismatch {
+        let PresentedPost { access_key, signing, policy, signature } = presented;
+        let mismatch = || {
+            AuthError::SignatureDoesNotMatch(Box::new(SignatureMismatch {
                 access_key: access_key.clone(),
                 string_to_sign: policy.clone(),
                 canonical_request: None,
                 signature_provided: signature.0.clone(),
-            })))
-        })?;
+            }))
+        };
+        match signing {
+            PostSigning::Version4 { date, region, .. } => {
+                self.keys.with(access_key, secret, date, region, |key| {
+                    is_signature(&key.sign(policy.as_bytes()), &signature.0).then_some(()).ok_or_else(mismatch)
+                })?;
+            }
+            PostSigning::Version2 if version_2::is_signature(secret, policy.as_bytes(), &signature.0) => {}
+            PostSigning::Version2 => return Err(mismatch()),
+        }
         Ok(PostPolicy::parse(policy)?)
     }
 

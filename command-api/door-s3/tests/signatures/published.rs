@@ -111,7 +111,7 @@ fn a_post_form() {
     let verifier = Verifier::new(None);
     let presented = verifier.present_post(&fields).expect("a readable signature").expect("a signature");
     let policy = verifier.verify_post_policy(&presented, &secret()).expect("a valid signature");
-    policy.check(&fields, "sigv4examplebucket", 1000, 1_451_430_000).expect("allowed");
+    policy.check(&fields, "sigv4examplebucket", 1_451_430_000).expect("allowed");
 }
 
 pub(crate) fn sha256_bytes(text: &str) -> [u8; 32] {
