@@ -44,11 +44,7 @@ pub(crate) fn understand(
     if parts.method == Method::OPTIONS {
         return Err(DoorError::CorsNotEnabled.into());
     }
-    // An IPv4 client of a dual-stack socket is an IPv4 client.
-    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
-    let host_bucket = target.bucket.clone().filter(|_| target.by_host);
-    let visit = Visit { now_s, host_bucket, request: request.clone(), source };
+    let visit = visit(&parts, &target, options, request);
     let (caller, verified) = gate.admit(&parts, visit, credential, anonymous)?;
     if let Some(headers) = presigned_headers(&parts) {
         parts.headers = headers;
@@ -61,8 +57,17 @@ pub(crate) fn understand(
     Ok(Understood { operation, ask, verified })
 }
 
+/// When, where from and how a request came.
+pub(crate) fn visit(parts: &Parts, target: &Target, options: &Options, request: &RequestId) -> Visit {
+    // An IPv4 client of a dual-stack socket is an IPv4 client.
+    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
+    let host_bucket = target.bucket.clone().filter(|_| target.by_host);
+    Visit { now_s, host_bucket, request: request.clone(), source }
+}
+
 /// HTTP/2 names the host in the request line.
-fn host(parts: &Parts) -> Option<&str> {
+pub(crate) fn host(parts: &Parts) -> Option<&str> {
     let header = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
 }

@@ -12,7 +12,7 @@ use http::request::Parts;
 use pipeline::{Caller, Credential, StoreError, Who};
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
 
-use crate::auth::{AuthError, Presentation, Verified, Verifier, anonymous_payload};
+use crate::auth::{AuthError, FormFields, LengthRange, Presentation, Verified, Verifier, anonymous_payload};
 use crate::errors::{DoorError, Failure};
 use crate::service::Options;
 
@@ -59,18 +59,32 @@ impl Gate {
                 self.verifier.verify_version_2(parts, presented, &credential.secret, visit.host_bucket.as_deref())?
             }
         };
-        let caller = Caller {
-            tenant: credential.tenant,
-            who: Who::User {
-                user: credential.user,
-                display_name: credential.display_name,
-                access_key,
-                scopes: credential.scopes,
-            },
-            source: visit.source,
-            request: visit.request,
+        Ok((visit.caller(credential, access_key), verified))
+    }
+
+    /// The same of a form for `bucket`, which carries its signature in its fields; and how long its file may be. A form without
+    /// one is a request without a credential.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`], or the form is not what its policy allows.
+    pub(crate) fn admit_form(
+        &self,
+        fields: &FormFields,
+        bucket: &str,
+        visit: Visit,
+        credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
+        anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
+    ) -> Result<(Caller, LengthRange), Failure> {
+        let Some(presented) = self.verifier.present_post(fields)? else {
+            return Ok((self.anonymous_caller(visit, anonymous)?, LengthRange::ANY));
         };
-        Ok((caller, verified))
+        let access_key = presented.access_key.clone();
+        let Some(credential) = credential(&access_key)? else {
+            return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
+        };
+        let policy = self.verifier.verify_post_policy(&presented, &credential.secret)?;
+        policy.check(fields, bucket, visit.now_s).map_err(AuthError::Policy)?;
+        Ok((visit.caller(credential, access_key), policy.length_range()))
     }
 }
 
@@ -83,10 +97,17 @@ impl Gate {
         tenant: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
     ) -> Result<(Caller, Verified), Failure> {
         let payload = anonymous_payload(&parts.headers)?;
+        Ok((self.anonymous_caller(visit, tenant)?, Verified { payload, chunks: None }))
+    }
+
+    fn anonymous_caller(
+        &self,
+        visit: Visit,
+        tenant: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
+    ) -> Result<Caller, Failure> {
         let tenant = self.anonymous.as_ref().map(tenant).transpose()?.flatten();
         let tenant = tenant.ok_or(DoorError::Anonymous)?;
-        let caller = Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request };
-        Ok((caller, Verified { payload, chunks: None }))
+        Ok(Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request })
     }
 }
 
@@ -100,4 +121,20 @@ pub(crate) struct Visit {
     pub(crate) request: RequestId,
     /// Where it came from.
     pub(crate) source: Option<IpAddr>,
+}
+
+impl Visit {
+    fn caller(self, credential: Credential, access_key: AccessKeyId) -> Caller {
+        Caller {
+            tenant: credential.tenant,
+            who: Who::User {
+                user: credential.user,
+                display_name: credential.display_name,
+                access_key,
+                scopes: credential.scopes,
+            },
+            source: self.source,
+            request: self.request,
+        }
+    }
 }

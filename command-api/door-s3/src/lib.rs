@@ -14,6 +14,7 @@ mod bucket;
 mod copy;
 mod delete;
 mod errors;
+mod form;
 mod front;
 mod gate;
 mod headers;

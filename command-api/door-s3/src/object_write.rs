@@ -1,8 +1,8 @@
-//! PutObject.
+//! PutObject, and what a POST of a form shares with it.
 
 use axum::response::Response;
-use http::StatusCode;
-use pipeline::PutObject;
+use http::{HeaderMap, StatusCode};
+use pipeline::{PutObject, Written};
 use schemas::event::{Cause, StorageClass};
 
 use crate::answer;
@@ -13,10 +13,23 @@ use crate::payload::{Opened, Payload};
 use crate::service::App;
 
 pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
+    let written = write(app, ask, Cause::Put, |headers| payload.open(headers)).await?;
+    let mut response = answer::empty(StatusCode::OK);
+    answer::written_whole(response.headers_mut(), &written);
+    Ok(response)
+}
+
+/// Stores the object that the request's headers speak of. `open` is called when they make sense.
+pub(crate) async fn write(
+    app: &App,
+    ask: &Ask,
+    cause: Cause,
+    open: impl FnOnce(&HeaderMap) -> Result<Opened, Failure>,
+) -> Result<Written, Failure> {
     let metadata = metadata(&ask.headers)?;
     let (storage_class, tags) = (storage_class(&ask.headers)?, tags(&ask.headers)?);
     let conditions = write_conditions(&ask.headers)?;
-    let Opened { stream, digests, size_bytes } = payload.open(&ask.headers)?;
+    let Opened { stream, digests, size_bytes } = open(&ask.headers)?;
     let request = PutObject {
         bucket: ask.bucket(),
         key: ask.key(),
@@ -26,13 +39,10 @@ pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Respon
         conditions,
         digests,
         size_bytes,
-        cause: Cause::Put,
+        cause,
         command: None,
     };
-    let written = app.store.put_object(&ask.caller, request, stream).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::written_whole(response.headers_mut(), &written);
-    Ok(response)
+    Ok(app.store.put_object(&ask.caller, request, stream).await?)
 }
 
 #[cfg(test)]

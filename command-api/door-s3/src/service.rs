@@ -1,7 +1,7 @@
 //! The door as a service: each request is understood, done, and answered.
 //!
 //! Owns: what every answer carries, the span of a request. Does not own: any operation.
-//! Invariant: no byte of a body is read before its sender is known, so `Expect: 100-continue` asks for it only then.
+//! Invariant: no byte of a body is read before its sender is known (a form's fields alone say who it is), so `Expect: 100-continue` asks for it only then.
 
 use std::sync::Arc;
 
@@ -14,13 +14,15 @@ use schemas::{AccessKeyId, RequestId, TenantName};
 use tracing::{Instrument, field};
 
 use crate::ask::Ask;
+use crate::auth::AuthError;
 use crate::errors::{DoorError, Failure};
 use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::payload::{self, Payload};
 use crate::route::Operation;
 use crate::{
-    attributes, bucket, copy, delete, list, multipart, object_read, object_write, settings, tagging, uploads, versions,
+    attributes, bucket, copy, delete, form, list, multipart, object_read, object_write, settings, tagging, uploads,
+    versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -53,7 +55,7 @@ pub struct Options {
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) options: Options,
-    gate: Gate,
+    pub(crate) gate: Gate,
 }
 
 /// The S3 door over a store. It answers every path it is given.
@@ -91,6 +93,9 @@ fn name(headers: &mut HeaderMap, request_id: &RequestId, host_id: &str) {
 }
 
 async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &RequestId) -> Result<Response, Failure> {
+    if form::is_upload(&parts, &app.options) {
+        return form::upload(app, parts, body, request_id).await;
+    }
     let version = parts.version;
     let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
     let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
@@ -117,6 +122,8 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::ListMultipartUploads => uploads::list(app, ask).await,
         Operation::DeleteObjects => delete::many(app, ask, payload).await,
         Operation::PutObject => object_write::put(app, ask, payload).await,
+        // A form says itself who sends it: one that is signed as a request, too, says it twice.
+        Operation::PostObject => Err(AuthError::SeveralMechanisms.into()),
         Operation::CopyObject => copy::object(app, ask).await,
         Operation::GetObject => object_read::get(app, ask).await,
         Operation::HeadObject => object_read::head(app, ask).await,

@@ -11,6 +11,7 @@ use super::DoorError;
 use crate::answer::{http_date, quoted, text_value};
 use crate::auth::AuthError;
 use crate::body::{BodyDecodeError, BodyHeaderError};
+use crate::form::FileError;
 
 /// An error as a client sees it.
 #[derive(Debug, Clone)]
@@ -84,9 +85,11 @@ pub(crate) fn store(error: &StoreError) -> Described {
 
 /// The door's own body streams end with errors of its own; anything else is the connection that broke.
 fn body(error: &pipeline::BodyError) -> Described {
-    match error.0.downcast_ref::<BodyDecodeError>() {
-        Some(error) => coded(error.code()),
-        None => DoorError::IncompleteBody.describe(),
+    match (error.0.downcast_ref::<BodyDecodeError>(), error.0.downcast_ref::<FileError>()) {
+        (Some(error), _) => coded(error.code()),
+        (None, Some(FileError::Malformed)) => DoorError::MalformedPost.describe(),
+        (None, Some(FileError::Length(error))) => auth(&AuthError::Policy(error.clone())),
+        (None, Some(FileError::Broken(_)) | None) => DoorError::IncompleteBody.describe(),
     }
 }
 

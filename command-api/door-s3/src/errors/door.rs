@@ -77,6 +77,12 @@ pub(crate) enum DoorError {
     },
     /// Versions of a bucket without versioning cannot be locked.
     LockNeedsVersioning,
+    /// The body is not the form it should be.
+    MalformedPost,
+    /// The fields before a form's file are too large.
+    FormTooLarge,
+    /// A POST to a bucket that is no form.
+    NotAForm,
     /// A digest is not the body's, or is none at all.
     BadDigest,
     /// The region that the client asks for is not this server's.
@@ -175,6 +181,23 @@ impl DoorError {
                 "InvalidBucketState",
                 "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
             ),
+            Self::MalformedPost => plain(
+                StatusCode::BAD_REQUEST,
+                "MalformedPOSTRequest",
+                "The body of your POST request is not well-formed multipart/form-data.",
+            ),
+            Self::FormTooLarge => plain(
+                StatusCode::BAD_REQUEST,
+                "MaxPostPreDataLengthExceededError",
+                "Your POST request fields preceding the upload file were too large.",
+            )
+            .field("MaxPostPreDataLengthBytes", crate::form::FIELDS_BYTES_MAX.to_string()),
+            Self::NotAForm => plain(
+                StatusCode::PRECONDITION_FAILED,
+                "PreconditionFailed",
+                "At least one of the pre-conditions you specified did not hold",
+            )
+            .field("Condition", "Bucket POST must be of the enclosure-type multipart/form-data"),
             Self::BadDigest => {
                 plain(StatusCode::BAD_REQUEST, "BadDigest", "The digest you specified did not match what we received.")
             }

@@ -24,6 +24,7 @@ pub(crate) enum Operation {
     ListMultipartUploads,
     DeleteObjects,
     PutObject,
+    PostObject,
     CopyObject,
     GetObject,
     HeadObject,
@@ -158,7 +159,8 @@ fn of_bucket(method: &Method, query: &Query, headers: &HeaderMap) -> Result<Oper
         ("PUT", Some("versioning")) => Ok(Operation::PutBucketVersioning),
         ("DELETE", None) => Ok(Operation::DeleteBucket),
         ("POST", Some("delete")) => Ok(Operation::DeleteObjects),
-        ("POST", None) if is_form(headers) => Err(DoorError::NotImplemented { what: "POST form upload" }),
+        ("POST", None) if is_form(headers) => Ok(Operation::PostObject),
+        ("POST", None) => Err(DoorError::NotAForm),
         _ => Err(DoorError::MethodNotAllowed),
     }
 }
@@ -268,6 +270,11 @@ mod tests {
         assert_eq!(chosen("PUT /b/k", source), Ok(CopyObject));
         assert_eq!(chosen("PUT /b/k?partNumber=1&uploadId=u", source), Ok(UploadPartCopy));
         assert_eq!(chosen("GET /b/k", source), Ok(GetObject));
+        let form = Some("content-type: multipart/form-data; boundary=x");
+        assert_eq!(chosen("POST /b", form), Ok(PostObject));
+        assert_eq!(chosen("POST /b", Some("content-type: text/plain")), Err(DoorError::NotAForm));
+        assert_eq!(chosen("POST /b?delete", form), Ok(DeleteObjects));
+        assert_eq!(chosen("POST /b/k?uploads", form), Ok(CreateMultipartUpload));
     }
 
     #[test]
@@ -297,15 +304,11 @@ mod tests {
         for line in ["GET /b?acl&website", "GET /b?tagging&cors", "PUT /b/k?acl&tagging", "GET /b/k?restore&tagging"] {
             assert!(matches!(chosen(line, None), Err(DoorError::NotImplemented { .. })), "{line}");
         }
-        let form = Some("content-type: multipart/form-data; boundary=x");
-        assert!(matches!(chosen("POST /b", form), Err(DoorError::NotImplemented { .. })));
     }
 
     #[test]
     fn what_s3_has_not_either() {
-        for line in
-            ["POST /", "PUT /", "DELETE /", "POST /b", "PATCH /b/k", "POST /b/k", "DELETE /b?delete", "PUT /b?versions"]
-        {
+        for line in ["POST /", "PUT /", "DELETE /", "PATCH /b/k", "POST /b/k", "DELETE /b?delete", "PUT /b?versions"] {
             assert_eq!(chosen(line, None), Err(DoorError::MethodNotAllowed), "{line}");
         }
         for line in ["PUT /b/k?partNumber=1", "PUT /b/k?uploadId=u"] {

@@ -111,7 +111,11 @@ impl Door {
 
     /// A request: `PUT /bucket/key?query`.
     pub(crate) async fn ask(&self, user: &str, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let request = signed(user, line, headers, body);
+        self.send(signed(user, line, headers, body)).await
+    }
+
+    /// A request as it is.
+    pub(crate) async fn send(&self, request: http::Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 1 << 24).await.expect("a body");

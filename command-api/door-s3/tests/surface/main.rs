@@ -1,5 +1,6 @@
 //! The door over a real store in a folder of its own: signed requests in, answers out.
 
+mod forms;
 mod kit;
 mod owners;
 mod settings;
