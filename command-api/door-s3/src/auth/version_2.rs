@@ -189,12 +189,20 @@ impl PresentedVersion2 {
         secret: &SecretString,
         host_bucket: Option<&str>,
     ) -> Result<(), AuthError> {
-        let text = self.string_to_sign(parts, host_bucket, Empty::Bare);
-        if is_signature(secret, &text, &self.signature.0) {
-            return Ok(());
-        }
-        // `?uploads=` is signed as `?uploads` by some clients and as it is by others. It means the same.
-        if is_signature(secret, &self.string_to_sign(parts, host_bucket, Empty::AsSent), &self.signature.0) {
+        let path = Some(parts.uri.path()).filter(|path| !path.is_empty()).unwrap_or("/");
+        let resource = host_bucket.map_or_else(|| path.to_owned(), |bucket| format!("/{bucket}{path}"));
+        let text = self.string_to_sign(parts, &resource, Empty::Bare);
+        // Clients sign one request in several ways that mean the same: `/bucket` as `/bucket/`, and `?uploads=` as `?uploads` or
+        // as it is.
+        let is_bare_bucket = resource.len() > 1 && !resource[1..].contains('/');
+        let slashed = is_bare_bucket.then(|| format!("{resource}/"));
+        let mut resources = [Some(resource), slashed].into_iter().flatten();
+        let holds = resources.any(|resource| {
+            [Empty::Bare, Empty::AsSent]
+                .into_iter()
+                .any(|empty| is_signature(secret, &self.string_to_sign(parts, &resource, empty), &self.signature.0))
+        });
+        if holds {
             return Ok(());
         }
         Err(AuthError::SignatureDoesNotMatch(Box::new(SignatureMismatch {
@@ -205,8 +213,8 @@ impl PresentedVersion2 {
         })))
     }
 
-    /// Bytes, because header values need not be text.
-    fn string_to_sign(&self, parts: &Parts, host_bucket: Option<&str>, empty: Empty) -> Vec<u8> {
+    /// Bytes, because header values need not be text. `resource` is the path as it came, behind the bucket that the host names.
+    fn string_to_sign(&self, parts: &Parts, resource: &str, empty: Empty) -> Vec<u8> {
         let given;
         let headers = match self.limit {
             Limit::Around(_) => &parts.headers,
@@ -220,11 +228,7 @@ impl PresentedVersion2 {
         let mut out = lines.join(&b'\n');
         out.push(b'\n');
         push_amz_headers(&mut out, headers);
-        if let Some(bucket) = host_bucket {
-            out.push(b'/');
-            out.extend_from_slice(bucket.as_bytes());
-        }
-        out.extend_from_slice(if parts.uri.path().is_empty() { b"/" } else { parts.uri.path().as_bytes() });
+        out.extend_from_slice(resource.as_bytes());
         push_parameters(&mut out, parts.uri.query().unwrap_or(""), empty);
         out
     }

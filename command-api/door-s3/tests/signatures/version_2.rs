@@ -129,6 +129,8 @@ fn addresses_for_every_method_with_subresources_overrides_and_headers() {
         ("HEAD", "/b/k", &[], "HEAD\n\n\nEXPIRES\n/b/k"),
         ("DELETE", "/b/a%20b%2Bc?versionId=1.7", &[], "DELETE\n\n\nEXPIRES\n/b/a%20b%2Bc?versionId=1.7"),
         ("GET", "/b?prefix=x&list-type=2&encoding-type=url", &[], "GET\n\n\nEXPIRES\n/b"),
+        ("GET", "/b?prefix=x&list-type=2", &[], "GET\n\n\nEXPIRES\n/b/"),
+        ("GET", "/b?uploads=", &[], "GET\n\n\nEXPIRES\n/b/?uploads="),
         ("GET", "/b/?uploads&prefix=x", &[], "GET\n\n\nEXPIRES\n/b/?uploads"),
         ("POST", "/b/k?uploads=", &[], "POST\n\n\nEXPIRES\n/b/k?uploads"),
         ("POST", "/b/k?uploads=", &[], "POST\n\n\nEXPIRES\n/b/k?uploads="),
@@ -206,6 +208,10 @@ fn whoever_carries_an_address_cannot_make_another_request_of_it() {
         header(&mut parts, name);
         assert_eq!(code(verify(&parts, NOW_S, None)), Some(("AccessDenied", 403)), "{name}");
     }
+    let mut slashed = presigned("PUT", "/b/k/", &[], "PUT\n\n\nEXPIRES\n/b/k");
+    assert_eq!(code(verify(&slashed, NOW_S, None)), Some(("SignatureDoesNotMatch", 403)), "another key");
+    slashed = presigned("PUT", "/b/k", &[], "PUT\n\n\nEXPIRES\n/b/k/");
+    assert_eq!(code(verify(&slashed, NOW_S, None)), Some(("SignatureDoesNotMatch", 403)), "another key");
     let changes: [Change; 3] = [
         ("method", |parts| parts.method = http::Method::DELETE),
         ("path", |parts| parts.uri = parts.uri.to_string().replace("/b/k", "/b/l").parse().expect("an address")),
