@@ -1,5 +1,8 @@
 //! The two ways in which a request tells its time, and the one in which it is signed.
 
+use std::time::UNIX_EPOCH;
+
+use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
 
 use super::error::AuthError;
@@ -43,8 +46,11 @@ impl Timestamp {
             Some(rest) => format!("{rest}GMT"),
             None => text.to_owned(),
         };
-        let since = httpdate::parse_http_date(&http).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        let seconds = i64::try_from(since.as_secs()).ok()?;
+        let since = httpdate::parse_http_date(&http).ok().and_then(|it| it.duration_since(UNIX_EPOCH).ok());
+        let seconds = match since {
+            Some(since) => i64::try_from(since.as_secs()).ok()?,
+            None => wrong_weekday(&http)?,
+        };
         Some(Self { seconds, text: format(seconds, "%Y%m%dT%H%M%SZ") })
     }
 
@@ -60,6 +66,13 @@ impl Timestamp {
     pub(super) fn date(&self) -> &str {
         &self.text[..8]
     }
+}
+
+/// A date that is right but for the day of the week, which S3 does not look at.
+fn wrong_weekday(text: &str) -> Option<i64> {
+    const PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let moment = text.ends_with("GMT").then(|| PARSER.parse_timestamp(text).ok()).flatten()?;
+    Some(moment.as_second()).filter(|seconds| *seconds >= 0)
 }
 
 /// ISO 8601's long form, as error answers have it.
@@ -83,6 +96,7 @@ mod tests {
             "Fri, 24 May 2013 00:00:00 GMT",
             "Fri, 24 May 2013 00:00:00 +0000",
             "Fri, 24 May 2013 00:00:00 -0000",
+            "Mon, 24 May 2013 00:00:00 GMT",
         ] {
             let moment = Timestamp::parse(text).expect(text);
             assert_eq!((moment.seconds, moment.text.as_str()), (1_369_353_600, "20130524T000000Z"), "{text}");
@@ -107,6 +121,8 @@ mod tests {
             "２０１３0524",
             "Bad Date",
             "Fri, 24 May 2013 00:00:00 +0200",
+            "Tue, 07 Jul 1950 21:53:04 GMT",
+            "Any, 24 May 2013 00:00:00 GMT",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
