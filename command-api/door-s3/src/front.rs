@@ -79,7 +79,7 @@ mod tests {
 
     use aws_credential_types::Credentials;
     use aws_sigv4::http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
         UriPathNormalizationMode, sign,
     };
     use aws_sigv4::sign::v4;
@@ -213,6 +213,48 @@ mod tests {
         assert_eq!(ask.headers["x-amz-meta-a"], "1");
         assert_eq!(ask.headers["content-type"], "text/x");
         assert_eq!(understood(parts("other.s3.test")).err(), Some("SignatureDoesNotMatch"));
+    }
+
+    /// Signed in the query, which says some headers.
+    fn presigned(line: &str) -> Parts {
+        let identity: Identity = Credentials::from_keys(ACCESS_KEY, SECRET, None).into();
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(Duration::from_secs(60));
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(UNIX_EPOCH + Duration::from_secs(NOW_S))
+            .settings(settings)
+            .build()
+            .expect("parameters")
+            .into();
+        let mut parts = unsigned(line, &[]);
+        let url = format!("http://s3.test{}", parts.uri);
+        let signable = SignableRequest::new(parts.method.as_str(), url, [].into_iter(), SignableBody::UnsignedPayload);
+        let (instructions, _) = sign(signable.expect("a request"), &params).expect("a signature").into_parts();
+        let encoded =
+            instructions.params().iter().map(|(name, value)| format!("&{name}={}", value.replace('/', "%2F")));
+        parts.uri = format!("{}{}", parts.uri, encoded.collect::<String>()).parse().expect("an address");
+        parts
+    }
+
+    #[test]
+    fn an_address_says_headers_in_its_query_and_none_can_be_added() {
+        let parts = presigned("PUT /bucket/key?x-amz-meta-a=1&X-Amz-Copy-Source=%2Fbucket%2Fother");
+        let ask = understood(parts.clone()).expect("understood");
+        assert_eq!(ask.operation, Operation::CopyObject);
+        assert_eq!(ask.ask.headers["x-amz-meta-a"], "1");
+        assert!(!ask.ask.headers.contains_key("x-amz-signature") && !ask.ask.headers.contains_key("x-amz-date"));
+        let mut added = parts.clone();
+        added.uri = format!("{}&x-amz-meta-b=2", parts.uri).parse().expect("an address");
+        assert_eq!(understood(added).err(), Some("SignatureDoesNotMatch"));
+        let mut sent = parts;
+        sent.headers.insert("x-amz-meta-a", "3".parse().expect("a value"));
+        assert_eq!(understood(sent).err(), Some("AccessDenied"), "a header that is sent must be signed itself");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod keys;
 mod policy;
 mod post;
 mod present;
+mod query_headers;
 mod time;
 mod verify;
 mod version_2;
@@ -25,9 +26,9 @@ pub use error::{AuthError, Place, SignatureMismatch};
 pub use policy::{LengthRange, PolicyError, PostPolicy};
 pub use post::{FormFields, PresentedPost};
 pub use present::{PayloadForm, Presentation, Presented, Signature, anonymous_payload};
+pub(crate) use query_headers::presigned_headers;
 pub use time::Timestamp;
 pub use verify::{Verified, Verifier};
 pub use version_2::PresentedVersion2;
 #[cfg(test)]
 pub(crate) use version_2::is_signed_parameter;
-pub(crate) use version_2::presigned_headers;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use schemas::AccessKeyId;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
@@ -219,7 +219,7 @@ impl PresentedVersion2 {
         let headers = match self.limit {
             Limit::Around(_) => &parts.headers,
             Limit::Until(_) => {
-                given = with_query_headers(parts);
+                given = super::query_headers::version_2_headers(parts);
                 &given
             }
         };
@@ -277,33 +277,6 @@ fn push_parameters(out: &mut Vec<u8>, raw: &str, empty: Empty) {
             out.extend_from_slice(&value);
         }
     }
-}
-
-/// The headers that a presigned request of Version 2 means, if the request is one.
-///
-/// Clients put `x-amz-*` headers, Content-Type and Content-MD5 that they sign into such an address, and whoever carries it
-/// need not send them again. A header that is sent wins: then it is the one that must be what was signed.
-pub(crate) fn presigned_headers(parts: &Parts) -> Option<HeaderMap> {
-    let (mut id, mut signature) = (false, false);
-    for (name, _) in decode_query(parts.uri.query()?) {
-        id |= name == b"AWSAccessKeyId";
-        signature |= name == b"Signature";
-    }
-    (id && signature).then(|| with_query_headers(parts))
-}
-
-fn with_query_headers(parts: &Parts) -> HeaderMap {
-    let mut headers = parts.headers.clone();
-    for (name, value) in decode_query(parts.uri.query().unwrap_or("")) {
-        let Ok(name) = HeaderName::from_bytes(&name) else { continue };
-        let counts = name.as_str().starts_with("x-amz-") || name == "content-type" || name == "content-md5";
-        // What no header can carry stays out of the string to sign as well: the signature will not match.
-        let Some(value) = counts.then(|| HeaderValue::from_bytes(&value).ok()).flatten() else { continue };
-        if !parts.headers.contains_key(&name) {
-            headers.append(name, value);
-        }
-    }
-    headers
 }
 
 /// Whether `presented` is the base64 form of the HMAC-SHA-1 of `text`, in a time that tells nothing of where they differ.

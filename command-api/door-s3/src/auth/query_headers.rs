@@ -1,0 +1,60 @@
+//! Headers that a presigned address says in its query.
+//!
+//! Owns: which parameters count as headers. Does not own: whether the signature holds; it covers the whole query in Version 4,
+//! and these parameters in Version 2.
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::encode::decode_query;
+
+/// Parameters of Version 4 that are its own and no headers.
+const OWN: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+/// The headers that a presigned request means, if the request is one.
+///
+/// Clients put `x-amz-*` headers that they sign into such an address, in Version 2 also Content-Type and Content-MD5, and
+/// whoever carries it need not send them again. A header that is sent wins: then it is the one that must be signed.
+pub(crate) fn presigned_headers(parts: &Parts) -> Option<HeaderMap> {
+    let (mut version_4, mut id, mut signature) = (false, false, false);
+    for (name, _) in decode_query(parts.uri.query()?) {
+        version_4 |= name == b"X-Amz-Signature";
+        id |= name == b"AWSAccessKeyId";
+        signature |= name == b"Signature";
+    }
+    if version_4 {
+        Some(with_query_headers(parts, |name| name.starts_with("x-amz-") && !OWN.contains(&name)))
+    } else if id && signature {
+        Some(version_2_headers(parts))
+    } else {
+        None
+    }
+}
+
+pub(super) fn version_2_headers(parts: &Parts) -> HeaderMap {
+    with_query_headers(parts, |name| name.starts_with("x-amz-") || name == "content-type" || name == "content-md5")
+}
+
+fn with_query_headers(parts: &Parts, counts: impl Fn(&str) -> bool) -> HeaderMap {
+    let mut headers = parts.headers.clone();
+    for (name, value) in decode_query(parts.uri.query().unwrap_or("")) {
+        let Ok(name) = HeaderName::from_bytes(&name) else { continue };
+        // What no header can carry stays out of the string to sign of Version 2 as well: the signature will not match.
+        let Some(value) = counts(name.as_str()).then(|| HeaderValue::from_bytes(&value).ok()).flatten() else {
+            continue;
+        };
+        if !parts.headers.contains_key(&name) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
