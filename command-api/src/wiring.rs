@@ -9,8 +9,8 @@ use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
 use pipeline::{
-    AdminCaller, Caller, Clock, CreateAccessKey, CreateBucket, Ids, OpenError, OpenOptions, RebuildReport, Store,
-    StoreError, SystemClock, Who,
+    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, OpenError, OpenOptions,
+    RebuildReport, Store, StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
@@ -49,6 +49,11 @@ fn options(settings: &Settings) -> OpenOptions {
     }
     options.region.clone_from(&server.region);
     options.default_ownership = s3.default_object_ownership;
+    // Where nobody comes without a credential, buckets are closed to the public until somebody opens them. Whoever lets
+    // such requests in has buckets for them.
+    if security.allow_anonymous {
+        options.default_public_access_block = None;
+    }
     options.history_window_s = match history.window {
         Window::Seconds(seconds) => Some(seconds),
         Window::Forever => None,
@@ -210,6 +215,7 @@ impl Installer for StoreInstaller {
             },
             source: None,
             request: self.admin.request.clone(),
+            circumstances: Circumstances::default(),
         };
         let request = CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None };
         made(self.store.create_bucket(&caller, request).await, &Refusal::BucketAlreadyOwnedByYou)

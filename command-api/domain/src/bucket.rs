@@ -89,8 +89,8 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         (Bucket::Live { id, name, .. }, Command::Delete) => {
             Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
         }
-        (Bucket::Live { id, .. }, Command::Configure(configuration)) => {
-            configuration.check()?;
+        (Bucket::Live { id, name, .. }, Command::Configure(configuration)) => {
+            configuration.check(name)?;
             Ok(vec![configuration.set(*id)])
         }
         (Bucket::Live { id, versioning, object_lock, .. }, Command::SetVersioning(asked)) => match asked {
@@ -301,6 +301,35 @@ mod tests {
         given([created()])
             .when(tag(Some(too_many)))
             .then_refused(Refusal::InvalidTag { reason: "a bucket has at most 50 tags" });
+    }
+
+    #[test]
+    fn a_policy_is_kept_as_it_was_written_and_only_if_it_is_one_of_the_bucket() {
+        use crate::bucket_setting::BucketPolicy;
+        use schemas::event::BucketPolicySet;
+        let text = |bucket: &str| {
+            format!(
+                "{{ \"Statement\": {{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::{bucket}\"}} }}"
+            )
+        };
+        let set =
+            |text: String| Command::Configure(Configuration::Policy(Some(BucketPolicy { text, binds_owner: false })));
+        let event = |policy| -> Event { BucketPolicySet { bucket: BucketId(5), policy, binds_owner: false }.into() };
+        given([created()]).when(set(text("data"))).then([event(Some(text("data")))]);
+        let reason = "Policy has invalid resource: arn:aws:s3:::other".to_owned();
+        given([created()]).when(set(text("other"))).then_refused(Refusal::MalformedPolicy { reason });
+        given([created()]).when(Command::Configure(Configuration::Policy(None))).then([event(None)]);
+    }
+
+    #[test]
+    fn what_is_blocked_of_public_access_is_set_and_removed_whole() {
+        use schemas::acl::PublicAccessBlock;
+        use schemas::event::BucketPublicAccessBlockSet;
+        for block in [Some(PublicAccessBlock::ALL), Some(PublicAccessBlock::default()), None] {
+            given([created()])
+                .when(Command::Configure(Configuration::PublicAccessBlock(block)))
+                .then([BucketPublicAccessBlockSet { bucket: BucketId(5), block }.into()]);
+        }
     }
 
     #[test]

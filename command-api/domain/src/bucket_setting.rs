@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use schemas::BucketId;
-use schemas::event::{BucketTaggingSet, Event, Setting};
+use schemas::acl::PublicAccessBlock;
+use schemas::event::{BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, Event, Setting};
+use schemas::{BucketId, BucketName};
 
+use crate::bucket_policy::Policy;
 use crate::{Refusal, validate};
 
 /// A configuration to set, or `None` in its place to remove it.
@@ -15,6 +17,19 @@ use crate::{Refusal, validate};
 pub enum Configuration {
     /// Tags, by name. An empty set is none.
     Tagging(Option<BTreeMap<String, String>>),
+    /// The policy.
+    Policy(Option<BucketPolicy>),
+    /// What public access is blocked. Removed, nothing is.
+    PublicAccessBlock(Option<PublicAccessBlock>),
+}
+
+/// A policy to set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketPolicy {
+    /// As its author wrote it.
+    pub text: String,
+    /// Whether it may keep even the bucket's owner from changing it again.
+    pub binds_owner: bool,
 }
 
 impl Configuration {
@@ -23,16 +38,20 @@ impl Configuration {
     pub fn setting(&self) -> Setting {
         match self {
             Self::Tagging(_) => Setting::Tagging,
+            Self::Policy(_) => Setting::Policy,
+            Self::PublicAccessBlock(_) => Setting::PublicAccessBlock,
         }
     }
 
-    /// Whether it may be set.
+    /// Whether it may be set on a bucket.
     ///
     /// # Errors
     /// The refusal of its field.
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self, bucket: &BucketName) -> Result<(), Refusal> {
         match self {
             Self::Tagging(tags) => tags.as_ref().map_or(Ok(()), validate::bucket_tags),
+            Self::Policy(Some(policy)) => Ok(Policy::parse(&policy.text, bucket).map(|_| ())?),
+            Self::Policy(None) | Self::PublicAccessBlock(_) => Ok(()),
         }
     }
 
@@ -41,6 +60,11 @@ impl Configuration {
     pub fn set(self, bucket: BucketId) -> Event {
         match self {
             Self::Tagging(tags) => BucketTaggingSet { bucket, tags: tags.filter(|tags| !tags.is_empty()) }.into(),
+            Self::Policy(policy) => {
+                let binds_owner = policy.as_ref().is_some_and(|policy| policy.binds_owner);
+                BucketPolicySet { bucket, policy: policy.map(|policy| policy.text), binds_owner }.into()
+            }
+            Self::PublicAccessBlock(block) => BucketPublicAccessBlockSet { bucket, block }.into(),
         }
     }
 }

@@ -169,6 +169,12 @@ pub enum Refusal {
         /// A sentence for the client.
         reason: &'static str,
     },
+    /// The bucket policy is none, or not one of this bucket.
+    #[error("{reason}")]
+    MalformedPolicy {
+        /// A sentence for the client.
+        reason: String,
+    },
     /// A copy onto itself that changes nothing.
     #[error("a copy onto itself must change something")]
     CopyOntoItself,

@@ -128,6 +128,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
     match refusal {
         Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
         Refusal::MetadataTooLarge { .. } | Refusal::InvalidTag { .. } => (BAD, "invalid_request"),
+        Refusal::MalformedPolicy { .. } => (BAD, "malformed_policy"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser

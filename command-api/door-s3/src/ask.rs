@@ -2,11 +2,15 @@
 //!
 //! Owns: who, which bucket, which key. Does not own: what an operation reads of headers and query.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use http::HeaderMap;
-use pipeline::Caller;
+use pipeline::{Caller, Said};
 use schemas::{BucketName, ObjectKey};
 
 use crate::errors::DoorError;
+use crate::headers::text_of;
 use crate::route::{Query, Target};
 
 /// A request, understood as far as all operations need it.
@@ -14,12 +18,37 @@ use crate::route::{Query, Target};
 pub(crate) struct Ask {
     /// Who.
     pub(crate) caller: Caller,
+    words: Arc<Words>,
+    bucket: Option<BucketName>,
+    key: Option<ObjectKey>,
+}
+
+/// What a request says. Its caller carries it too: policies ask for it.
+#[derive(Debug)]
+pub(crate) struct Words {
     /// Headers as they came.
     pub(crate) headers: HeaderMap,
     /// Query, decoded.
     pub(crate) query: Query,
-    bucket: Option<BucketName>,
-    key: Option<ObjectKey>,
+}
+
+impl Said for Words {
+    fn header(&self, name: &str) -> Option<String> {
+        text_of(&self.headers, name)
+    }
+
+    fn query(&self, name: &str) -> Option<String> {
+        self.query.get(name).map(str::to_owned)
+    }
+}
+
+/// What is asked is read of the words as if they stood in the ask itself.
+impl Deref for Ask {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.words
+    }
 }
 
 impl Ask {
@@ -40,10 +69,13 @@ impl Ask {
 
     /// # Errors
     /// A name that is none.
-    pub(crate) fn new(caller: Caller, headers: HeaderMap, query: Query, target: Target) -> Result<Self, DoorError> {
+    pub(crate) fn new(mut caller: Caller, headers: HeaderMap, query: Query, target: Target) -> Result<Self, DoorError> {
         let bucket = target.bucket.map(|name| bucket_name(&name)).transpose()?;
         let key = target.key.map(|key| object_key(&key)).transpose()?;
-        Ok(Self { caller, headers, query, bucket, key })
+        let words = Arc::new(Words { headers, query });
+        let said: Arc<dyn Said> = words.clone();
+        caller.circumstances.said = Some(said);
+        Ok(Self { caller, words, bucket, key })
     }
 }
 

@@ -63,7 +63,15 @@ pub(crate) fn visit(parts: &Parts, target: &Target, options: &Options, request: 
     let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
     let host_bucket = target.bucket.clone().filter(|_| target.by_host);
-    Visit { now_s, host_bucket, request: request.clone(), source }
+    Visit { now_s, host_bucket, request: request.clone(), source, secure: is_secure(parts, options) }
+}
+
+/// Whether the client came by TLS, as far as it is known: the operator says that clients do, to a proxy before this server,
+/// and the proxy says that this one did.
+fn is_secure(parts: &Parts, options: &Options) -> bool {
+    let public = options.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    let forwarded = parts.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
+    public && forwarded.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
 /// HTTP/2 names the host in the request line.
@@ -279,7 +287,7 @@ mod tests {
     fn what_the_door_does_not_do_is_said_to_those_it_knows() {
         for (line, headers, expected) in [
             ("GET /bucket?website", &[][..], "NotImplemented"),
-            ("PUT /bucket?policy", &[], "NotImplemented"),
+            ("PUT /bucket?website", &[], "NotImplemented"),
             ("PUT /bucket/key?tagging", &[], "NotImplemented"),
             ("DELETE /bucket/key?retention", &[], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 
 use http::Uri;
 use http::request::Parts;
-use pipeline::{Caller, Credential, StoreError, Who};
-use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
+use pipeline::{Caller, Circumstances, Credential, Signature, SignaturePlace, SignatureVersion, StoreError, Who};
+use schemas::{AccessKeyId, RequestId, TenantId, TenantName, Time};
 
-use crate::auth::{AuthError, FormFields, LengthRange, Presentation, Verified, Verifier, anonymous_payload};
+use crate::auth::{
+    AuthError, FormFields, LengthRange, Place, Presentation, Timestamp, Verified, Verifier, anonymous_payload,
+};
 use crate::errors::{DoorError, Failure};
 use crate::service::Options;
 
@@ -48,18 +50,23 @@ impl Gate {
         let Some(credential) = credential(&access_key)? else {
             return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
         };
-        let verified = match &presentation {
+        let (verified, signature) = match &presentation {
             Presentation::Anonymous => return Err(DoorError::Anonymous.into()),
             Presentation::Signed(presented) => {
                 // Where the host names the bucket, a signature for the public host says nothing of that bucket.
                 let other_host = self.public_host.as_deref().filter(|_| visit.host_bucket.is_none());
-                self.verifier.verify(parts, presented, &credential.secret, other_host)?
+                let verified = self.verifier.verify(parts, presented, &credential.secret, other_host)?;
+                (verified, signature(SignatureVersion::V4, presented.place(), Some(&presented.timestamp)))
             }
             Presentation::SignedVersion2(presented) => {
-                self.verifier.verify_version_2(parts, presented, &credential.secret, visit.host_bucket.as_deref())?
+                let host_bucket = visit.host_bucket.as_deref();
+                let verified = self.verifier.verify_version_2(parts, presented, &credential.secret, host_bucket)?;
+                // One in a query says when it ends and not when it was made.
+                let place = if presented.made().is_some() { Place::Header } else { Place::Query };
+                (verified, signature(SignatureVersion::V2, place, presented.made()))
             }
         };
-        Ok((visit.caller(credential, access_key), verified))
+        Ok((visit.caller(credential, access_key, signature), verified))
     }
 
     /// The same of a form for `bucket`, which carries its signature in its fields; and how long its file may be. A form without
@@ -84,7 +91,9 @@ impl Gate {
         };
         let policy = self.verifier.verify_post_policy(&presented, &credential.secret)?;
         policy.check(fields, bucket, visit.now_s).map_err(AuthError::Policy)?;
-        Ok((visit.caller(credential, access_key), policy.length_range()))
+        let version = if presented.is_version_2() { SignatureVersion::V2 } else { SignatureVersion::V4 };
+        let signature = signature(version, Place::Form, presented.made());
+        Ok((visit.caller(credential, access_key, signature), policy.length_range()))
     }
 }
 
@@ -107,8 +116,21 @@ impl Gate {
     ) -> Result<Caller, Failure> {
         let tenant = self.anonymous.as_ref().map(tenant).transpose()?.flatten();
         let tenant = tenant.ok_or(DoorError::Anonymous)?;
-        Ok(Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request })
+        let circumstances = visit.circumstances(None);
+        Ok(Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request, circumstances })
     }
+}
+
+/// How and when a request was signed, as policies ask for it.
+fn signature(version: SignatureVersion, place: Place, made: Option<&Timestamp>) -> Signature {
+    let place = match place {
+        Place::Header => SignaturePlace::Header,
+        Place::Query => SignaturePlace::Query,
+        Place::Form => SignaturePlace::Form,
+    };
+    let time =
+        |made: &Timestamp| Time(u64::try_from(made.unix_seconds()).unwrap_or_default().saturating_mul(1_000_000));
+    Signature { version, place, made: made.map(time) }
 }
 
 /// When, where from and how a request came.
@@ -121,11 +143,18 @@ pub(crate) struct Visit {
     pub(crate) request: RequestId,
     /// Where it came from.
     pub(crate) source: Option<IpAddr>,
+    /// Whether by TLS, as far as it is known.
+    pub(crate) secure: bool,
 }
 
 impl Visit {
-    fn caller(self, credential: Credential, access_key: AccessKeyId) -> Caller {
+    fn circumstances(&self, signature: Option<Signature>) -> Circumstances {
+        Circumstances { secure: self.secure, signature, ..Circumstances::default() }
+    }
+
+    fn caller(self, credential: Credential, access_key: AccessKeyId, signature: Signature) -> Caller {
         Caller {
+            circumstances: self.circumstances(Some(signature)),
             tenant: credential.tenant,
             who: Who::User {
                 user: credential.user,

@@ -24,6 +24,7 @@ mod names;
 mod object_read;
 mod object_write;
 mod payload;
+mod policy;
 mod route;
 mod service;
 mod settings;

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use domain::Refusal;
 use http::header::{EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pipeline::Store;
+use pipeline::{Store, StoreError};
+use schemas::action::Action;
 use schemas::{AccessKeyId, RequestId, TenantName};
 use tracing::{Instrument, field};
 
@@ -21,8 +23,8 @@ use crate::gate::Gate;
 use crate::payload::{self, Payload};
 use crate::route::Operation;
 use crate::{
-    attributes, bucket, copy, delete, form, list, multipart, object_read, object_write, settings, tagging, uploads,
-    versions,
+    attributes, bucket, copy, delete, form, list, multipart, object_read, object_write, policy, settings, tagging,
+    uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -101,7 +103,20 @@ async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &Reque
     let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
     let understood = understand(&app.gate, &app.options, parts, request_id, credential, anonymous)?;
     let Understood { operation, ask, verified } = understood;
-    perform(app, operation, &ask, Payload::new(verified, body, version)).await
+    let done = perform(app, operation, &ask, Payload::new(verified, body, version)).await;
+    done.map_err(|failure| denied_first(app, operation, &ask, failure))
+}
+
+/// As in S3, whoever may not write at all hears that, and not what is wrong with what it wrote.
+fn denied_first(app: &App, operation: Operation, ask: &Ask, failure: Failure) -> Failure {
+    let writes = matches!(operation, Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload);
+    if !writes || !matches!(failure, Failure::Door(_)) {
+        return failure;
+    }
+    match app.store.may(&ask.caller, Action::PutObject, &ask.bucket(), Some(&ask.key())) {
+        Err(denied @ StoreError::Refused(Refusal::AccessDenied)) => denied.into(),
+        _ => failure,
+    }
 }
 
 async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
@@ -115,6 +130,7 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetBucketVersioning => bucket::versioning(app, ask).await,
         Operation::PutBucketVersioning => bucket::set_versioning(app, ask, payload).await,
         Operation::GetBucketSetting(setting) => settings::of_bucket(app, ask, setting).await,
+        Operation::Access(access) => policy::of_bucket(app, ask, access, payload).await,
         Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,

@@ -26,13 +26,11 @@ pub(crate) enum Setting {
     Notification,
     ObjectLock,
     OwnershipControls,
-    Policy,
-    PolicyStatus,
     Tagging,
 }
 
 impl Setting {
-    const NAMES: [(&'static str, Self); 10] = [
+    const NAMES: [(&'static str, Self); 8] = [
         ("acl", Self::Acl),
         ("cors", Self::Cors),
         ("lifecycle", Self::Lifecycle),
@@ -40,8 +38,6 @@ impl Setting {
         ("notification", Self::Notification),
         ("object-lock", Self::ObjectLock),
         ("ownershipControls", Self::OwnershipControls),
-        ("policy", Self::Policy),
-        ("policyStatus", Self::PolicyStatus),
         ("tagging", Self::Tagging),
     ];
 
@@ -59,8 +55,6 @@ impl Setting {
             Self::Notification => Action::GetBucketNotification,
             Self::ObjectLock => Action::GetBucketObjectLockConfiguration,
             Self::OwnershipControls => Action::GetBucketOwnershipControls,
-            Self::Policy => Action::GetBucketPolicy,
-            Self::PolicyStatus => Action::GetBucketPolicyStatus,
             Self::Tagging => Action::GetBucketTagging,
         }
     }
@@ -80,8 +74,6 @@ impl Setting {
                 message: "Object Lock configuration does not exist for this bucket",
             }),
             Self::OwnershipControls => Ok(ownership(bucket.ownership)),
-            // Without a policy, and with ACLs that give nothing away, nothing is public.
-            Self::PolicyStatus => Ok(Xml::document("PolicyStatus", |xml| xml.text("IsPublic", "false"))),
             Self::Cors => Err(DoorError::NotConfigured {
                 code: "NoSuchCORSConfiguration",
                 message: "The CORS configuration does not exist",
@@ -89,10 +81,6 @@ impl Setting {
             Self::Lifecycle => Err(DoorError::NotConfigured {
                 code: "NoSuchLifecycleConfiguration",
                 message: "The lifecycle configuration does not exist",
-            }),
-            Self::Policy => Err(DoorError::NotConfigured {
-                code: "NoSuchBucketPolicy",
-                message: "The bucket policy does not exist",
             }),
             Self::Tagging => {
                 Err(DoorError::NotConfigured { code: "NoSuchTagSet", message: "The TagSet does not exist" })

@@ -1,7 +1,7 @@
 //! What the tests of several modules make requests and answers of.
 
 use http::{HeaderMap, HeaderName, Method, Uri};
-use pipeline::{BucketInfo, Caller, ObjectInfo, Who, Written};
+use pipeline::{BucketInfo, Caller, Circumstances, ObjectInfo, Who, Written};
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::{Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
 use schemas::scope::Scopes;
@@ -27,6 +27,7 @@ pub(crate) fn caller() -> Caller {
         },
         source: None,
         request: RequestId("01J00000000000000000000000".into()),
+        circumstances: Circumstances::default(),
     }
 }
 

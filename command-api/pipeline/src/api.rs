@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::Refusal;
+pub use domain::bucket_policy::{Said, Signature, SignaturePlace, SignatureVersion};
+pub use domain::bucket_setting::{BucketPolicy, Configuration};
 pub use domain::read::{Conditions as ReadConditions, RangeSpec};
 pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
@@ -31,6 +33,21 @@ pub struct Caller {
     pub source: Option<IpAddr>,
     /// What the request is called.
     pub request: RequestId,
+    /// What else policies may ask of the request.
+    pub circumstances: Circumstances,
+}
+
+/// What policies may ask of a request beside who sent it, from where and what for. By default nothing is known.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// Whether it came over TLS.
+    pub secure: bool,
+    /// Which TLS: `1.2`, `1.3`.
+    pub tls_version: Option<&'static str>,
+    /// How it was signed.
+    pub signature: Option<Signature>,
+    /// Its headers and query.
+    pub said: Option<Arc<dyn Said>>,
 }
 
 /// Whoever is behind a request.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::acl::PublicAccessBlock;
 use crate::{BucketId, BucketName, KeyId, UserId};
 
 /// Who owns what others upload (S3 object ownership).
@@ -101,4 +102,25 @@ pub struct BucketTaggingSet {
     pub bucket: BucketId,
     /// Tags, by name; none when they were removed.
     pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A bucket's policy was replaced or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketPolicySet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// The policy as its author wrote it: at most 20 KB of JSON; none when it was removed.
+    pub policy: Option<String>,
+    /// Whether it may keep even the bucket's owner from changing it again: its author said so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binds_owner: bool,
+}
+
+/// What public access of a bucket is blocked was set or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketPublicAccessBlockSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// What is blocked from now on; none when the configuration was removed and nothing is.
+    pub block: Option<PublicAccessBlock>,
 }

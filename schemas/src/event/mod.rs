@@ -11,7 +11,10 @@ mod object;
 mod tenant;
 mod upload;
 
-pub use bucket::{BucketCreated, BucketDeleted, BucketTaggingSet, ObjectOwnership, Setting, Versioning, VersioningSet};
+pub use bucket::{
+    BucketCreated, BucketDeleted, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, ObjectOwnership,
+    Setting, Versioning, VersioningSet,
+};
 pub use log::{
     BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
     TaskStarted,
@@ -176,6 +179,10 @@ events! {
     53 1 PartsCleared,
     /// A bucket's tags were replaced or removed.
     60 1 BucketTaggingSet,
+    /// A bucket's policy was replaced or removed.
+    63 1 BucketPolicySet,
+    /// What public access of a bucket is blocked was set or removed.
+    66 1 BucketPublicAccessBlockSet,
 }
 
 impl Event {
@@ -184,6 +191,9 @@ impl Event {
     pub fn bucket_setting(&self) -> Option<(BucketId, Setting, bool)> {
         match self {
             Event::BucketTaggingSet(set) => Some((set.bucket, Setting::Tagging, set.tags.is_some())),
+            Event::BucketPolicySet(set) => Some((set.bucket, Setting::Policy, set.policy.is_some())),
+            // Removed is not the same as never set, which blocks what the operator's defaults block.
+            Event::BucketPublicAccessBlockSet(set) => Some((set.bucket, Setting::PublicAccessBlock, true)),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::acl::PublicAccessBlock;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
 use schemas::event::*;
 use schemas::record::{Actor, Body, Context, Header};
@@ -193,6 +194,11 @@ fn buckets() -> Vec<Event> {
         VersioningSet { bucket: BucketId(5), versioning: Versioning::Suspended }.into(),
         BucketTaggingSet { bucket: BucketId(5), tags: Some(text(&[("team", "rot"), ("empty", "")])) }.into(),
         BucketTaggingSet { bucket: BucketId(5), tags: None }.into(),
+        BucketPolicySet { bucket: BucketId(5), policy: Some(r#"{"Statement":[]}"#.to_owned()), binds_owner: true }
+            .into(),
+        BucketPolicySet { bucket: BucketId(5), policy: None, binds_owner: false }.into(),
+        BucketPublicAccessBlockSet { bucket: BucketId(5), block: Some(PublicAccessBlock::ALL) }.into(),
+        BucketPublicAccessBlockSet { bucket: BucketId(5), block: None }.into(),
     ]
 }
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use bytes::Bytes;
 use futures_util::stream;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, CreateBucket, DeleteObject, Digests, OpenOptions, PutObject, Store, Who,
-    WriteConditions,
+    AdminCaller, ByteStream, Caller, Circumstances, CreateBucket, DeleteObject, Digests, OpenOptions, PutObject, Store,
+    Who, WriteConditions,
 };
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass, Versioning};
 use schemas::scope::Scopes;
@@ -69,6 +69,7 @@ impl Client {
             },
             source: None,
             request: admin.request.clone(),
+            circumstances: Circumstances::default(),
         };
         let bucket = BucketName::parse(bucket)?;
         let request = CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None };

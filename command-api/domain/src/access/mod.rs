@@ -113,6 +113,36 @@ pub fn decide<E: From<Refusal>>(
     if allowed { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
 }
 
+/// Whether a policy may be set where this public access is blocked.
+///
+/// # Errors
+/// [`Refusal::AccessDenied`].
+pub fn may_set_policy(policy: &Policy, block: PublicAccessBlock) -> Result<(), Refusal> {
+    if block.block_public_policy && policy.is_public() { Err(Refusal::AccessDenied) } else { Ok(()) }
+}
+
+/// Whose a new object is: the bucket owner's where ACLs are off, or where whoever writes it gives the bucket's owner full
+/// control and that is preferred; else its writer's.
+#[must_use]
+pub fn owner_of_new<'a>(
+    ownership: ObjectOwnership,
+    bucket_owner: &'a UserId,
+    writer: &'a UserId,
+    gives_full_control: bool,
+) -> &'a UserId {
+    match ownership {
+        ObjectOwnership::BucketOwnerEnforced => bucket_owner,
+        ObjectOwnership::BucketOwnerPreferred if gives_full_control => bucket_owner,
+        ObjectOwnership::BucketOwnerPreferred | ObjectOwnership::ObjectWriter => writer,
+    }
+}
+
+/// Whether a bucket is among somebody's own: each user's where users are accounts, the tenant's where the tenant is.
+#[must_use]
+pub fn is_own(ownership: ObjectOwnership, bucket_owner: &UserId, user: &UserId) -> bool {
+    ownership == ObjectOwnership::BucketOwnerEnforced || bucket_owner == user
+}
+
 /// What nothing can widen: a key's scopes. What a tenant keeps for the holders of keys no policy opens to others.
 fn may_at_most(requester: Requester<'_>, asked: &Asked<'_>) -> bool {
     match requester {

@@ -373,6 +373,36 @@ fn a_public_policy_reaches_nobody_outside_where_that_is_restricted() {
 }
 
 #[test]
+fn a_public_policy_is_not_set_where_that_is_blocked() {
+    let blocked = PublicAccessBlock { block_public_policy: true, ..PublicAccessBlock::default() };
+    let allowed = |statement: &str, block| {
+        let policy = without_acls().policy(statement).policy.unwrap();
+        may_set_policy(&policy, block).is_ok()
+    };
+    assert!(!allowed(ALLOW_READS, blocked) && !allowed(ALLOW_READS, PublicAccessBlock::ALL));
+    assert!(allowed(ALLOW_READS, PublicAccessBlock::default()) && allowed(DENY_ALL, blocked));
+    assert!(allowed(&ALLOW_READS.replace(r#""*""#, r#"{"AWS":"arn:aws:iam::other:root"}"#), blocked));
+}
+
+#[test]
+fn a_new_object_is_its_writers_or_the_bucket_owners() {
+    use ObjectOwnership::{BucketOwnerEnforced, BucketOwnerPreferred, ObjectWriter};
+    let (ann, bob) = (user("ann"), user("bob"));
+    for (ownership, gives_full_control, expected) in [
+        (BucketOwnerEnforced, false, "ann"),
+        (BucketOwnerEnforced, true, "ann"),
+        (BucketOwnerPreferred, false, "bob"),
+        (BucketOwnerPreferred, true, "ann"),
+        (ObjectWriter, false, "bob"),
+        (ObjectWriter, true, "bob"),
+    ] {
+        assert_eq!(owner_of_new(ownership, &ann, &bob, gives_full_control).as_str(), expected, "{ownership:?}");
+    }
+    assert!(is_own(BucketOwnerEnforced, &ann, &bob) && is_own(ObjectWriter, &ann, &ann));
+    assert!(!is_own(ObjectWriter, &ann, &bob) && !is_own(BucketOwnerPreferred, &ann, &bob));
+}
+
+#[test]
 fn public_grants_are_ignored_where_that_is_set() {
     let ignoring = PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() };
     let acl = CannedAcl::PublicRead.of_object(&user("ann"), &user("ann"));

@@ -7,7 +7,7 @@
 use schemas::{BucketName, ObjectKey, Time};
 
 use super::Malformed;
-use super::request::{Request, Requester, SignaturePlace};
+use super::request::{Request, Requester, SignaturePlace, SignatureVersion};
 use crate::policy::Resource;
 
 /// A fact of a request, as conditions name it. Names do not care for upper and lower case; tag keys do.
@@ -185,11 +185,20 @@ impl Key {
                     .to_owned(),
                 ]
             }),
-            Key::SignatureVersion => circumstances.signature.map(|_| vec!["AWS4-HMAC-SHA256".to_owned()]),
+            Key::SignatureVersion => circumstances.signature.map(|signature| {
+                vec![
+                    match signature.version {
+                        SignatureVersion::V2 => "AWS",
+                        SignatureVersion::V4 => "AWS4-HMAC-SHA256",
+                    }
+                    .to_owned(),
+                ]
+            }),
             // Milliseconds, as AWS counts them.
-            Key::SignatureAge => circumstances
-                .signature
-                .map(|signature| vec![(circumstances.now.0.saturating_sub(signature.made.0) / 1000).to_string()]),
+            Key::SignatureAge => {
+                let made = circumstances.signature?.made?;
+                Some(vec![(circumstances.now.0.saturating_sub(made.0) / 1000).to_string()])
+            }
             Key::Prefix => match asked.resource {
                 Resource::Prefix(_, prefix) if !prefix.is_empty() => Some(vec![prefix.to_owned()]),
                 _ => circumstances.said.query("prefix").map(|prefix| vec![prefix]),

@@ -19,12 +19,14 @@ use std::collections::BTreeSet;
 
 use schemas::action::Action;
 
+use crate::Refusal;
 use crate::policy::Resource;
 use condition::Condition;
 use pattern::Pattern;
 use principal::Principals;
 pub use request::{
-    Asked, Circumstances, LOGGING, Lock, Request, Requester, Said, Signature, SignaturePlace, Silence, Tenant,
+    Asked, Circumstances, LOGGING, Lock, Request, Requester, Said, Signature, SignaturePlace, SignatureVersion,
+    Silence, Tenant,
 };
 
 /// Most bytes of a policy, as in S3.
@@ -58,6 +60,12 @@ pub struct Malformed {
 impl Malformed {
     fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into() }
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Refusal::MalformedPolicy { reason: malformed.reason }
     }
 }
 

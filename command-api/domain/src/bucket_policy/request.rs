@@ -108,13 +108,24 @@ pub struct Circumstances<'a> {
     pub said: &'a dyn Said,
 }
 
-/// How a request was signed (AWS Signature Version 4).
+/// How a request was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
+    /// By which rules.
+    pub version: SignatureVersion,
     /// Where the signature stood.
     pub place: SignaturePlace,
-    /// When it was made, as its maker says.
-    pub made: Time,
+    /// When it was made, as its maker says, if it says.
+    pub made: Option<Time>,
+}
+
+/// By which of AWS's rules a request is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureVersion {
+    /// Signature Version 2.
+    V2,
+    /// Signature Version 4.
+    V4,
 }
 
 /// Where a signature stands.

@@ -101,8 +101,11 @@ impl Question {
             copy_source: self.copied.as_ref().map(|(bucket, key)| (bucket, key)),
             ..Asked::new(self.action, resource)
         };
-        let signature =
-            self.user.as_ref().map(|_| Signature { place: SignaturePlace::Header, made: Time(NOW.0 - 5_000_000) });
+        let signature = self.user.as_ref().map(|_| Signature {
+            version: SignatureVersion::V4,
+            place: SignaturePlace::Header,
+            made: Some(Time(NOW.0 - 5_000_000)),
+        });
         policy.evaluate(&Request {
             requester,
             tenant: Tenant { id: TenantId(77), name: &self.tenant },

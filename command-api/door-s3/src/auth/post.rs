@@ -64,6 +64,21 @@ impl fmt::Debug for PresentedPost {
 }
 
 impl PresentedPost {
+    /// When it was made; one of Version 2 does not say.
+    #[must_use]
+    pub fn made(&self) -> Option<&Timestamp> {
+        match &self.signing {
+            PostSigning::Version4 { timestamp, .. } => Some(timestamp),
+            PostSigning::Version2 => None,
+        }
+    }
+
+    /// Whether by Version 2.
+    #[must_use]
+    pub fn is_version_2(&self) -> bool {
+        self.signing == PostSigning::Version2
+    }
+
     pub(super) fn read(fields: &FormFields) -> Result<Option<Self>, AuthError> {
         let has = |name: &&str| fields.get(name).is_some();
         let version_4 = ["x-amz-signature", "x-amz-credential", "x-amz-algorithm"].iter().any(has);

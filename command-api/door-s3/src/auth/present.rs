@@ -115,7 +115,9 @@ pub struct Presented {
 }
 
 impl Presented {
-    pub(super) fn place(&self) -> Place {
+    /// Where it stood.
+    #[must_use]
+    pub fn place(&self) -> Place {
         if self.in_query { Place::Query } else { Place::Header }
     }
 

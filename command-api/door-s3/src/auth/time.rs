@@ -62,6 +62,12 @@ impl Timestamp {
         Ok(())
     }
 
+    /// Seconds of the Unix epoch.
+    #[must_use]
+    pub fn unix_seconds(&self) -> i64 {
+        self.seconds
+    }
+
     /// `yyyymmdd`.
     pub(super) fn date(&self) -> &str {
         &self.text[..8]

@@ -104,6 +104,15 @@ enum Limit {
 }
 
 impl PresentedVersion2 {
+    /// When it was made; one in a query does not say.
+    #[must_use]
+    pub fn made(&self) -> Option<&Timestamp> {
+        match &self.limit {
+            Limit::Around(timestamp) => Some(timestamp),
+            Limit::Until(_) => None,
+        }
+    }
+
     /// Reads what stands behind `AWS` in an `Authorization` header.
     pub(super) fn in_header(parts: &Parts, text: &str) -> Result<Self, AuthError> {
         let (access_key, signature) = text.trim().rsplit_once(':').ok_or(AuthError::UnsupportedType)?;

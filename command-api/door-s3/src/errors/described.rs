@@ -223,6 +223,7 @@ fn refused(refusal: &Refusal) -> Described {
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         ),
         Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
+        Refusal::MalformedPolicy { reason } => Described::new(S::BAD_REQUEST, "MalformedPolicy", reason.clone()),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",
@@ -291,6 +292,7 @@ mod tests {
             Refusal::ChecksumMismatch { algorithm: "CRC32" },
             Refusal::ContentSha256Mismatch,
             Refusal::InvalidRequest { reason: "because" },
+            Refusal::MalformedPolicy { reason: "because".into() },
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,

@@ -11,7 +11,7 @@ mod part;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use pipeline::Written;
@@ -57,7 +57,13 @@ pub(crate) async fn upload(app: &App, parts: Parts, body: Body, request: &Reques
     let bucket = target.bucket.as_deref().unwrap_or_default();
     let (caller, allowed) = app.gate.admit_form(&fields, bucket, visit, credential, anonymous)?;
     tracing::Span::current().record("tenant", field::display(caller.tenant));
-    let headers = fields::headers(&fields)?;
+    let mut headers = fields::headers(&fields)?;
+    // They say nothing of the object, and bucket policies ask for them.
+    for name in [REFERER, USER_AGENT] {
+        if let Some(value) = parts.headers.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
     refuse_unimplemented(&headers)?;
     let place = Place::of(app, &parts, &target);
     let ask = Ask::new(caller, headers, Query::default(), Target { key: Some(key), ..target })?;

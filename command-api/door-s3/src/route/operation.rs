@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 
 use super::{Query, Target};
 use crate::errors::DoorError;
+use crate::policy::Access;
 use crate::settings::{Lock, Setting};
 
 /// What this door does.
@@ -17,6 +18,7 @@ pub(crate) enum Operation {
     GetBucketVersioning,
     PutBucketVersioning,
     GetBucketSetting(Setting),
+    Access(Access),
     PutBucketAcl,
     ListObjects,
     ListObjectsV2,
@@ -119,6 +121,9 @@ fn present(
 }
 
 fn done_with_bucket(method: &Method, name: &str) -> Option<Operation> {
+    if let Some(access) = Access::parse(method, name) {
+        return Some(Operation::Access(access));
+    }
     match (method.as_str(), name) {
         ("GET", name) => Setting::parse(name).map(Operation::GetBucketSetting),
         ("PUT", "acl") => Some(Operation::PutBucketAcl),
@@ -254,7 +259,9 @@ mod tests {
             ("PUT /b/k?retention", Locking(Lock::PutRetention)),
             ("PUT /b?object-lock", Locking(Lock::PutConfiguration)),
             ("GET /b?object-lock", GetBucketSetting(Setting::ObjectLock)),
-            ("GET /b?policyStatus", GetBucketSetting(Setting::PolicyStatus)),
+            ("GET /b?policyStatus", Access(crate::policy::Access::GetPolicyStatus)),
+            ("PUT /b?policy", Access(crate::policy::Access::PutPolicy)),
+            ("DELETE /b?publicAccessBlock", Access(crate::policy::Access::DeletePublicAccessBlock)),
             ("PUT /b?acl", PutBucketAcl),
             ("GET /b/k?torrent", GetObjectTorrent),
             ("POST /b/k?uploads", CreateMultipartUpload),

@@ -37,7 +37,7 @@ impl Store {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
         let ObjectVersion { bucket, key, version } = request;
-        let bucket = inner.enter(snapshot.as_ref(), caller, action, &bucket, Some(&key))?;
+        let bucket = inner.enter_version(snapshot.as_ref(), caller, action, (&bucket, &key, version))?;
         let object = inner.find_version(snapshot.as_ref(), caller.tenant, &bucket, &key, version)?;
         inner.open_version(snapshot.as_ref(), caller.tenant, bucket, &key, &object)
     }

@@ -7,10 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::bucket_setting::Configuration;
+use domain::Refusal;
+use domain::bucket_policy::Policy;
+use domain::bucket_setting::{BucketPolicy, Configuration};
 use event_log::Snapshot;
 use parking_lot::Mutex;
 use projections::row;
+use schemas::acl::PublicAccessBlock;
 use schemas::action::Action;
 use schemas::event::{Event, Setting};
 use schemas::{BucketName, EventId, Position, TenantId};
@@ -52,7 +55,7 @@ impl Store {
         action: Action,
         configuration: Configuration,
     ) -> Result<Position, StoreError> {
-        configuration.check()?;
+        configuration.check(bucket)?;
         self.change_bucket(caller, bucket, action, domain::bucket::Command::Configure(configuration)).await
     }
 
@@ -70,6 +73,56 @@ impl Store {
         let snapshot = self.inner.log.snapshot();
         let found = self.inner.enter(snapshot.as_ref(), caller, action, bucket, None)?;
         self.inner.setting(snapshot.as_ref(), caller.tenant, &found.row, setting)
+    }
+}
+
+impl Store {
+    /// Sets a bucket's policy. A public one is refused where that is blocked.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn put_bucket_policy(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        policy: BucketPolicy,
+    ) -> Result<Position, StoreError> {
+        let action = Action::PutBucketPolicy;
+        {
+            let snapshot = self.inner.log.snapshot();
+            let found = self.inner.enter(snapshot.as_ref(), caller, action, bucket, None)?;
+            let block = self.inner.public_access_block(snapshot.as_ref(), caller.tenant, &found)?;
+            domain::access::may_set_policy(&Policy::parse(&policy.text, bucket).map_err(Refusal::from)?, block)?;
+        }
+        self.configure_bucket(caller, bucket, action, Configuration::Policy(Some(policy))).await
+    }
+
+    /// Whether a bucket's policy opens it to the public.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bucket_is_public(&self, caller: &Caller, bucket: &BucketName) -> Result<bool, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let found = self.inner.enter(snapshot.as_ref(), caller, Action::GetBucketPolicyStatus, bucket, None)?;
+        let policy = self.inner.policy(snapshot.as_ref(), caller.tenant, &found)?;
+        Ok(policy.is_some_and(|bound| bound.policy.is_public()))
+    }
+
+    /// What public access of a bucket is blocked, if that is configured: on the bucket, or by the operator's defaults.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bucket_public_access_block(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+    ) -> Result<Option<PublicAccessBlock>, StoreError> {
+        let action = Action::GetBucketPublicAccessBlock;
+        let set = self.bucket_setting(caller, bucket, action, Setting::PublicAccessBlock).await?;
+        match set.as_deref() {
+            Some(Event::BucketPublicAccessBlockSet(set)) => Ok(set.block),
+            _ => Ok(self.inner.settings.default_public_access_block),
+        }
     }
 }
 
@@ -95,6 +148,13 @@ impl Inner {
         if let Some(kept) = self.facts.get((tenant, event)) {
             return Ok(kept);
         }
+        let read = Arc::new(self.event(snapshot, tenant, event)?);
+        self.facts.keep((tenant, event), &read);
+        Ok(read)
+    }
+
+    /// An event that a row names.
+    pub(crate) fn event(&self, snapshot: &dyn Snapshot, tenant: TenantId, event: EventId) -> Result<Event, StoreError> {
         let corrupt = |what: &str| StoreError::Corrupt {
             what: format!("event {} of tenant {tenant}, which a row names, {what}", event.position),
         };
@@ -103,9 +163,7 @@ impl Inner {
         if record.header.epoch != event.epoch {
             return Err(corrupt("is of another epoch"));
         }
-        let body = record.body.as_ref().ok_or(domain::Refusal::Erased)?;
-        let read = Arc::new(body.event(&record.header).map_err(|_| corrupt("cannot be read"))?);
-        self.facts.keep((tenant, event), &read);
-        Ok(read)
+        let body = record.body.as_ref().ok_or(Refusal::Erased)?;
+        body.event(&record.header).map_err(|_| corrupt("cannot be read"))
     }
 }

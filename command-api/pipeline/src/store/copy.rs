@@ -1,7 +1,9 @@
 //! CopyObject: a new version that shares the source's content.
 
 use domain::Refusal;
+use domain::bucket_policy::Asked;
 use domain::object::Commit;
+use domain::policy::Resource;
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType};
 use schemas::event::{Cause, CopySource, StorageClass};
@@ -23,7 +25,12 @@ impl Store {
     async fn copy_once(&self, caller: &Caller, request: CopyObject) -> Result<Copied, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
-        let bucket = inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&request.key))?;
+        let asked = Asked {
+            tags: request.tags.as_ref(),
+            copy_source: Some((&request.source_bucket, &request.source_key)),
+            ..Asked::new(Action::PutObject, Resource::Object(&request.bucket, &request.key))
+        };
+        let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         let source = GetObject {
             bucket: request.source_bucket.clone(),
             key: request.source_key.clone(),
@@ -56,7 +63,7 @@ impl Store {
             checksums,
             chosen_checksum,
             metadata: request.metadata.unwrap_or(opened.committed.metadata),
-            owner: bucket.row.owner.clone(),
+            owner: bucket.owner_of_new(caller),
             storage_class,
             encryption: schemas::event::Encryption::Managed,
             cause: Cause::Copy,

@@ -55,8 +55,8 @@ impl Inner {
         version: Option<VersionId>,
         conditions: WriteConditions,
     ) -> Result<Deleted, StoreError> {
-        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-        let bucket = self.enter(self.log.snapshot().as_ref(), caller, action, bucket, Some(&key))?;
+        let what = (bucket, &key, version);
+        let bucket = self.enter_version(self.log.snapshot().as_ref(), caller, Action::DeleteObject, what)?;
         let tenant = caller.tenant;
         let (decided, decided_key) = (bucket.clone(), key.clone());
         let owner = caller.user();

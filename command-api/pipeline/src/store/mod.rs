@@ -5,6 +5,7 @@
 //! Invariant: nothing is read or written without a caller; every row asked for names the caller's tenant.
 
 mod about;
+mod access;
 mod admin;
 mod bucket_settings;
 mod buckets;
@@ -21,11 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::Refusal;
-use domain::policy::{Resource, authorise};
-use event_log::{EventLog, RetentionClock, Rows, Snapshot, Table};
+use event_log::{EventLog, RetentionClock, Rows, Table};
 use parking_lot::Mutex;
 use projections::row;
-use schemas::action::Action;
+use schemas::acl::PublicAccessBlock;
 use schemas::event::ObjectOwnership;
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId};
@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) retention: Arc<Mutex<RetentionClock>>,
     pub(crate) standing: Standing,
     pub(crate) facts: bucket_settings::Facts,
+    pub(crate) policies: access::Policies,
 }
 
 /// What an operator chose.
@@ -64,6 +65,8 @@ pub(crate) struct Inner {
 pub(crate) struct Settings {
     pub(crate) region: String,
     pub(crate) default_ownership: ObjectOwnership,
+    /// What public access is blocked of buckets that nobody set it for; none where that is not configured.
+    pub(crate) default_public_access_block: Option<PublicAccessBlock>,
     /// How long superseded content is kept; none for ever.
     pub(crate) history_window_s: Option<u64>,
     /// How long unreferenced blobs are kept.
@@ -197,33 +200,6 @@ impl Inner {
         let found = projections::query::bucket_by_name(rows, tenant, name).map_err(rows_error)?;
         let (id, row) = found.ok_or(Refusal::NoSuchBucket)?;
         Ok(Found { id, row })
-    }
-
-    /// Authorises an operation on an object, then finds its bucket.
-    pub(crate) fn enter(
-        &self,
-        snapshot: &dyn Snapshot,
-        caller: &Caller,
-        action: Action,
-        bucket: &BucketName,
-        key: Option<&ObjectKey>,
-    ) -> Result<Found, StoreError> {
-        let resource = key.map_or(Resource::Bucket(bucket), |key| Resource::Object(bucket, key));
-        self.enter_for(snapshot, caller, action, resource)
-    }
-
-    /// Authorises an operation on whatever resource of a bucket, then finds the bucket. Every operation passes here.
-    pub(crate) fn enter_for(
-        &self,
-        snapshot: &dyn Snapshot,
-        caller: &Caller,
-        action: Action,
-        resource: Resource<'_>,
-    ) -> Result<Found, StoreError> {
-        // Nothing is open to everyone yet: no bucket has a policy or an ACL.
-        authorise(caller.scopes().ok_or(Refusal::AccessDenied)?, action, resource)?;
-        let bucket = resource.bucket().ok_or(Refusal::NoSuchBucket)?;
-        self.bucket(snapshot, caller.tenant, bucket)
     }
 
     /// The retention clock: what records are stamped with, and what expiry is judged by.

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use domain::Refusal;
+use domain::bucket_policy::Asked;
 use domain::object::Commit;
+use domain::policy::Resource;
 use domain::read::Representation;
 use event_log::{Rows, Snapshot};
 use projections::query;
@@ -50,7 +52,9 @@ impl Store {
         let inner = &self.inner;
         let bucket = {
             let snapshot = inner.log.snapshot();
-            inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&request.key))?
+            let resource = Resource::Object(&request.bucket, &request.key);
+            let asked = Asked { tags: Some(&request.tags), ..Asked::new(Action::PutObject, resource) };
+            inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?
         };
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
@@ -65,7 +69,7 @@ impl Store {
             checksums: hashed.checksums.clone(),
             chosen_checksum: hashed.chosen,
             metadata: request.metadata,
-            owner: bucket.row.owner.clone(),
+            owner: bucket.owner_of_new(caller),
             storage_class: request.storage_class,
             encryption: Encryption::Managed,
             cause: request.cause,
@@ -170,8 +174,8 @@ impl Inner {
         caller: &Caller,
         request: &GetObject,
     ) -> Result<Opened, StoreError> {
-        let action = if request.version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
-        let bucket = self.enter(snapshot, caller, action, &request.bucket, Some(&request.key))?;
+        let what = (&request.bucket, &request.key, request.version);
+        let bucket = self.enter_version(snapshot, caller, Action::GetObject, what)?;
         let version = self.find_version(snapshot, caller.tenant, &bucket, &request.key, request.version)?;
         let opened = self.open_version(snapshot, caller.tenant, bucket, &request.key, &version)?;
         domain::read::check(&request.conditions, &representation(&opened.info))?;

@@ -9,6 +9,7 @@ use blob_store::{BlobStore, Compression};
 use event_log::{EventLog, FjallLog, Reopening, RetentionClock, Table};
 use parking_lot::Mutex;
 use projections::query;
+use schemas::acl::PublicAccessBlock;
 use schemas::event::{Event, InstallationCreated, ObjectOwnership};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, TenantId, Time};
@@ -35,6 +36,8 @@ pub struct OpenOptions {
     pub region: String,
     /// Ownership of buckets that name none.
     pub default_ownership: ObjectOwnership,
+    /// What public access is blocked of buckets that nobody set it for; none where that is not configured.
+    pub default_public_access_block: Option<PublicAccessBlock>,
     /// How long superseded content is kept, seconds; none for ever.
     pub history_window_s: Option<u64>,
     /// How long blobs that nothing refers to are kept before sweep frees them, seconds.
@@ -71,6 +74,7 @@ impl OpenOptions {
             root_key,
             region: "us-east-1".to_owned(),
             default_ownership: ObjectOwnership::BucketOwnerEnforced,
+            default_public_access_block: Some(PublicAccessBlock::ALL),
             history_window_s: Some(7 * 86_400),
             sweep_grace_s: 3_600,
             cache_bytes: 256 << 20,
@@ -233,6 +237,7 @@ impl Store {
         let settings = Settings {
             region: options.region,
             default_ownership: options.default_ownership,
+            default_public_access_block: options.default_public_access_block,
             history_window_s: options.history_window_s,
             grace_s: options.sweep_grace_s,
             part_bytes_min: options.part_bytes_min,
@@ -250,6 +255,7 @@ impl Store {
             retention,
             standing,
             facts: super::bucket_settings::Facts::default(),
+            policies: super::access::Policies::default(),
         });
         let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
         inner.standing.start(&inner)?;

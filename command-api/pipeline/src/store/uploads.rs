@@ -1,6 +1,7 @@
 //! Multipart uploads: begin, parts, part copies, complete, give up, list.
 
 use domain::Refusal;
+use domain::bucket_policy::Asked;
 use domain::policy::Resource;
 use domain::upload::{self, Assembled, Assembly, Completion, Limits, NamedPart, ObjectChecksum, Open, StagePart};
 use event_log::{Changes, Rows, Snapshot};
@@ -37,12 +38,14 @@ impl Store {
         let inner = &self.inner;
         let (tenant, key) = (caller.tenant, request.key);
         let snapshot = inner.log.snapshot();
-        let bucket = inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&key))?;
+        let resource = Resource::Object(&request.bucket, &key);
+        let asked = Asked { tags: Some(&request.tags), ..Asked::new(Action::PutObject, resource) };
+        let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         drop(snapshot);
         let create = upload::Create {
             upload: inner.ids.upload(),
             initiator: caller.user(),
-            owner: bucket.row.owner.clone(),
+            owner: bucket.owner_of_new(caller),
             metadata: request.metadata,
             storage_class: request.storage_class,
             encryption: Encryption::Managed,
@@ -110,6 +113,11 @@ impl Store {
     async fn part_copy_once(&self, caller: &Caller, request: UploadPartCopy) -> Result<PartWritten, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
+        let asked = Asked {
+            copy_source: Some((&request.source_bucket, &request.source_key)),
+            ..Asked::new(Action::PutObject, Resource::Object(&request.bucket, &request.key))
+        };
+        let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         let source = GetObject {
             bucket: request.source_bucket,
             key: request.source_key,
@@ -118,7 +126,6 @@ impl Store {
             range: None,
             conditions: ReadConditions::default(),
         };
-        let bucket = inner.enter(snapshot.as_ref(), caller, Action::PutObject, &request.bucket, Some(&request.key))?;
         let begun = inner.open_upload(snapshot.as_ref(), caller.tenant, &bucket, &request.key, request.upload)?;
         let opened = inner.open_object(snapshot.as_ref(), caller, &source)?;
         domain::read::check_copy_source(&request.source_conditions, &representation(&opened.info))?;
@@ -222,8 +229,8 @@ impl Store {
     ) -> Result<Position, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
-        let action = Action::AbortMultipartUpload;
-        let bucket = inner.enter(snapshot.as_ref(), caller, action, bucket, Some(key))?;
+        let asked = Asked::new(Action::AbortMultipartUpload, Resource::Object(bucket, key));
+        let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, Some(upload))?;
         let begun = inner.open_upload(snapshot.as_ref(), caller.tenant, &bucket, key, upload)?;
         drop(snapshot);
         let (tenant, key) = (caller.tenant, key.clone());
@@ -244,8 +251,9 @@ impl Store {
         let (inner, caller) = (self.inner.clone(), caller.clone());
         on_thread(request.max, move || {
             let snapshot = inner.log.snapshot();
-            let action = Action::ListMultipartUploadParts;
-            let bucket = inner.enter(snapshot.as_ref(), &caller, action, &request.bucket, Some(&request.key))?;
+            let resource = Resource::Object(&request.bucket, &request.key);
+            let asked = Asked::new(Action::ListMultipartUploadParts, resource);
+            let bucket = inner.enter_asked(snapshot.as_ref(), &caller, &asked, Some(request.upload))?;
             let row = inner.upload_row(snapshot.as_ref(), caller.tenant, &bucket, &request.key, request.upload)?;
             if row.state != UploadState::Open {
                 return Err(Refusal::NoSuchUpload.into());

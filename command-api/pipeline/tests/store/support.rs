@@ -8,9 +8,9 @@ use bytes::Bytes;
 use domain::Refusal;
 use futures_util::StreamExt;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, Clock, CompleteUpload, CompletedPart, CopyObject, CreateAccessKey, CreateBucket,
-    CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, OpenOptions, PartWritten, PutObject, ReadConditions,
-    RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions, Written,
+    AdminCaller, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject, CreateAccessKey,
+    CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, OpenOptions, PartWritten, PutObject,
+    ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions, Written,
 };
 use schemas::content::ETag;
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
@@ -144,6 +144,7 @@ impl House {
             },
             source: None,
             request: RequestId("request".to_owned()),
+            circumstances: Circumstances::default(),
         }
     }
 
