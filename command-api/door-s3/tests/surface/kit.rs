@@ -13,7 +13,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use axum::body::Body;
 use pipeline::{AdminCaller, CreateAccessKey, OpenOptions, Store};
-use schemas::event::AdminRole;
+use schemas::event::{AdminRole, ObjectOwnership};
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, RequestId, TenantName, UserId};
 use tower::ServiceExt;
@@ -62,8 +62,21 @@ impl Answer {
 
 impl Door {
     pub(crate) async fn open() -> Self {
+        Self::open_as(false).await
+    }
+
+    /// One that lets requests without a credential in, and whose buckets have ACLs.
+    pub(crate) async fn open_to_the_public() -> Self {
+        Self::open_as(true).await
+    }
+
+    async fn open_as(public: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = OpenOptions::new(folder.path().to_owned());
+        if public {
+            options.default_ownership = ObjectOwnership::ObjectWriter;
+            options.default_public_access_block = None;
+        }
         (options.segment_bytes, options.cache_bytes, options.reserve_bytes) = (4 << 20, 4 << 20, 0);
         let opened = tokio::task::spawn_blocking(|| Store::open(options)).await.expect("no panic");
         let (store, _) = opened.expect("a store");
@@ -93,7 +106,7 @@ impl Door {
             default_region: "us-east-1".into(),
             hosts: vec![],
             public_url: None,
-            anonymous: None,
+            anonymous: public.then_some(tenant),
             allow_sigv2: true,
             host_id: "host".into(),
             ids: Arc::new(move || RequestId(format!("{:026}", request.fetch_add(1, Ordering::Relaxed)))),
@@ -114,6 +127,11 @@ impl Door {
         self.send(signed(user, line, headers, body)).await
     }
 
+    /// The same without a credential.
+    pub(crate) async fn ask_unsigned(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.send(unsigned(line, headers, body)).await
+    }
+
     /// A request as it is.
     pub(crate) async fn send(&self, request: http::Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
@@ -132,6 +150,15 @@ impl Drop for Door {
         // The writer is waited for, which the runtime's own thread may not.
         std::thread::scope(|scope| scope.spawn(|| self.store.close()).join()).expect("no panic");
     }
+}
+
+fn unsigned(line: &str, headers: &[(&str, &str)], body: &str) -> http::Request<Body> {
+    let (method, path) = line.split_once(' ').expect("a method and an address");
+    let mut request = http::Request::builder().method(method).uri(path).header("host", HOST);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.header("content-length", body.len()).body(Body::from(body.to_owned())).expect("a request")
 }
 
 fn signed(user: &str, line: &str, headers: &[(&str, &str)], body: &str) -> http::Request<Body> {

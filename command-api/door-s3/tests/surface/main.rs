@@ -3,6 +3,7 @@
 mod forms;
 mod kit;
 mod owners;
+mod policy;
 mod settings;
 mod tags;
 mod versions;
