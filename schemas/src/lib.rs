@@ -9,6 +9,7 @@ pub mod action;
 pub mod content;
 pub mod event;
 mod ids;
+pub mod lifecycle;
 mod names;
 pub mod record;
 pub mod scope;

@@ -6,17 +6,22 @@
 use std::collections::BTreeMap;
 
 use schemas::acl::PublicAccessBlock;
-use schemas::event::{BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, Event, Setting};
+use schemas::event::{
+    BucketLifecycleSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, Event, Setting,
+};
+use schemas::lifecycle::Rule;
 use schemas::{BucketId, BucketName};
 
 use crate::bucket_policy::Policy;
-use crate::{Refusal, validate};
+use crate::{Refusal, lifecycle, validate};
 
 /// A configuration to set, or `None` in its place to remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Configuration {
     /// Tags, by name. An empty set is none.
     Tagging(Option<BTreeMap<String, String>>),
+    /// Lifecycle rules, in the client's order. Those without an id get one.
+    Lifecycle(Option<Vec<Rule>>),
     /// The policy.
     Policy(Option<BucketPolicy>),
     /// What public access is blocked. Removed, nothing is.
@@ -40,6 +45,7 @@ impl Configuration {
             Self::Tagging(_) => Setting::Tagging,
             Self::Policy(_) => Setting::Policy,
             Self::PublicAccessBlock(_) => Setting::PublicAccessBlock,
+            Self::Lifecycle(_) => Setting::Lifecycle,
         }
     }
 
@@ -52,6 +58,9 @@ impl Configuration {
             Self::Tagging(tags) => tags.as_ref().map_or(Ok(()), validate::bucket_tags),
             Self::Policy(Some(policy)) => Ok(Policy::parse(&policy.text, bucket).map(|_| ())?),
             Self::Policy(None) | Self::PublicAccessBlock(_) => Ok(()),
+            Self::Lifecycle(rules) => {
+                rules.as_ref().map_or(Ok(()), |rules| lifecycle::check(&lifecycle::named(rules.clone())))
+            }
         }
     }
 
@@ -65,6 +74,7 @@ impl Configuration {
                 BucketPolicySet { bucket, policy: policy.map(|policy| policy.text), binds_owner }.into()
             }
             Self::PublicAccessBlock(block) => BucketPublicAccessBlockSet { bucket, block }.into(),
+            Self::Lifecycle(rules) => BucketLifecycleSet { bucket, rules: rules.map(lifecycle::named) }.into(),
         }
     }
 }

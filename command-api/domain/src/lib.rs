@@ -16,6 +16,7 @@ pub mod bucket_policy;
 pub mod bucket_setting;
 mod condition;
 pub mod content;
+pub mod lifecycle;
 pub mod object;
 pub mod policy;
 pub mod read;

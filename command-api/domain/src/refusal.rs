@@ -155,6 +155,12 @@ pub enum Refusal {
         /// A sentence for the client.
         reason: &'static str,
     },
+    /// A value that cannot be.
+    #[error("{reason}")]
+    InvalidArgument {
+        /// A sentence for the client.
+        reason: &'static str,
+    },
     /// Names and values of user metadata are over 2 KiB together.
     #[error("user metadata is too large")]
     MetadataTooLarge {

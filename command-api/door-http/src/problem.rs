@@ -127,7 +127,9 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match refusal {
         Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
-        Refusal::MetadataTooLarge { .. } | Refusal::InvalidTag { .. } => (BAD, "invalid_request"),
+        Refusal::MetadataTooLarge { .. } | Refusal::InvalidTag { .. } | Refusal::InvalidArgument { .. } => {
+            (BAD, "invalid_request")
+        }
         Refusal::MalformedPolicy { .. } => (BAD, "malformed_policy"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
         Refusal::NoSuchTenant

@@ -114,9 +114,10 @@ pub fn apply_event(
             fold.amended(object()?, event.made_by, |details| details.retention = event.retention)
         }
         Event::LegalHoldSet(event) => fold.amended(object()?, event.made_by, |details| details.legal_hold = event.on),
-        Event::BucketTaggingSet(_) | Event::BucketPolicySet(_) | Event::BucketPublicAccessBlockSet(_) => {
-            fold.bucket_setting_set(event)
-        }
+        Event::BucketTaggingSet(_)
+        | Event::BucketLifecycleSet(_)
+        | Event::BucketPolicySet(_)
+        | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),
     };
     folded.and_then(|()| fold.count()).map(|()| fold.changes).map_err(|source| ApplyError::Row {
         tenant,

@@ -6,6 +6,7 @@
 //! one: freeze the old struct in a module `vN`, write its pure upcaster, add its golden file.
 
 mod bucket;
+mod lifecycle;
 mod log;
 mod object;
 mod tenant;
@@ -15,6 +16,7 @@ pub use bucket::{
     BucketCreated, BucketDeleted, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, ObjectOwnership,
     Setting, Versioning, VersioningSet,
 };
+pub use lifecycle::BucketLifecycleSet;
 pub use log::{
     BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
     TaskStarted,
@@ -179,6 +181,8 @@ events! {
     53 1 PartsCleared,
     /// A bucket's tags were replaced or removed.
     60 1 BucketTaggingSet,
+    /// A bucket's lifecycle rules were replaced or removed.
+    62 1 BucketLifecycleSet,
     /// A bucket's policy was replaced or removed.
     63 1 BucketPolicySet,
     /// What public access of a bucket is blocked was set or removed.
@@ -194,6 +198,7 @@ impl Event {
             Event::BucketPolicySet(set) => Some((set.bucket, Setting::Policy, set.policy.is_some())),
             // Removed is not the same as never set, which blocks what the operator's defaults block.
             Event::BucketPublicAccessBlockSet(set) => Some((set.bucket, Setting::PublicAccessBlock, true)),
+            Event::BucketLifecycleSet(set) => Some((set.bucket, Setting::Lifecycle, set.rules.is_some())),
             _ => None,
         }
     }

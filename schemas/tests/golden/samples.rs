@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemas::acl::PublicAccessBlock;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
 use schemas::event::*;
+use schemas::lifecycle::{Conditions, Expiration, NoncurrentExpiration, Rule, Scope};
 use schemas::record::{Actor, Body, Context, Header};
 use schemas::{
     AccessKeyId, BlobId, BucketId, BucketName, CommandId, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position,
@@ -199,6 +200,42 @@ fn buckets() -> Vec<Event> {
         BucketPolicySet { bucket: BucketId(5), policy: None, binds_owner: false }.into(),
         BucketPublicAccessBlockSet { bucket: BucketId(5), block: Some(PublicAccessBlock::ALL) }.into(),
         BucketPublicAccessBlockSet { bucket: BucketId(5), block: None }.into(),
+        BucketLifecycleSet { bucket: BucketId(5), rules: Some(lifecycle_rules()) }.into(),
+        BucketLifecycleSet { bucket: BucketId(5), rules: None }.into(),
+    ]
+}
+
+/// Every form that a rule can have.
+fn lifecycle_rules() -> Vec<Rule> {
+    let rule = |id: &str, scope, expiration| Rule {
+        id: id.to_owned(),
+        disabled: false,
+        scope,
+        expiration,
+        noncurrent: None,
+        abort_incomplete_days: None,
+    };
+    let logs = Conditions { prefix: Some("logs/".to_owned()), ..Conditions::default() };
+    let all = Conditions {
+        prefix: Some("logs/ä".to_owned()),
+        tags: text(&[("keep", "no"), ("team", "rot")]),
+        size_greater_than: Some(0),
+        size_less_than: Some(5 << 40),
+    };
+    let noncurrent = |newer_versions| Some(NoncurrentExpiration { days: 7, newer_versions });
+    let none = Conditions::default;
+    vec![
+        Rule {
+            disabled: true,
+            noncurrent: noncurrent(None),
+            abort_incomplete_days: Some(u32::MAX),
+            ..rule("old", Scope::Prefix("tmp/".to_owned()), Some(Expiration::Days(30)))
+        },
+        Rule {
+            noncurrent: noncurrent(Some(100)),
+            ..rule("all", Scope::Filter { direct: none(), and: none() }, Some(Expiration::DeleteMarker))
+        },
+        rule("both", Scope::Filter { direct: logs, and: all }, Some(Expiration::Date(Time(1_893_456_000_000_000)))),
     ]
 }
 

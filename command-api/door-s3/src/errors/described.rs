@@ -222,6 +222,7 @@ fn refused(refusal: &Refusal) -> Described {
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         ),
+        Refusal::InvalidArgument { reason } => plain(S::BAD_REQUEST, "InvalidArgument", reason),
         Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
         Refusal::MalformedPolicy { reason } => Described::new(S::BAD_REQUEST, "MalformedPolicy", reason.clone()),
         Refusal::CopyOntoItself => plain(
