@@ -59,7 +59,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Figures of requests, the process, and what `lifecycle` tells.
+    pub(crate) fn new(lifecycle: impl Fn() -> pipeline::LifecycleReport + Send + Sync + 'static) -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let requests = Family::default();
         let in_flight = Family::default();
@@ -73,6 +74,7 @@ impl Metrics {
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
         registry.register_collector(Box::new(Process));
+        registry.register_collector(Box::new(Lifecycle(Box::new(lifecycle))));
         Self { registry: Arc::new(registry), requests, seconds: family, in_flight, received, sent }
     }
 
@@ -180,6 +182,32 @@ impl HttpBody for Counted {
     }
 }
 
+/// What lifecycle rules did, read at each scrape.
+struct Lifecycle(Box<dyn Fn() -> pipeline::LifecycleReport + Send + Sync>);
+
+impl std::fmt::Debug for Lifecycle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Lifecycle")
+    }
+}
+
+impl Collector for Lifecycle {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let done = (self.0)();
+        for (name, help, count) in [
+            ("lifecycle_looked_at", "Versions and uploads that rules were held against", done.looked_at),
+            ("lifecycle_hidden", "Objects hidden by delete markers of rules", done.hidden),
+            ("lifecycle_removed", "Versions and delete markers removed by rules", done.removed),
+            ("lifecycle_aborted", "Uploads given up by rules", done.aborted),
+            ("lifecycle_refused", "Versions that were due and are locked", done.refused),
+        ] {
+            let counter = ConstCounter::new(count);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 /// What the kernel says about this process, read at each scrape.
 #[derive(Debug)]
 struct Process;
@@ -231,7 +259,8 @@ mod tests {
 
     #[tokio::test]
     async fn requests_bytes_and_the_process_are_counted() {
-        let metrics = Metrics::new();
+        let done = pipeline::LifecycleReport { removed: 7, ..Default::default() };
+        let metrics = Metrics::new(move || done);
         let echo = axum::Router::new().fallback(any(|body: Bytes| async move { (StatusCode::CREATED, body) }));
         let app = metrics.layer(echo, "s3");
         let request = Request::builder().method("PUT").uri("/secret-bucket/secret-key?x=y").body(Body::from("12345"));
@@ -249,6 +278,8 @@ mod tests {
             "holdfast_request_seconds_count{listener=\"s3\",operation=\"write\"} 1",
             "holdfast_process_cpu_seconds_total ",
             "holdfast_process_resident_memory_bytes ",
+            "holdfast_lifecycle_removed_total 7",
+            "holdfast_lifecycle_aborted_total 0",
         ] {
             assert!(after.contains(line), "{line} is not in\n{after}");
         }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn public_listener(database: bool) -> Router {
-        public(&with(database), door("native"), door("s3"), &Metrics::new())
+        public(&with(database), door("native"), door("s3"), &Metrics::new(Default::default))
     }
 
     #[tokio::test]
@@ -130,7 +130,7 @@ mod tests {
             let request = Request::builder().method("PUT").uri(path);
             let request = if expects { request.header("expect", "100-continue") } else { request };
             let request = request.body(Body::from(body)).expect("a request");
-            let router = public(&with(true), Router::new(), door.clone(), &Metrics::new());
+            let router = public(&with(true), Router::new(), door.clone(), &Metrics::new(Default::default));
             router.oneshot(request).await.expect("an answer").headers().contains_key("connection")
         };
         assert!(ends("/empty", true, "").await);
@@ -151,7 +151,7 @@ mod tests {
         ] {
             assert_eq!(ask(public_listener(true), path).await, (200, expected.to_owned()), "{path}");
         }
-        let admin = || admin(&with(true), door("admin"), &Metrics::new());
+        let admin = || admin(&with(true), door("admin"), &Metrics::new(Default::default));
         assert_eq!(ask(admin(), "/admin/api/v1/tenants").await, (200, "admin /tenants".to_owned()));
         assert_eq!(ask(admin(), "/bucket/key").await.0, 404);
         assert!(ask(admin(), "/metrics").await.1.ends_with("# EOF\n"));

@@ -14,7 +14,6 @@ use crate::banner::Banner;
 use crate::config::{self, Settings};
 use crate::data_dir::DataDir;
 use crate::first_run::{self, Endpoints, RootPair};
-use crate::metrics::Metrics;
 use crate::run_env::FILE_NAME;
 use crate::{listen, logs, routes, wiring};
 
@@ -57,11 +56,12 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     let start = first_run::ensure(&installer, data, root, &endpoints, &wiring::entropy).await?;
     drop(installer);
 
-    let metrics = Metrics::new();
+    let metrics = wiring::metrics(&store);
     let ready = wiring::ready(&store);
     let public_routes = routes::public(&ready, wiring::native_router(), wiring::s3_router(&store, settings), &metrics);
     let admin_routes = routes::admin(&ready, wiring::admin_router(&store), &metrics);
-    drop(ready);
+    // The log closes with the last clone of the store: only listeners keep some.
+    drop((ready, metrics));
     let (stop, shutdown) = watch::channel(false);
     let listeners = [
         tokio::spawn(listen::accept(public, public_routes, shutdown.clone(), DRAIN)),

@@ -20,6 +20,7 @@ use vault::RootKeySource;
 
 use crate::config::{Settings, Window};
 use crate::first_run::Installer;
+use crate::metrics::Metrics;
 use crate::routes::Ready;
 
 /// Opens the store. Blocks: reads journals, may take seconds after a crash.
@@ -40,7 +41,7 @@ pub(crate) fn rebuild(settings: &Settings, damaged: bool) -> anyhow::Result<Rebu
 }
 
 fn options(settings: &Settings) -> OpenOptions {
-    let Settings { server, storage, s3, security, history, .. } = settings;
+    let Settings { server, storage, s3, security, history, lifecycle, .. } = settings;
     let mut options = OpenOptions::new(storage.data.clone());
     match (&security.root_key_env, &security.root_key_file) {
         (Some(variable), _) => options.root_key = RootKeySource::Environment(variable.clone()),
@@ -64,6 +65,7 @@ fn options(settings: &Settings) -> OpenOptions {
     options.compression = storage.compression;
     options.reserve_bytes = storage.reserve_mib << 20;
     options.sweep_grace_s = storage.sweep_grace_s;
+    options.lifecycle_day_s = lifecycle.day_seconds;
     options
 }
 
@@ -110,6 +112,12 @@ pub(crate) fn native_router() -> Router {
 
 fn http_options() -> door_http::Options {
     door_http::Options { ids: Arc::new(request_id), clock: Arc::new(now_us) }
+}
+
+/// Figures of the program and of the store behind it.
+pub(crate) fn metrics(store: &Store) -> Metrics {
+    let store = store.clone();
+    Metrics::new(move || store.lifecycle_totals())
 }
 
 /// Asks the store whether it can take a write.

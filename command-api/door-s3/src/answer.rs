@@ -14,6 +14,7 @@ use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::Encryption;
 use schemas::{Position, Time, VersionId};
 
+use crate::lifecycle::announce_expiry;
 use crate::xml::Xml;
 
 pub(crate) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
@@ -133,6 +134,7 @@ pub(crate) fn written(headers: &mut HeaderMap, written: &Written) {
     version(headers, VERSION_ID, written.version.filter(|version| *version != VersionId::Null));
     position(headers, written.position);
     encryption(headers, &written.encryption);
+    announce_expiry(headers, written.expiry.as_ref());
 }
 
 /// The same with ETag and checksum.

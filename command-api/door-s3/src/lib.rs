@@ -18,6 +18,7 @@ mod form;
 mod front;
 mod gate;
 mod headers;
+mod lifecycle;
 mod list;
 mod multipart;
 mod names;

@@ -12,6 +12,7 @@ use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{metadata, storage_class, tags, text_of, write_conditions};
+use crate::lifecycle::announce_abort;
 use crate::object_read::{PART_NUMBER_MAX, part_number};
 use crate::payload::{Opened, Payload, digest_text};
 use crate::service::App;
@@ -47,6 +48,7 @@ pub(crate) async fn create(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let headers = response.headers_mut();
     answer::position(headers, started.position);
     answer::encryption(headers, &Encryption::Managed);
+    announce_abort(headers, started.abort.as_ref());
     if let Some((algorithm, covers)) = started.checksum {
         headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static(algorithm.as_str()));
         headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(covers.as_str()));
@@ -284,7 +286,7 @@ mod tests {
     #[test]
     fn answers() {
         let ask = testing::ask("POST /bucket/a%20%26b?uploads", &[]);
-        let started = UploadStarted { upload: UploadId([7; 16]), checksum: None, position: Position(1) };
+        let started = UploadStarted { upload: UploadId([7; 16]), checksum: None, position: Position(1), abort: None };
         insta::assert_snapshot!(started_xml(&ask, &started));
         insta::assert_snapshot!(completed_xml(&ask, "http://localhost/bucket/a%20%26b", &testing::written()));
     }

@@ -16,6 +16,7 @@ use crate::answer::{self, text_value};
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{from_text, read_conditions, storage_class_name, text_of};
+use crate::lifecycle::announce_expiry;
 use crate::route::Query;
 use crate::service::App;
 
@@ -119,6 +120,7 @@ fn describe(
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length_bytes));
     answer::version(headers, answer::VERSION_ID, info.version);
     answer::encryption(headers, &info.encryption);
+    announce_expiry(headers, info.expiry.as_ref());
     if let Some((first, last)) = range {
         headers.insert(CONTENT_RANGE, text_value(format_args!("bytes {first}-{last}/{}", info.size_bytes)));
     }

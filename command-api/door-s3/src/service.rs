@@ -23,8 +23,8 @@ use crate::gate::Gate;
 use crate::payload::{self, Payload};
 use crate::route::Operation;
 use crate::{
-    attributes, bucket, copy, delete, form, list, multipart, object_read, object_write, policy, settings, tagging,
-    uploads, versions,
+    attributes, bucket, copy, delete, form, lifecycle, list, multipart, object_read, object_write, policy, settings,
+    tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -131,6 +131,9 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::PutBucketVersioning => bucket::set_versioning(app, ask, payload).await,
         Operation::GetBucketSetting(setting) => settings::of_bucket(app, ask, setting).await,
         Operation::Access(access) => policy::of_bucket(app, ask, access, payload).await,
+        Operation::GetBucketLifecycle => lifecycle::get(app, ask).await,
+        Operation::PutBucketLifecycle => lifecycle::put(app, ask, payload).await,
+        Operation::DeleteBucketLifecycle => lifecycle::delete(app, ask).await,
         Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,

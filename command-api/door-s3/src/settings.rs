@@ -21,7 +21,6 @@ use crate::xml::Xml;
 pub(crate) enum Setting {
     Acl,
     Cors,
-    Lifecycle,
     Logging,
     Notification,
     ObjectLock,
@@ -30,10 +29,9 @@ pub(crate) enum Setting {
 }
 
 impl Setting {
-    const NAMES: [(&'static str, Self); 8] = [
+    const NAMES: [(&'static str, Self); 7] = [
         ("acl", Self::Acl),
         ("cors", Self::Cors),
-        ("lifecycle", Self::Lifecycle),
         ("logging", Self::Logging),
         ("notification", Self::Notification),
         ("object-lock", Self::ObjectLock),
@@ -50,7 +48,6 @@ impl Setting {
         match self {
             Self::Acl => Action::GetBucketAcl,
             Self::Cors => Action::GetBucketCors,
-            Self::Lifecycle => Action::GetLifecycleConfiguration,
             Self::Logging => Action::GetBucketLogging,
             Self::Notification => Action::GetBucketNotification,
             Self::ObjectLock => Action::GetBucketObjectLockConfiguration,
@@ -77,10 +74,6 @@ impl Setting {
             Self::Cors => Err(DoorError::NotConfigured {
                 code: "NoSuchCORSConfiguration",
                 message: "The CORS configuration does not exist",
-            }),
-            Self::Lifecycle => Err(DoorError::NotConfigured {
-                code: "NoSuchLifecycleConfiguration",
-                message: "The lifecycle configuration does not exist",
             }),
             Self::Tagging => {
                 Err(DoorError::NotConfigured { code: "NoSuchTagSet", message: "The TagSet does not exist" })

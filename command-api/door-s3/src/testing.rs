@@ -72,6 +72,7 @@ pub(crate) fn written() -> Written {
         checksums: vec![checksum(ChecksumAlgorithm::Crc64Nvme, 0)],
         chosen_checksum: Some(checksum(ChecksumAlgorithm::Sha256, 2)),
         encryption: Encryption::Managed,
+        expiry: None,
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn object() -> ObjectInfo {
         parts_count: 0,
         parts: vec![],
         tags_count: 0,
+        expiry: None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
+use crate::lifecycle::announce_abort;
 use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
 use crate::multipart::upload_id;
 use crate::names::Names;
@@ -73,7 +74,9 @@ pub(crate) async fn parts(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = asked_parts(ask)?;
     let page = app.store.list_parts(&ask.caller, request.clone()).await?;
     let names = Names::of(app, ask, [&page.initiator, &page.owner])?;
-    Ok(answer::xml(parts_xml(&names, &request, &page)))
+    let mut response = answer::xml(parts_xml(&names, &request, &page));
+    announce_abort(response.headers_mut(), page.abort.as_ref());
+    Ok(response)
 }
 
 fn asked_parts(ask: &Ask) -> Result<ListParts, DoorError> {
@@ -169,6 +172,7 @@ mod tests {
             initiator: testing::caller().user(),
             owner: testing::caller().user(),
             storage_class: StorageClass::Standard,
+            abort: None,
         };
         let upload = UploadId([7; 16]);
         let ask = testing::ask(&format!("GET /bucket/key?uploadId={upload}&part-number-marker=2&max-parts=1"), &[]);

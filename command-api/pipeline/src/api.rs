@@ -247,6 +247,15 @@ pub struct PutObject {
     pub command: Option<CommandId>,
 }
 
+/// When a lifecycle rule takes something away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// When.
+    pub at: Time,
+    /// The rule's id.
+    pub rule: String,
+}
+
 /// What a write made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -266,6 +275,8 @@ pub struct Written {
     pub chosen_checksum: Option<Checksum>,
     /// Encryption.
     pub encryption: Encryption,
+    /// When it expires, if a rule says so.
+    pub expiry: Option<Expiry>,
 }
 
 /// GetObject and HeadObject.
@@ -316,6 +327,8 @@ pub struct ObjectInfo {
     pub parts: Vec<CommittedPart>,
     /// Number of tags.
     pub tags_count: usize,
+    /// When it expires, if it is current and a rule says so.
+    pub expiry: Option<Expiry>,
 }
 
 /// An object's bytes, or the asked part of them.
@@ -549,6 +562,8 @@ pub struct UploadStarted {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
     /// Position of the event.
     pub position: Position,
+    /// When it is given up if it is not completed, if a rule says so.
+    pub abort: Option<Expiry>,
 }
 
 /// UploadPart.
@@ -683,6 +698,8 @@ pub struct PartsPage {
     pub owner: UserId,
     /// Storage class.
     pub storage_class: StorageClass,
+    /// When it is given up if it is not completed, if a rule says so.
+    pub abort: Option<Expiry>,
 }
 
 /// ListMultipartUploads.

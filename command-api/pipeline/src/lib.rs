@@ -20,5 +20,5 @@ mod view;
 pub use api::*;
 pub use clock::{Clock, Ids, SystemClock};
 pub use rebuild::{RebuildError, RebuildReport};
-pub use standing::SweepReport;
+pub use standing::{LifecycleReport, SweepReport};
 pub use store::{FirstStart, OpenError, OpenOptions, Store};

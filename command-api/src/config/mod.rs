@@ -33,6 +33,8 @@ pub struct Settings {
     pub security: Security,
     /// How long what was overwritten or deleted can be read.
     pub history: History,
+    /// Rules that expire objects.
+    pub lifecycle: Lifecycle,
     /// Log lines.
     pub log: Log,
 }
@@ -152,6 +154,20 @@ pub struct History {
     pub window: Window,
 }
 
+/// `[lifecycle]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lifecycle {
+    /// Seconds of a day of lifecycle rules. Fewer than a day has are for trying rules out.
+    pub day_seconds: u64,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { day_seconds: 86_400 }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -171,7 +187,7 @@ impl Default for Log {
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, security, log, .. } = self;
+        let Self { server, storage, security, lifecycle, log, .. } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -214,6 +230,7 @@ impl Settings {
                 "security.anonymous_tenant",
                 "expected the tenant that anonymous requests are for",
             ),
+            ((1..=86_400).contains(&lifecycle.day_seconds), "lifecycle.day_seconds", "expected 1 to 86400"),
             (
                 log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
                 "log.level",

@@ -104,6 +104,7 @@ fn a_wrong_value_is_named_with_key_and_source() {
         "`history.window` is 7 (from FILE): expected a duration such as \"7d\" or \"12h\", or \"0\", or \"forever\"",
     );
     refused("[log]\nformat = 'xml'\n", "`log.format` is \"xml\" (from FILE): expected one of auto, json, pretty");
+    refused("[lifecycle]\nday_seconds = 0\n", "`lifecycle.day_seconds` is 0 (from FILE): expected 1 to 86400");
     refused("[storage]\nsegment_mib = 1\n", "`storage.segment_mib` is 1 (from FILE): expected 16 to 4096");
     refused(
         "[server]\nlisten_addr = 'localhost'\n",

@@ -9,5 +9,5 @@ mod text;
 
 pub(crate) use condition::{copy_source_conditions, etag_condition, read_conditions, seconds, write_conditions};
 pub(crate) use refused::refuse_unimplemented;
-pub(crate) use stored::{METADATA_BYTES_MAX, metadata, storage_class, storage_class_name, tags};
+pub(crate) use stored::{METADATA_BYTES_MAX, metadata, storage_class, storage_class_name, storage_class_named, tags};
 pub(crate) use text::{from_text, text, text_of};

@@ -54,15 +54,21 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<Metadata, DoorError> {
 /// # Errors
 /// A class that is not accepted.
 pub(crate) fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClass>, DoorError> {
-    let parse = |text: String| match text.as_str() {
+    let text = text_of(headers, "x-amz-storage-class").filter(|text| !text.is_empty());
+    text.map(|text| storage_class_named(&text)).transpose()
+}
+
+/// # Errors
+/// Not a storage class, or one that is not stored here.
+pub(crate) fn storage_class_named(name: &str) -> Result<StorageClass, DoorError> {
+    match name {
         "STANDARD" => Ok(StorageClass::Standard),
         "REDUCED_REDUNDANCY" => Ok(StorageClass::ReducedRedundancy),
         "STANDARD_IA" => Ok(StorageClass::StandardIa),
         "ONEZONE_IA" => Ok(StorageClass::OnezoneIa),
         "INTELLIGENT_TIERING" => Ok(StorageClass::IntelligentTiering),
         _ => Err(DoorError::InvalidStorageClass),
-    };
-    text_of(headers, "x-amz-storage-class").filter(|text| !text.is_empty()).map(parse).transpose()
+    }
 }
 
 /// As S3 spells it.

@@ -19,6 +19,9 @@ pub(crate) enum Operation {
     PutBucketVersioning,
     GetBucketSetting(Setting),
     Access(Access),
+    GetBucketLifecycle,
+    PutBucketLifecycle,
+    DeleteBucketLifecycle,
     PutBucketAcl,
     ListObjects,
     ListObjectsV2,
@@ -125,6 +128,9 @@ fn done_with_bucket(method: &Method, name: &str) -> Option<Operation> {
         return Some(Operation::Access(access));
     }
     match (method.as_str(), name) {
+        ("GET", "lifecycle") => Some(Operation::GetBucketLifecycle),
+        ("PUT", "lifecycle") => Some(Operation::PutBucketLifecycle),
+        ("DELETE", "lifecycle") => Some(Operation::DeleteBucketLifecycle),
         ("GET", name) => Setting::parse(name).map(Operation::GetBucketSetting),
         ("PUT", "acl") => Some(Operation::PutBucketAcl),
         ("PUT", "object-lock") => Some(Operation::Locking(Lock::PutConfiguration)),
@@ -231,6 +237,9 @@ mod tests {
             ("GET /b?location", GetBucketLocation),
             ("GET /b?versioning", GetBucketVersioning),
             ("PUT /b?versioning=", PutBucketVersioning),
+            ("GET /b?lifecycle", GetBucketLifecycle),
+            ("PUT /b?lifecycle", PutBucketLifecycle),
+            ("DELETE /b?lifecycle", DeleteBucketLifecycle),
             ("GET /b", ListObjects),
             ("GET /b?prefix=versions&delimiter=/", ListObjects),
             ("GET /b?list-type=1", ListObjects),

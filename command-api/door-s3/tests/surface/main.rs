@@ -2,6 +2,7 @@
 
 mod forms;
 mod kit;
+mod lifecycle;
 mod owners;
 mod policy;
 mod settings;

@@ -1,11 +1,12 @@
 //! Standing processes: what the store does without being asked.
 //!
-//! Owns: the thread they run on, their order and pace. Each issues ordinary commands in the background lane.
+//! Owns: the threads they run on, their order and pace. Each issues ordinary commands in the background lane.
 //! Does not own: what those commands decide.
 //! Invariant: each can be cut off at any moment and goes on where the rows say.
 
 mod clock;
 mod janitor;
+mod lifecycle;
 mod seals;
 mod sweep;
 
@@ -13,8 +14,10 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use domain::lifecycle::Day;
 use parking_lot::{Condvar, Mutex};
 
+pub use lifecycle::LifecycleReport;
 pub use sweep::SweepReport;
 
 use crate::api::StoreError;
@@ -28,46 +31,70 @@ const SWEEP_EVERY_US: u64 = 3_600 * 1_000_000;
 /// How often the janitor runs.
 const JANITOR_EVERY_US: u64 = 10 * 1_000_000;
 
-/// The thread of the standing processes.
+/// Says when to end, and wakes who waits.
+#[derive(Default)]
+pub(crate) struct Stop {
+    ending: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Stop {
+    /// Waits, unless it is time to end: then at once, with true.
+    fn wait(&self, time: Duration) -> bool {
+        let mut ending = self.ending.lock();
+        if !*ending {
+            self.told.wait_for(&mut ending, time);
+        }
+        *ending
+    }
+
+    fn tell(&self) {
+        *self.ending.lock() = true;
+        self.told.notify_all();
+    }
+}
+
+/// The threads of the standing processes.
 #[derive(Default)]
 pub(crate) struct Standing {
-    thread: Mutex<Option<JoinHandle<()>>>,
-    stop: Arc<(Mutex<bool>, Condvar)>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stop: Arc<Stop>,
     /// Held by janitor and sweep. Both act on what they read before: two at once would do it twice, and a sweep takes
     /// releases and segments that another one has dealt with for damage.
     upkeep: Mutex<()>,
+    /// Held by whoever carries out lifecycle rules: two at once would look at everything twice.
+    expiring: Mutex<()>,
+    /// What rules have done since the start.
+    expired: Mutex<LifecycleReport>,
 }
 
 impl Standing {
     pub(crate) fn start(&self, inner: &Arc<Inner>) -> std::io::Result<()> {
         let (weak, stop) = (Arc::downgrade(inner), self.stop.clone());
         let thread = std::thread::Builder::new().name("standing".to_owned()).spawn(move || run(&weak, &stop))?;
-        *self.thread.lock() = Some(thread);
+        self.threads.lock().push(thread);
+        // On its own: looking through large buckets takes long, and seals and the clock do not wait.
+        let (weak, stop) = (Arc::downgrade(inner), self.stop.clone());
+        let thread = std::thread::Builder::new().name("lifecycle".to_owned()).spawn(move || expire(&weak, &stop))?;
+        self.threads.lock().push(thread);
         Ok(())
     }
 
     pub(crate) fn stop(&self) {
-        *self.stop.0.lock() = true;
-        self.stop.1.notify_all();
-        if let Some(thread) = self.thread.lock().take() {
+        self.stop.tell();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
             // A panic there was reported by its own thread.
             let _ = thread.join();
         }
     }
 }
 
-fn run(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
+fn run(inner: &Weak<Inner>, stop: &Stop) {
     let mut sealer = seals::Sealer::default();
     let (mut swept_us, mut cleaned_us) = (None, None);
     loop {
-        {
-            let mut stopping = stop.0.lock();
-            if !*stopping {
-                stop.1.wait_for(&mut stopping, PACE);
-            }
-            if *stopping {
-                return;
-            }
+        if stop.wait(PACE) {
+            return;
         }
         let Some(inner) = inner.upgrade() else { return };
         let now = inner.clock.monotonic_us();
@@ -82,6 +109,55 @@ fn run(inner: &Weak<Inner>, stop: &(Mutex<bool>, Condvar)) {
             report("sweep", upkeep(&inner, sweep::run).map(|_| ()));
         }
     }
+}
+
+/// Carries out lifecycle rules: when the process has started and after every midnight, or twice in a shortened day.
+fn expire(inner: &Weak<Inner>, stop: &Stop) {
+    let Some(day) = inner.upgrade().map(|inner| inner.settings.lifecycle_day) else { return };
+    let pace = Duration::from_micros(day.us() / 8).clamp(Duration::from_millis(250), PACE);
+    let mut done = None;
+    while !stop.wait(pace) {
+        let Some(inner) = inner.upgrade() else { return };
+        let turn = if day.is_real() {
+            inner.now().0 / day.us()
+        } else {
+            inner.clock.monotonic_us() / (day.us() / 2).max(1_000_000)
+        };
+        if done == Some(turn) || inner.retention.lock().expiry_frozen() {
+            continue;
+        }
+        match carry_out(&inner) {
+            Ok(_) => done = Some(turn),
+            failed => report("lifecycle", failed.map(|_| ())),
+        }
+    }
+}
+
+/// One run of the rules of all buckets.
+fn carry_out(inner: &Inner) -> Result<LifecycleReport, StoreError> {
+    let _alone = inner.standing.expiring.lock();
+    if inner.retention.lock().expiry_frozen() {
+        return Ok(LifecycleReport::default());
+    }
+    let begun_us = inner.clock.monotonic_us();
+    let (done, ended) = lifecycle::run(inner, &inner.standing.stop);
+    inner.standing.expired.lock().add(&done);
+    let took_ms = (inner.clock.monotonic_us() - begun_us) / 1_000;
+    let LifecycleReport { buckets, looked_at, hidden, removed, aborted, refused } = done;
+    let quiet = hidden + removed + aborted + refused == 0 && inner.settings.lifecycle_day != Day::REAL;
+    if buckets > 0 && !quiet {
+        tracing::info!(
+            buckets,
+            looked_at,
+            hidden,
+            removed,
+            aborted,
+            refused,
+            took_ms,
+            "lifecycle rules were carried out"
+        );
+    }
+    ended.map(|()| done)
 }
 
 /// Runs one thing that must be alone.
@@ -113,5 +189,23 @@ impl crate::Store {
             })
         });
         swept.await.map_err(|error| crate::store::internal(&error))?
+    }
+
+    /// What lifecycle rules have done since the start, runs under way aside: for metrics.
+    #[must_use]
+    pub fn lifecycle_totals(&self) -> LifecycleReport {
+        *self.inner.standing.expired.lock()
+    }
+
+    /// Carries out the lifecycle rules of all buckets now, as the standing process does daily. Nothing happens while expiry is
+    /// frozen.
+    ///
+    /// # Errors
+    /// [`crate::StoreError`]; what was done until then stays done.
+    pub async fn admin_lifecycle(&self, admin: &crate::AdminCaller) -> Result<LifecycleReport, crate::StoreError> {
+        crate::store::operator(admin)?;
+        let inner = self.inner.clone();
+        let done = tokio::task::spawn_blocking(move || carry_out(&inner));
+        done.await.map_err(|error| crate::store::internal(&error))?
     }
 }

@@ -260,8 +260,9 @@ impl Inner {
         Ok(Some(ObjectFacts { owner: object.owner, acl: None, tags }))
     }
 
-    /// The tags of a version, from the newest event that says them.
-    fn tags_of(
+    /// The tags of a version, from the newest event that says them. Not kept: whoever asks for those of many must not push out
+    /// what is.
+    pub(crate) fn tags_of(
         &self,
         snapshot: &dyn Snapshot,
         tenant: TenantId,

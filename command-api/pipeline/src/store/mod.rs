@@ -12,10 +12,11 @@ mod buckets;
 mod copy;
 mod delete;
 mod identity;
+mod lifecycle;
 mod list;
 mod objects;
 mod open;
-mod situation;
+pub(crate) mod situation;
 mod uploads;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use schemas::event::ObjectOwnership;
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId};
 
+pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) history_window_s: Option<u64>,
     /// How long unreferenced blobs are kept.
     pub(crate) grace_s: u64,
+    /// How long a day of lifecycle rules is.
+    pub(crate) lifecycle_day: domain::lifecycle::Day,
     /// Smallest part that is not the last one.
     pub(crate) part_bytes_min: u64,
     /// Where scratch rows stand.

@@ -162,6 +162,10 @@ impl Inner {
             modified: record.header.time,
             size_bytes: version.content.size_bytes,
             chosen_checksum: chosen(&version),
+            expiry: body
+                .object
+                .as_ref()
+                .and_then(|key| self.expiry_of_write(record.header.tenant, bucket, key, record.header.time, &version)),
             checksums: version.checksums,
             encryption: version.encryption,
         })
@@ -177,8 +181,10 @@ impl Inner {
         let what = (&request.bucket, &request.key, request.version);
         let bucket = self.enter_version(snapshot, caller, Action::GetObject, what)?;
         let version = self.find_version(snapshot, caller.tenant, &bucket, &request.key, request.version)?;
-        let opened = self.open_version(snapshot, caller.tenant, bucket, &request.key, &version)?;
+        let mut opened = self.open_version(snapshot, caller.tenant, bucket, &request.key, &version)?;
         domain::read::check(&request.conditions, &representation(&opened.info))?;
+        let (bucket, key) = (&opened.bucket, &request.key);
+        opened.info.expiry = self.expiry_of_read(snapshot, caller.tenant, bucket, key, &version, request.version)?;
         Ok(opened)
     }
 
@@ -252,6 +258,7 @@ impl Inner {
             parts_count: committed.etag.parts,
             parts: committed.parts.clone(),
             tags_count: committed.tags.len(),
+            expiry: None,
         };
         Ok(Opened { bucket, event, info, content: committed.content, committed })
     }

@@ -58,6 +58,8 @@ pub struct OpenOptions {
     pub part_bytes_min: u64,
     /// Open although acknowledged commits are lost, and begin a new epoch of every log: the operator knows.
     pub accept_lost_tail: bool,
+    /// Seconds of a day of lifecycle rules: 86,400, or fewer to try rules out.
+    pub lifecycle_day_s: u64,
     /// Called when the writer cannot go on: must end the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// What time it is.
@@ -85,6 +87,7 @@ impl OpenOptions {
             watchdog: Duration::from_secs(30),
             part_bytes_min: 5 << 20,
             accept_lost_tail: false,
+            lifecycle_day_s: 86_400,
             on_fatal: Arc::new(end_process),
             clock: Arc::new(SystemClock::default()),
         }
@@ -240,6 +243,7 @@ impl Store {
             default_public_access_block: options.default_public_access_block,
             history_window_s: options.history_window_s,
             grace_s: options.sweep_grace_s,
+            lifecycle_day: domain::lifecycle::Day::of_seconds(options.lifecycle_day_s),
             part_bytes_min: options.part_bytes_min,
             scratch,
         };

@@ -12,6 +12,7 @@ use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag}
 use schemas::event::{Encryption, Event};
 use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, UploadId};
 
+use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
 use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error};
@@ -41,6 +42,7 @@ impl Store {
         let resource = Resource::Object(&request.bucket, &key);
         let asked = Asked { tags: Some(&request.tags), ..Asked::new(Action::PutObject, resource) };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+        let rules = inner.rules(snapshot.as_ref(), tenant, &bucket.row)?;
         drop(snapshot);
         let create = upload::Create {
             upload: inner.ids.upload(),
@@ -55,7 +57,7 @@ impl Store {
             legal_hold: false,
             bucket_exists: true,
         };
-        let id = create.upload;
+        let (id, begun_key) = (create.upload, key.clone());
         let decide: Decide = Box::new(move |rows, _| {
             let bucket_exists = query::bucket(rows, tenant, bucket.id).map_err(rows_error)?.is_some();
             let create = upload::Create { bucket_exists, ..create.clone() };
@@ -63,11 +65,16 @@ impl Store {
             Ok(Unit { events: planned(&bucket, Some(&key), events), changes: Changes::default() })
         });
         let recorded = inner.run(Request::of(caller), decide).await?;
-        let event = recorded.first().and_then(|record| record.body.as_ref()?.event(&record.header).ok());
-        let Some(Event::UploadCreated(created)) = event else {
-            return Err(StoreError::Internal { what: "a begun upload made no event".to_owned() });
-        };
-        Ok(UploadStarted { upload: id, checksum: created.checksum, position: inner.position(tenant, &recorded)? })
+        let unexpected = || StoreError::Internal { what: "a begun upload made no event".to_owned() };
+        let record = recorded.first().ok_or_else(unexpected)?;
+        let event = record.body.as_ref().and_then(|body| body.event(&record.header).ok());
+        let Some(Event::UploadCreated(created)) = event else { return Err(unexpected()) };
+        Ok(UploadStarted {
+            upload: id,
+            checksum: created.checksum,
+            position: record.header.position,
+            abort: abort_of(rules.as_ref(), &begun_key, record.header.time),
+        })
     }
 
     /// Stores a part.
@@ -233,14 +240,8 @@ impl Store {
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, Some(upload))?;
         let begun = inner.open_upload(snapshot.as_ref(), caller.tenant, &bucket, key, upload)?;
         drop(snapshot);
-        let (tenant, key) = (caller.tenant, key.clone());
-        let decide: Decide = Box::new(move |rows, _| {
-            let state = state(rows, tenant, &begun)?;
-            let events = upload::decide(&state, upload::Command::Abort)?;
-            Ok(Unit { events: planned(&bucket, Some(&key), events), changes: Changes::default() })
-        });
-        let recorded = inner.run(Request::of(caller), decide).await?;
-        inner.position(tenant, &recorded)
+        let recorded = inner.run(Request::of(caller), giving_up(caller.tenant, bucket, key.clone(), begun)).await?;
+        inner.position(caller.tenant, &recorded)
     }
 
     /// Parts of an upload.
@@ -258,6 +259,7 @@ impl Store {
             if row.state != UploadState::Open {
                 return Err(Refusal::NoSuchUpload.into());
             }
+            let rules = inner.rules(snapshot.as_ref(), caller.tenant, &bucket.row)?;
             let page = query::parts(snapshot.as_ref(), caller.tenant, request.upload, request.after, request.max);
             let page = page.map_err(rows_error)?;
             let listed = |(number, part): (u16, Part)| ListedPart {
@@ -274,6 +276,7 @@ impl Store {
                 initiator: row.initiator,
                 owner: row.owner,
                 storage_class: row.storage_class,
+                abort: abort_of(rules.as_ref(), &request.key, row.initiated),
             })
         })
         .await
@@ -343,6 +346,21 @@ impl Inner {
         let row = query::upload(rows, tenant, upload).map_err(rows_error)?;
         let row = row.filter(|row| row.bucket == bucket.id && row.key == *key);
         Ok(row.ok_or(Refusal::NoSuchUpload)?)
+    }
+
+    /// The decision to give up an upload that a standing process found; none when it is not open any more.
+    pub(crate) fn abandoning(
+        &self,
+        tenant: TenantId,
+        bucket: &Found,
+        key: &ObjectKey,
+        upload: UploadId,
+    ) -> Result<Option<Decide>, StoreError> {
+        match self.open_upload(self.log.snapshot().as_ref(), tenant, bucket, key, upload) {
+            Ok(begun) => Ok(Some(giving_up(tenant, bucket.clone(), key.clone(), begun))),
+            Err(StoreError::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the first event of an upload says.
@@ -415,6 +433,14 @@ impl Inner {
         let state = upload::State::Open(Box::new(begun.open.clone()));
         Ok((upload::assemble(&state, &staged, completion)?, parts))
     }
+}
+
+fn giving_up(tenant: TenantId, bucket: Found, key: ObjectKey, begun: Begun) -> Decide {
+    Box::new(move |rows, _| {
+        let state = state(rows, tenant, &begun)?;
+        let events = upload::decide(&state, upload::Command::Abort)?;
+        Ok(Unit { events: planned(&bucket, Some(&key), events), changes: Changes::default() })
+    })
 }
 
 /// The state of an upload now: what began it does not change, whether it is open does.

@@ -1,8 +1,9 @@
-//! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, rebuild, time.
+//! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, lifecycle rules, rebuild, time.
 
 mod conditional;
 mod digests;
 mod identity;
+mod lifecycle;
 mod mixed;
 mod support;
 mod sweep;
