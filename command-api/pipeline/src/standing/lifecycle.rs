@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::Refusal;
 use domain::lifecycle::{self, Action, Facts, Kind, Place, Tags, Verdict};
 use domain::object::Command;
 use event_log::{Changes, Rows, Snapshot};
@@ -208,8 +209,12 @@ impl Walk<'_> {
                 let size_bytes = object.size_bytes;
                 match judge(Kind::Object { size_bytes, tags: Tags::Unread }) {
                     Verdict::ReadTags => {
-                        let tags = self.inner.tags_of(snapshot, of.tenant, object)?;
-                        judge(Kind::Object { size_bytes, tags: Tags::Read(&tags) })
+                        match self.inner.tags_of(snapshot, of.tenant, object) {
+                            Ok(tags) => judge(Kind::Object { size_bytes, tags: Tags::Read(&tags) }),
+                            // Nobody will ever know its tags: no rule that asks for some is for it.
+                            Err(StoreError::Refused(Refusal::Erased)) => Verdict::Stay,
+                            Err(error) => return Err(error),
+                        }
                     }
                     verdict => verdict,
                 }
