@@ -32,7 +32,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     let later = (0..20).map(|_| page(&mut connection)).collect::<Result<Vec<_>>>()?;
     let idle = (0..5)
         .map(|_| {
-            std::thread::sleep(Duration::from_secs(2));
+            std::thread::park_timeout(Duration::from_secs(2));
             page(&mut connection)
         })
         .collect::<Result<Vec<_>>>()?;

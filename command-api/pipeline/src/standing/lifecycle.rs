@@ -438,7 +438,8 @@ mod tests {
             access_key: AccessKeyId::parse("AKEXAMPLE1").expect("a key"),
             scopes: Scopes::full(),
         };
-        let caller = Caller { tenant: tenant.id, who, source: None, request: request_id() };
+        let caller =
+            Caller { tenant: tenant.id, who, source: None, request: request_id(), circumstances: Default::default() };
         let name = BucketName::parse("bucket").expect("a name");
         let create = CreateBucket { name: name.clone(), region: None, object_lock: true, ownership: None };
         store.create_bucket(&caller, create).await.expect("a bucket");
