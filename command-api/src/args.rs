@@ -219,6 +219,8 @@ pub(crate) enum AdminCommand {
     Rebuild,
     /// Give back the space of content that nothing refers to
     Sweep,
+    /// Carry out the lifecycle rules of all buckets now
+    Lifecycle,
 }
 
 // Clap asks for a Result of every parser.
@@ -300,6 +302,7 @@ impl Target<AdminCommand> {
         let path = match command {
             AdminCommand::Rebuild => "/rebuild",
             AdminCommand::Sweep => "/sweep",
+            AdminCommand::Lifecycle => "/lifecycle",
         };
         Request::post(path, json!({}), View::Json, how)
     }
@@ -372,6 +375,7 @@ mod tests {
         );
         asks("holdfast admin rebuild", "POST", "/rebuild", json!({}));
         asks("holdfast admin --data d sweep", "POST", "/sweep", json!({}));
+        asks("holdfast admin lifecycle", "POST", "/lifecycle", json!({}));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 use std::future::Future;
 
 use pipeline::{
-    AccessKeyInfo, AdminCaller, CreateAccessKey, RebuildReport, Store, StoreError, SweepReport, TenantInfo, Usage,
-    UserInfo,
+    AccessKeyInfo, AdminCaller, CreateAccessKey, LifecycleReport, RebuildReport, Store, StoreError, SweepReport,
+    TenantInfo, Usage, UserInfo,
 };
 use schemas::event::AdminRole;
 use schemas::{AccessKeyId, TenantId, TenantName, UserId};
@@ -18,6 +18,8 @@ pub(crate) trait Installation: Send + Sync + 'static {
     fn rebuild(&self, admin: &AdminCaller) -> impl Future<Output = Answer<RebuildReport>> + Send;
 
     fn sweep(&self, admin: &AdminCaller) -> impl Future<Output = Answer<SweepReport>> + Send;
+
+    fn lifecycle(&self, admin: &AdminCaller) -> impl Future<Output = Answer<LifecycleReport>> + Send;
 
     fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>>;
 
@@ -89,6 +91,10 @@ impl Installation for Store {
 
     async fn sweep(&self, admin: &AdminCaller) -> Answer<SweepReport> {
         self.admin_sweep(admin).await
+    }
+
+    async fn lifecycle(&self, admin: &AdminCaller) -> Answer<LifecycleReport> {
+        self.admin_lifecycle(admin).await
     }
 
     fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>> {

@@ -53,6 +53,7 @@ fn router<I: Installation>(store: I, options: Options) -> Router {
         .route("/usage", get(tenants::usage_of_all::<I>))
         .route("/rebuild", post(upkeep::rebuild::<I>))
         .route("/sweep", post(upkeep::sweep::<I>))
+        .route("/lifecycle", post(upkeep::lifecycle::<I>))
         // Named by the contract, not there yet: 501 and not 404, so that a client knows which.
         .route("/tenants/{id}/keys/{key}/rotate", post(later))
         .route("/tenants/{id}/quota", get(later).put(later).delete(later))

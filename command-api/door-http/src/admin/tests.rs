@@ -10,8 +10,8 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use pipeline::{
-    AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, RebuildReport, StoreError, SweepReport, TenantInfo,
-    Usage, UserInfo,
+    AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, LifecycleReport, RebuildReport, StoreError,
+    SweepReport, TenantInfo, Usage, UserInfo,
 };
 use schemas::event::AdminRole;
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName, Time, UserId};
@@ -79,6 +79,10 @@ impl Installation for Memory {
 
     async fn sweep(&self, _: &AdminCaller) -> Answer<SweepReport> {
         Ok(SweepReport { freed: 3, freed_bytes: 4_096, ..SweepReport::default() })
+    }
+
+    async fn lifecycle(&self, _: &AdminCaller) -> Answer<LifecycleReport> {
+        Ok(LifecycleReport { looked_at: 9, removed: 2, ..LifecycleReport::default() })
     }
 
     fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>> {
@@ -269,6 +273,7 @@ async fn each_operation_needs_its_role() {
         ("POST", "/tenants/acme/keys/HFNONE/disable", Value::Null, AdminRole::Operator),
         ("POST", "/rebuild", Value::Null, AdminRole::Operator),
         ("POST", "/sweep", Value::Null, AdminRole::Operator),
+        ("POST", "/lifecycle", Value::Null, AdminRole::Operator),
         ("POST", "/tenants/acme/disable", reason, AdminRole::Owner),
         ("POST", "/tenants/acme/enable", Value::Null, AdminRole::Owner),
     ];
@@ -292,6 +297,7 @@ async fn a_token_of_one_tenant_cannot_tell_other_tenants_from_absent_ones() {
     }
     check("lwadm_acme", "POST", "/tenants", json!({ "id": "new" }), 403, "forbidden").await;
     check("lwadm_acme", "POST", "/sweep", Value::Null, 403, "forbidden").await;
+    check("lwadm_acme", "POST", "/lifecycle", Value::Null, 403, "forbidden").await;
     let (_, json) = ask(&api(), "lwadm_acme", "GET", "/tenants", Value::Null).await;
     assert_eq!(json["tenants"].as_array().map(Vec::len), Some(1));
     assert_eq!(json["tenants"][0]["id"], "acme");

@@ -1,10 +1,11 @@
-//! Upkeep of the whole installation: compare the projections with the log, sweep the blobs.
+//! Upkeep of the whole installation: compare the projections with the log, sweep the blobs, carry out lifecycle
+//! rules.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use pipeline::AdminCaller;
+use pipeline::{AdminCaller, LifecycleReport};
 use schemas::event::AdminRole;
 use serde::Serialize;
 
@@ -31,6 +32,18 @@ pub(super) struct Sweep {
     freed_bytes: u64,
     segments_rewritten: u64,
     segments_removed: u64,
+}
+
+/// What lifecycle rules did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Lifecycle {
+    buckets: u64,
+    looked_at: u64,
+    hidden: u64,
+    removed: u64,
+    aborted: u64,
+    refused: u64,
 }
 
 pub(super) async fn rebuild<I: Installation>(
@@ -60,6 +73,16 @@ pub(super) async fn sweep<I: Installation>(
         segments_rewritten: report.rewritten,
         segments_removed: report.unlinked,
     }))
+}
+
+pub(super) async fn lifecycle<I: Installation>(
+    State(admin): State<Arc<Admin<I>>>,
+    Extension(caller): Extension<AdminCaller>,
+) -> Result<Json<Lifecycle>, Problem> {
+    allow(&caller)?;
+    let LifecycleReport { buckets, looked_at, hidden, removed, aborted, refused } =
+        admin.store.lifecycle(&caller).await?;
+    Ok(Json(Lifecycle { buckets, looked_at, hidden, removed, aborted, refused }))
 }
 
 fn allow(caller: &AdminCaller) -> Result<(), Problem> {
