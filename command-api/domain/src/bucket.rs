@@ -7,7 +7,7 @@ use schemas::event::{BucketCreated, BucketDeleted, Event, ObjectOwnership, Versi
 use schemas::{BucketId, BucketName, KeyId, UserId};
 
 use crate::Refusal;
-use crate::bucket_setting::Configuration;
+use crate::bucket_setting::{Configuration, EVENT_BYTES_MAX};
 
 /// What a decision about one bucket name needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,11 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         }
         (Bucket::Live { id, name, .. }, Command::Configure(configuration)) => {
             configuration.check(name)?;
-            Ok(vec![configuration.set(*id)])
+            let event = configuration.set(*id);
+            if event.encode().len() > EVENT_BYTES_MAX {
+                return Err(Refusal::InvalidRequest { reason: "the configuration is too large" });
+            }
+            Ok(vec![event])
         }
         (Bucket::Live { id, versioning, object_lock, .. }, Command::SetVersioning(asked)) => match asked {
             _ if asked == *versioning => Ok(vec![]),
@@ -330,6 +334,23 @@ mod tests {
                 .when(Command::Configure(Configuration::PublicAccessBlock(block)))
                 .then([BucketPublicAccessBlockSet { bucket: BucketId(5), block }.into()]);
         }
+    }
+
+    #[test]
+    fn a_configuration_fits_a_record() {
+        let rule = |bytes: usize| schemas::event::CorsRule {
+            id: None,
+            origins: vec!["o".repeat(bytes)],
+            methods: vec![schemas::event::CorsMethod::Get],
+            headers: vec![],
+            exposed: vec![],
+            max_age_s: None,
+        };
+        let cors = |bytes| Command::Configure(Configuration::Cors(Some(vec![rule(bytes)])));
+        let event = schemas::event::BucketCorsSet { bucket: BucketId(5), rules: Some(vec![rule(59_000)]) };
+        given([created()]).when(cors(59_000)).then([event.into()]);
+        let reason = "the configuration is too large";
+        given([created()]).when(cors(60_000)).then_refused(Refusal::InvalidRequest { reason });
     }
 
     #[test]

@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 
 use schemas::acl::PublicAccessBlock;
 use schemas::event::{
-    BucketLifecycleSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, Event, Setting,
+    BucketCorsSet, BucketLifecycleSet, BucketLoggingSet, BucketNotificationSet, BucketPolicySet,
+    BucketPublicAccessBlockSet, BucketTaggingSet, CorsRule, Event, NotificationConfiguration, Setting,
 };
 use schemas::lifecycle::Rule;
 use schemas::{BucketId, BucketName};
 
 use crate::bucket_policy::Policy;
-use crate::{Refusal, lifecycle, validate};
+use crate::{Refusal, cors, lifecycle, logging, notification, validate};
+
+/// Most bytes of the event that records a configuration: it must fit a record with its header and all that stands beside it.
+pub const EVENT_BYTES_MAX: usize = 60_000;
 
 /// A configuration to set, or `None` in its place to remove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,12 @@ pub enum Configuration {
     Policy(Option<BucketPolicy>),
     /// What public access is blocked. Removed, nothing is.
     PublicAccessBlock(Option<PublicAccessBlock>),
+    /// CORS rules.
+    Cors(Option<Vec<CorsRule>>),
+    /// Who hears of what. One without rules is none.
+    Notification(Option<NotificationConfiguration>),
+    /// Where the access log goes.
+    Logging(Option<logging::Asked>),
 }
 
 /// A policy to set.
@@ -46,6 +56,9 @@ impl Configuration {
             Self::Policy(_) => Setting::Policy,
             Self::PublicAccessBlock(_) => Setting::PublicAccessBlock,
             Self::Lifecycle(_) => Setting::Lifecycle,
+            Self::Cors(_) => Setting::Cors,
+            Self::Notification(_) => Setting::Notification,
+            Self::Logging(_) => Setting::Logging,
         }
     }
 
@@ -61,6 +74,9 @@ impl Configuration {
             Self::Lifecycle(rules) => {
                 rules.as_ref().map_or(Ok(()), |rules| lifecycle::check(&lifecycle::named(rules.clone())))
             }
+            Self::Cors(rules) => rules.as_deref().map_or(Ok(()), cors::check),
+            Self::Notification(configuration) => configuration.as_ref().map_or(Ok(()), notification::check),
+            Self::Logging(asked) => asked.as_ref().map_or(Ok(()), logging::check),
         }
     }
 
@@ -75,6 +91,12 @@ impl Configuration {
             }
             Self::PublicAccessBlock(block) => BucketPublicAccessBlockSet { bucket, block }.into(),
             Self::Lifecycle(rules) => BucketLifecycleSet { bucket, rules: rules.map(lifecycle::named) }.into(),
+            Self::Cors(rules) => BucketCorsSet { bucket, rules }.into(),
+            Self::Notification(configuration) => {
+                let configuration = configuration.filter(|it| *it != NotificationConfiguration::default());
+                BucketNotificationSet { bucket, configuration }.into()
+            }
+            Self::Logging(asked) => BucketLoggingSet { bucket, logging: asked.map(|asked| asked.logging) }.into(),
         }
     }
 }

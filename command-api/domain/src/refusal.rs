@@ -161,6 +161,18 @@ pub enum Refusal {
         /// A sentence for the client.
         reason: &'static str,
     },
+    /// A configuration that lacks what each of its kind has.
+    #[error("the configuration is not one")]
+    MalformedConfiguration,
+    /// S3 knows it, and this server would do nothing about it.
+    #[error("{what} is not supported")]
+    NotSupported {
+        /// What: a header or element as S3 spells it.
+        what: &'static str,
+    },
+    /// The bucket that is to get an access log is not there.
+    #[error("the bucket that is to get the access log does not exist")]
+    NoSuchLogTarget,
     /// Names and values of user metadata are over 2 KiB together.
     #[error("user metadata is too large")]
     MetadataTooLarge {

@@ -162,6 +162,9 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::EntityTooSmall { .. } => (BAD, "entity_too_small"),
         Refusal::EntityTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
         Refusal::IncompleteBody | Refusal::InvalidRequest { .. } | Refusal::CopyOntoItself => (BAD, "invalid_request"),
+        Refusal::MalformedConfiguration => (BAD, "invalid_request"),
+        Refusal::NotSupported { .. } => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+        Refusal::NoSuchLogTarget => (StatusCode::NOT_FOUND, "not_found"),
         Refusal::BadDigest | Refusal::ChecksumMismatch { .. } | Refusal::ContentSha256Mismatch => {
             (BAD, "checksum_mismatch")
         }

@@ -115,6 +115,9 @@ pub fn apply_event(
         }
         Event::LegalHoldSet(event) => fold.amended(object()?, event.made_by, |details| details.legal_hold = event.on),
         Event::BucketTaggingSet(_)
+        | Event::BucketCorsSet(_)
+        | Event::BucketNotificationSet(_)
+        | Event::BucketLoggingSet(_)
         | Event::BucketLifecycleSet(_)
         | Event::BucketPolicySet(_)
         | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),

@@ -6,8 +6,11 @@
 //! one: freeze the old struct in a module `vN`, write its pure upcaster, add its golden file.
 
 mod bucket;
+mod cors;
 mod lifecycle;
 mod log;
+mod logging;
+mod notification;
 mod object;
 mod tenant;
 mod upload;
@@ -16,11 +19,14 @@ pub use bucket::{
     BucketCreated, BucketDeleted, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, ObjectOwnership,
     Setting, Versioning, VersioningSet,
 };
+pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use lifecycle::BucketLifecycleSet;
 pub use log::{
     BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
     TaskStarted,
 };
+pub use logging::{BucketLoggingSet, LogKeyFormat, Logging};
+pub use notification::{BucketNotificationSet, DestinationKind, NotificationConfiguration, NotificationRule};
 pub use object::{
     Cause, CommittedPart, ContentReleased, CopySource, DeleteMarkerCreated, Encryption, Headers, LegalHoldSet,
     Metadata, ObjectTagsSet, Referrer, Released, Retention, RetentionMode, RetentionSet, StorageClass,
@@ -181,12 +187,18 @@ events! {
     53 1 PartsCleared,
     /// A bucket's tags were replaced or removed.
     60 1 BucketTaggingSet,
+    /// A bucket's CORS rules were replaced or removed.
+    61 1 BucketCorsSet,
     /// A bucket's lifecycle rules were replaced or removed.
     62 1 BucketLifecycleSet,
     /// A bucket's policy was replaced or removed.
     63 1 BucketPolicySet,
     /// What public access of a bucket is blocked was set or removed.
     66 1 BucketPublicAccessBlockSet,
+    /// A bucket's notification configuration was replaced or removed.
+    69 1 BucketNotificationSet,
+    /// A bucket's access log was sent somewhere, or ended.
+    70 1 BucketLoggingSet,
 }
 
 impl Event {
@@ -199,6 +211,9 @@ impl Event {
             // Removed is not the same as never set, which blocks what the operator's defaults block.
             Event::BucketPublicAccessBlockSet(set) => Some((set.bucket, Setting::PublicAccessBlock, true)),
             Event::BucketLifecycleSet(set) => Some((set.bucket, Setting::Lifecycle, set.rules.is_some())),
+            Event::BucketCorsSet(set) => Some((set.bucket, Setting::Cors, set.rules.is_some())),
+            Event::BucketNotificationSet(set) => Some((set.bucket, Setting::Notification, set.configuration.is_some())),
+            Event::BucketLoggingSet(set) => Some((set.bucket, Setting::Logging, set.logging.is_some())),
             _ => None,
         }
     }

@@ -239,6 +239,59 @@ fn lifecycle_rules() -> Vec<Rule> {
     ]
 }
 
+fn cors() -> Vec<Event> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let least = CorsRule {
+        id: None,
+        origins: texts(&["*"]),
+        methods: vec![CorsMethod::Get],
+        headers: vec![],
+        exposed: vec![],
+        max_age_s: None,
+    };
+    let most = CorsRule {
+        id: Some("pages".to_owned()),
+        origins: texts(&["https://*.example.com", "null"]),
+        methods: CorsMethod::ALL.to_vec(),
+        headers: texts(&["x-amz-*", "Content-Type"]),
+        exposed: texts(&["ETag"]),
+        max_age_s: Some(3_000),
+    };
+    let set = |rules| BucketCorsSet { bucket: BucketId(5), rules }.into();
+    vec![set(Some(vec![least, most])), set(None)]
+}
+
+fn notifications() -> Vec<Event> {
+    let rule = |destination, name: &str, prefix: Option<&str>| NotificationRule {
+        id: name.to_owned(),
+        destination,
+        arn: format!("arn:aws:{name}:eu-central-1:1:x"),
+        events: vec!["s3:ObjectCreated:*".to_owned(), "s3:ObjectRemoved:Delete".to_owned()],
+        prefix: prefix.map(str::to_owned),
+        suffix: prefix.map(|_| ".jpg".to_owned()),
+    };
+    let rules = vec![
+        rule(DestinationKind::Queue, "sqs", Some("in/")),
+        rule(DestinationKind::Topic, "sns", None),
+        rule(DestinationKind::Function, "lambda", None),
+    ];
+    let set = |configuration| BucketNotificationSet { bucket: BucketId(5), configuration }.into();
+    let bus_alone = NotificationConfiguration { rules: vec![], event_bus: true };
+    vec![set(Some(NotificationConfiguration { rules, event_bus: false })), set(Some(bus_alone)), set(None)]
+}
+
+fn logging() -> Vec<Event> {
+    let set = |logging| BucketLoggingSet { bucket: BucketId(5), logging }.into();
+    let to =
+        |prefix: &str, key_format| set(Some(Logging { target: bucket_name(), prefix: prefix.to_owned(), key_format }));
+    vec![
+        to("", LogKeyFormat::Simple),
+        to("log/", LogKeyFormat::PartitionedByEventTime),
+        to("log/", LogKeyFormat::PartitionedByDeliveryTime),
+        set(None),
+    ]
+}
+
 /// As little as a version can say.
 fn least() -> VersionCommitted {
     VersionCommitted {
@@ -382,7 +435,7 @@ fn uploads() -> Vec<Event> {
 
 /// Every event in its newest version, most with their options both ways.
 pub(crate) fn events() -> Vec<Event> {
-    [log(), tenants(), users(), buckets(), objects(), uploads()].concat()
+    [log(), tenants(), users(), buckets(), objects(), uploads(), cors(), notifications(), logging()].concat()
 }
 
 /// Whole records as they stand before sealing: headers and bodies.

@@ -225,6 +225,10 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::InvalidArgument { reason } => plain(S::BAD_REQUEST, "InvalidArgument", reason),
         Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
         Refusal::MalformedPolicy { reason } => Described::new(S::BAD_REQUEST, "MalformedPolicy", reason.clone()),
+        Refusal::MalformedConfiguration => DoorError::MalformedXml.describe(),
+        Refusal::NotSupported { what } => DoorError::NotImplemented { what }.describe(),
+        // AWS says InvalidTargetBucketForLogging; suites expect what Ceph says.
+        Refusal::NoSuchLogTarget => plain(S::NOT_FOUND, "NoSuchKey", "The target bucket for logging does not exist"),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",
@@ -294,6 +298,9 @@ mod tests {
             Refusal::ContentSha256Mismatch,
             Refusal::InvalidRequest { reason: "because" },
             Refusal::MalformedPolicy { reason: "because".into() },
+            Refusal::MalformedConfiguration,
+            Refusal::NotSupported { what: "QueueConfiguration" },
+            Refusal::NoSuchLogTarget,
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,
