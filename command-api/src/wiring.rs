@@ -55,6 +55,7 @@ fn options(settings: &Settings) -> OpenOptions {
     if security.allow_anonymous {
         options.default_public_access_block = None;
     }
+    options.access_log_flush_s = s3.access_log_flush_s;
     options.history_window_s = match history.window {
         Window::Seconds(seconds) => Some(seconds),
         Window::Forever => None,
@@ -91,7 +92,13 @@ pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
         default_region: server.region.clone(),
         hosts: server.hosts.clone(),
         public_url: server.public_url.clone(),
-        anonymous: security.anonymous_tenant.clone().filter(|_| security.allow_anonymous),
+        allow_anonymous: security.allow_anonymous,
+        anonymous_tenant: security.anonymous_tenant.clone(),
+        tenant_hosts: server
+            .tenant_hosts
+            .iter()
+            .map(|(host, name)| (host.to_ascii_lowercase(), name.clone()))
+            .collect(),
         allow_sigv2: security.allow_sigv2,
         host_id: "holdfast".to_owned(),
         ids: Arc::new(request_id),

@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode};
 use pipeline::{DeleteObject, Deleted, WriteConditions};
 use schemas::{ObjectKey, VersionId};
 
+use crate::access_log;
 use crate::answer;
 use crate::ask::{Ask, object_key};
 use crate::errors::{DoorError, Failure};
@@ -67,10 +68,21 @@ pub(crate) async fn many(app: &App, ask: &Ask, payload: Payload) -> Result<Respo
     }
     let position = results.iter().filter_map(|(_, result)| result.as_ref().ok()?.position).max();
     let mut response = answer::xml(results_xml(&results, quiet));
+    response.extensions_mut().insert(batch(&results));
     if let Some(position) = position {
         answer::position(response.headers_mut(), position);
     }
     Ok(response)
+}
+
+/// What access logs say of each.
+fn batch(results: &[(Named, Result<Deleted, Failure>)]) -> access_log::Batch {
+    let each = results.iter().map(|(named, result)| access_log::Deleted {
+        key: named.key.clone(),
+        version: named.version.clone(),
+        code: result.as_ref().err().map(|failure| failure.describe().code),
+    });
+    access_log::Batch(each.collect())
 }
 
 fn asked(body: &[u8]) -> Result<(bool, Vec<Named>), Failure> {

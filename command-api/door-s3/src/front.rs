@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
-use http::Method;
 use http::request::Parts;
 use pipeline::{Credential, StoreError};
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
@@ -14,7 +13,7 @@ use tracing::field;
 
 use crate::ask::Ask;
 use crate::auth::{Verified, presigned_headers};
-use crate::errors::{DoorError, Failure};
+use crate::errors::Failure;
 use crate::gate::{Gate, Visit};
 use crate::headers::refuse_unimplemented;
 use crate::route::{Operation, Query, Target, select};
@@ -40,10 +39,6 @@ pub(crate) fn understand(
 ) -> Result<Understood, Failure> {
     let target = Target::parse(host(&parts), parts.uri.path(), &options.hosts)?;
     let query = Query::parse(parts.uri.query())?;
-    // Browsers ask before they authenticate, and there is no CORS configuration yet that could allow anything.
-    if parts.method == Method::OPTIONS {
-        return Err(DoorError::CorsNotEnabled.into());
-    }
     let visit = visit(&parts, &target, options, request);
     let (caller, verified) = gate.admit(&parts, visit, credential, anonymous)?;
     if let Some(headers) = presigned_headers(&parts) {
@@ -63,7 +58,8 @@ pub(crate) fn visit(parts: &Parts, target: &Target, options: &Options, request: 
     let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
     let host_bucket = target.bucket.clone().filter(|_| target.by_host);
-    Visit { now_s, host_bucket, request: request.clone(), source, secure: is_secure(parts, options) }
+    let unsigned = options.tenant_without_credential(host(parts), target).cloned();
+    Visit { now_s, host_bucket, unsigned, request: request.clone(), source, secure: is_secure(parts, options) }
 }
 
 /// Whether the client came by TLS, as far as it is known: the operator says that clients do, to a proxy before this server,
@@ -107,7 +103,9 @@ mod tests {
             default_region: "us-east-1".into(),
             hosts: vec!["s3.test".into()],
             public_url: Some("https://public.test".into()),
-            anonymous: None,
+            allow_anonymous: false,
+            anonymous_tenant: None,
+            tenant_hosts: [].into(),
             host_id: "host".into(),
             allow_sigv2: true,
             ids: Arc::new(|| RequestId("01J00000000000000000000000".into())),
@@ -179,13 +177,19 @@ mod tests {
 
     #[test]
     fn without_a_credential_a_request_is_nobodys_where_that_is_allowed() {
-        let for_tenant = |name: &str| Options { anonymous: TenantName::parse(name).ok(), ..options() };
+        let name = |name| TenantName::parse(name).expect("a name");
+        let for_tenant = |tenant| Options { allow_anonymous: true, anonymous_tenant: Some(name(tenant)), ..options() };
         let asked = |name| understood_with(&for_tenant(name), unsigned("GET /bucket/key", &[]));
         let caller = asked("open").expect("allowed").ask.caller;
         assert_eq!((caller.tenant, caller.user()), (TenantId(2), UserId::anonymous()));
         assert!(caller.scopes().is_none() && caller.access_key().is_none());
         assert_eq!(asked("gone").err(), Some("AccessDenied"));
         assert_eq!(understood(unsigned("GET /bucket/key", &[])).err(), Some("AccessDenied"));
+        let by_host = Options { tenant_hosts: [("s3.test".to_owned(), name("open"))].into(), ..for_tenant("gone") };
+        let caller = understood_with(&by_host, unsigned("GET /bucket/key", &[])).expect("allowed").ask.caller;
+        assert_eq!(caller.tenant, TenantId(2), "the host's tenant comes first");
+        let closed = Options { allow_anonymous: false, ..by_host };
+        assert_eq!(understood_with(&closed, unsigned("GET /bucket/key", &[])).err(), Some("AccessDenied"));
         let wrong = unsigned("GET /", &[("authorization", "AWS4-HMAC-SHA256 Credential=x")]);
         assert!(understood_with(&for_tenant("open"), wrong).is_err(), "a bad signature is no anonymous request");
     }
@@ -296,7 +300,6 @@ mod tests {
             ("PATCH /bucket/key", &[], "MethodNotAllowed"),
             ("PUT /Bad_Bucket", &[], "InvalidBucketName"),
             ("GET /bucket/%FF", &[], "InvalidURI"),
-            ("OPTIONS /bucket/key", &[], "AccessForbidden"),
         ] {
             assert_eq!(understood(signed(line, headers)).err(), Some(expected), "{line}");
         }

@@ -21,7 +21,7 @@ use crate::service::Options;
 pub(crate) struct Gate {
     verifier: Verifier,
     public_host: Option<String>,
-    anonymous: Option<TenantName>,
+    allow_anonymous: bool,
 }
 
 impl Gate {
@@ -29,7 +29,7 @@ impl Gate {
         let public = options.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
         let public_host = public.and_then(|url| Some(url.authority()?.as_str().to_owned()));
         let verifier = Verifier::new(options.region.clone()).accepting_version_2(options.allow_sigv2);
-        Self { verifier, public_host, anonymous: options.anonymous.clone() }
+        Self { verifier, public_host, allow_anonymous: options.allow_anonymous }
     }
 
     /// # Errors
@@ -114,7 +114,8 @@ impl Gate {
         visit: Visit,
         tenant: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
     ) -> Result<Caller, Failure> {
-        let tenant = self.anonymous.as_ref().map(tenant).transpose()?.flatten();
+        let named = visit.unsigned.as_ref().filter(|_| self.allow_anonymous);
+        let tenant = named.map(tenant).transpose()?.flatten();
         let tenant = tenant.ok_or(DoorError::Anonymous)?;
         let circumstances = visit.circumstances(None);
         Ok(Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request, circumstances })
@@ -139,6 +140,8 @@ pub(crate) struct Visit {
     pub(crate) now_s: i64,
     /// The bucket, if the host names it.
     pub(crate) host_bucket: Option<String>,
+    /// The tenant that it is for if it has no credential.
+    pub(crate) unsigned: Option<TenantName>,
     /// What the request is called.
     pub(crate) request: RequestId,
     /// Where it came from.

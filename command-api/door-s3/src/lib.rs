@@ -5,6 +5,7 @@
 //! Invariants: without a verified caller nothing reaches the store; what this door does not do is refused with 501 and
 //! never accepted without effect.
 
+mod access_log;
 mod answer;
 mod ask;
 mod attributes;
@@ -12,16 +13,20 @@ pub mod auth;
 pub mod body;
 mod bucket;
 mod copy;
+mod cors;
 mod delete;
 mod errors;
 mod form;
 mod front;
 mod gate;
 mod headers;
+mod kept;
 mod lifecycle;
 mod list;
+mod logging;
 mod multipart;
 mod names;
+mod notification;
 mod object_read;
 mod object_write;
 mod payload;

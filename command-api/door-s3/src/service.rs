@@ -3,28 +3,31 @@
 //! Owns: what every answer carries, the span of a request. Does not own: any operation.
 //! Invariant: no byte of a body is read before its sender is known (a form's fields alone say who it is), so `Expect: 100-continue` asks for it only then.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use axum::response::Response;
 use domain::Refusal;
 use http::header::{EXPECT, SERVER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pipeline::{Store, StoreError};
 use schemas::action::Action;
 use schemas::{AccessKeyId, RequestId, TenantName};
 use tracing::{Instrument, field};
 
+use crate::access_log::{Answered, Known};
 use crate::ask::Ask;
 use crate::auth::AuthError;
 use crate::errors::{DoorError, Failure};
 use crate::front::{Understood, understand};
 use crate::gate::Gate;
+use crate::kept::Kept;
 use crate::payload::{self, Payload};
-use crate::route::Operation;
+use crate::route::{Operation, Target, without_port};
 use crate::{
-    attributes, bucket, copy, delete, form, lifecycle, list, multipart, object_read, object_write, policy, settings,
-    tagging, uploads, versions,
+    access_log, attributes, bucket, copy, cors, delete, form, lifecycle, list, logging, multipart, notification,
+    object_read, object_write, policy, settings, tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -41,8 +44,12 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Where clients reach this server, when a proxy stands before it: `https://s3.example.com`.
     pub public_url: Option<String>,
-    /// The tenant that requests without a credential are for; none when they are refused.
-    pub anonymous: Option<TenantName>,
+    /// Whether requests without a credential are taken.
+    pub allow_anonymous: bool,
+    /// The tenant that requests without a credential are for, unless their host says another.
+    pub anonymous_tenant: Option<TenantName>,
+    /// The tenants that requests without a credential are for, by host: lower case, no port.
+    pub tenant_hosts: BTreeMap<String, TenantName>,
     /// Whether signatures of Version 2 are taken.
     pub allow_sigv2: bool,
     /// What this server is called in `x-amz-id-2`.
@@ -51,6 +58,19 @@ pub struct Options {
     pub ids: Arc<dyn Fn() -> RequestId + Send + Sync>,
     /// Wall clock: microseconds since the Unix epoch.
     pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Options {
+    /// The tenant that a request without a credential is for: of its host, or of the domain that its bucket stands under.
+    pub(crate) fn tenant_without_credential(&self, host: Option<&str>, target: &Target) -> Option<&TenantName> {
+        let host = host.map(|host| without_port(host).to_ascii_lowercase());
+        let by_host = host.and_then(|host| {
+            let base = target.bucket.as_ref().filter(|_| target.by_host);
+            let base = base.and_then(|bucket| host.strip_prefix(bucket.as_str())?.strip_prefix('.'));
+            self.tenant_hosts.get(&host).or_else(|| self.tenant_hosts.get(base?))
+        });
+        by_host.or(self.anonymous_tenant.as_ref())
+    }
 }
 
 /// What every operation needs of the server.
@@ -72,19 +92,27 @@ pub fn router(store: Store, options: Options) -> axum::Router {
 async fn serve(app: &App, request: axum::extract::Request) -> Response {
     let request_id = (app.options.ids)();
     let (parts, body) = request.into_parts();
-    let (method, resource) = (parts.method.clone(), parts.uri.path().to_owned());
+    let (kept, begun_us) = (Kept::of(&parts), (app.options.clock)());
     let expects = parts.headers.contains_key(EXPECT);
     let (body, rest) = payload::keep_rest(body);
     let span = tracing::info_span!("s3", %request_id, tenant = field::Empty, operation = field::Empty);
-    let done = Box::pin(run(app, parts, body, &request_id)).instrument(span.clone()).await;
+    let (known, mut code) = (OnceLock::new(), None);
+    let done = Box::pin(run(app, parts, body, &request_id, &kept, &known)).instrument(span.clone()).await;
     let mut response = done.unwrap_or_else(|failure| {
+        rest.drain(expects);
         let _entered = span.enter();
         failure.log();
-        rest.drain(expects);
-        failure.answer(&method, &resource, &request_id.0, &app.options.host_id)
+        code = Some(failure.describe().code);
+        failure.answer(&kept.method, kept.uri.path(), &request_id.0, &app.options.host_id)
     });
+    if kept.method != Method::OPTIONS {
+        let tenant = known.get().map(|known: &Known| known.tenant);
+        // What was done is done: only the page does not get to know.
+        let decorated = cors::decorate(app, &kept, tenant, response.headers_mut());
+        decorated.unwrap_or_else(|failure| failure.log());
+    }
     name(response.headers_mut(), &request_id, &app.options.host_id);
-    response
+    access_log::note(app, kept, &Answered { request: &request_id, begun_us, known: known.get(), code }, response)
 }
 
 /// What every answer carries.
@@ -94,15 +122,27 @@ fn name(headers: &mut HeaderMap, request_id: &RequestId, host_id: &str) {
     headers.insert(SERVER, HeaderValue::from_static("Holdfast"));
 }
 
-async fn run(app: &App, parts: Parts, body: axum::body::Body, request_id: &RequestId) -> Result<Response, Failure> {
+async fn run(
+    app: &App,
+    parts: Parts,
+    body: axum::body::Body,
+    request_id: &RequestId,
+    kept: &Kept,
+    known: &OnceLock<Known>,
+) -> Result<Response, Failure> {
+    // Browsers ask before they authenticate.
+    if kept.method == Method::OPTIONS {
+        return cors::preflight(app, kept);
+    }
     if form::is_upload(&parts, &app.options) {
-        return form::upload(app, parts, body, request_id).await;
+        return form::upload(app, parts, body, request_id, kept, known).await;
     }
     let version = parts.version;
     let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
     let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
     let understood = understand(&app.gate, &app.options, parts, request_id, credential, anonymous)?;
     let Understood { operation, ask, verified } = understood;
+    known.get_or_init(|| Known::of(&ask));
     let done = perform(app, operation, &ask, Payload::new(verified, body, version)).await;
     done.map_err(|failure| denied_first(app, operation, &ask, failure))
 }
@@ -134,6 +174,13 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetBucketLifecycle => lifecycle::get(app, ask).await,
         Operation::PutBucketLifecycle => lifecycle::put(app, ask, payload).await,
         Operation::DeleteBucketLifecycle => lifecycle::delete(app, ask).await,
+        Operation::GetBucketCors => cors::get(app, ask).await,
+        Operation::PutBucketCors => cors::put(app, ask, payload).await,
+        Operation::DeleteBucketCors => cors::delete(app, ask).await,
+        Operation::GetBucketLogging => logging::get(app, ask).await,
+        Operation::PutBucketLogging => logging::put(app, ask, payload).await,
+        Operation::GetBucketNotification => notification::get(app, ask).await,
+        Operation::PutBucketNotification => notification::put(app, ask, payload).await,
         Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,

@@ -20,20 +20,14 @@ use crate::xml::Xml;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
     Acl,
-    Cors,
-    Logging,
-    Notification,
     ObjectLock,
     OwnershipControls,
     Tagging,
 }
 
 impl Setting {
-    const NAMES: [(&'static str, Self); 7] = [
+    const NAMES: [(&'static str, Self); 4] = [
         ("acl", Self::Acl),
-        ("cors", Self::Cors),
-        ("logging", Self::Logging),
-        ("notification", Self::Notification),
         ("object-lock", Self::ObjectLock),
         ("ownershipControls", Self::OwnershipControls),
         ("tagging", Self::Tagging),
@@ -47,9 +41,6 @@ impl Setting {
     fn action(self) -> Action {
         match self {
             Self::Acl => Action::GetBucketAcl,
-            Self::Cors => Action::GetBucketCors,
-            Self::Logging => Action::GetBucketLogging,
-            Self::Notification => Action::GetBucketNotification,
             Self::ObjectLock => Action::GetBucketObjectLockConfiguration,
             Self::OwnershipControls => Action::GetBucketOwnershipControls,
             Self::Tagging => Action::GetBucketTagging,
@@ -61,8 +52,6 @@ impl Setting {
     fn document(self, bucket: &BucketInfo) -> Result<String, DoorError> {
         match self {
             Self::Acl => Ok(owner_only(bucket.owner.as_str(), &bucket.owner_display_name)),
-            Self::Logging => Ok(Xml::document("BucketLoggingStatus", |_| {})),
-            Self::Notification => Ok(Xml::document("NotificationConfiguration", |_| {})),
             Self::ObjectLock if bucket.object_lock => Ok(Xml::document("ObjectLockConfiguration", |xml| {
                 xml.text("ObjectLockEnabled", "Enabled");
             })),
@@ -71,10 +60,6 @@ impl Setting {
                 message: "Object Lock configuration does not exist for this bucket",
             }),
             Self::OwnershipControls => Ok(ownership(bucket.ownership)),
-            Self::Cors => Err(DoorError::NotConfigured {
-                code: "NoSuchCORSConfiguration",
-                message: "The CORS configuration does not exist",
-            }),
             Self::Tagging => {
                 Err(DoorError::NotConfigured { code: "NoSuchTagSet", message: "The TagSet does not exist" })
             }

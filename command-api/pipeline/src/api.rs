@@ -55,6 +55,8 @@ pub struct Circumstances {
 pub enum Who {
     /// Nobody known. What a bucket's policy or an ACL opens to everyone is all that such a request gets.
     Anonymous,
+    /// The server itself, doing for one of the tenant's buckets what was decided before.
+    Service(Service),
     /// A user, by a credential that was verified.
     User {
         /// User of the credential.
@@ -68,12 +70,26 @@ pub enum Who {
     },
 }
 
+/// A part of the server that acts for a bucket. No door can make one.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// What records call it.
+    pub(crate) name: &'static str,
+    /// Owner of the bucket it writes into, and so of what it writes.
+    pub(crate) owner: UserId,
+    /// The bucket that it acts for.
+    pub(crate) source: BucketName,
+    /// Whose that is.
+    pub(crate) source_owner: UserId,
+}
+
 impl Caller {
     /// The user; for a request of nobody known, the id that owns what such requests write.
     #[must_use]
     pub fn user(&self) -> UserId {
         match &self.who {
             Who::Anonymous => UserId::anonymous(),
+            Who::Service(service) => service.owner.clone(),
             Who::User { user, .. } => user.clone(),
         }
     }
@@ -83,6 +99,7 @@ impl Caller {
     pub fn display_name(&self) -> &str {
         match &self.who {
             Who::Anonymous => "anonymous",
+            Who::Service(service) => service.name,
             Who::User { display_name, .. } => display_name,
         }
     }
@@ -91,7 +108,7 @@ impl Caller {
     #[must_use]
     pub fn access_key(&self) -> Option<&AccessKeyId> {
         match &self.who {
-            Who::Anonymous => None,
+            Who::Anonymous | Who::Service(_) => None,
             Who::User { access_key, .. } => Some(access_key),
         }
     }
@@ -100,7 +117,7 @@ impl Caller {
     #[must_use]
     pub fn scopes(&self) -> Option<&Scopes> {
         match &self.who {
-            Who::Anonymous => None,
+            Who::Anonymous | Who::Service(_) => None,
             Who::User { scopes, .. } => Some(scopes),
         }
     }

@@ -4,6 +4,7 @@
 //! Does not own: decisions (domain), record bytes (event-log), rows (projections), stored bytes (blob-store), dialects.
 //! Invariant: one thread writes; a door never decides, and without a caller nothing happens.
 
+mod access_log;
 mod api;
 mod cipher;
 mod clock;
@@ -17,6 +18,7 @@ mod tables;
 mod testing;
 mod view;
 
+pub use access_log::LoggedBucket;
 pub use api::*;
 pub use clock::{Clock, Ids, SystemClock};
 pub use rebuild::{RebuildError, RebuildReport};

@@ -115,6 +115,16 @@ fn typed(key: &str, text: &str) -> Value {
         Some(serde_json::Value::Array(_)) => {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect::<Vec<_>>().into()
         }
+        Some(serde_json::Value::Object(_)) => {
+            let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+            // A pair that is none stays what it is: its value cannot be used, and the sentence about it shows it.
+            let pairs: Option<Dict> = pairs
+                .map(|pair| {
+                    pair.split_once('=').map(|(name, value)| (name.trim().to_owned(), Value::from(value.trim())))
+                })
+                .collect();
+            pairs.map_or_else(|| Value::from(text), Value::from)
+        }
         Some(serde_json::Value::Bool(_)) => text.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
         Some(serde_json::Value::Number(_)) => text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
         _ => Value::from(text),

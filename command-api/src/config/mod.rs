@@ -8,6 +8,7 @@ mod layers;
 mod report;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -53,6 +54,8 @@ pub struct Server {
     pub region: String,
     /// Domains whose subdomains are buckets (virtual-host style).
     pub hosts: Vec<String>,
+    /// Tenants of requests without a credential, by the host they are for.
+    pub tenant_hosts: BTreeMap<String, TenantName>,
     /// Listen beyond loopback without TLS.
     pub allow_plaintext: bool,
 }
@@ -65,6 +68,7 @@ impl Default for Server {
             public_url: None,
             region: "us-east-1".to_owned(),
             hosts: Vec::new(),
+            tenant_hosts: BTreeMap::new(),
             allow_plaintext: false,
         }
     }
@@ -110,11 +114,13 @@ impl Default for Storage {
 pub struct S3 {
     /// Ownership of buckets created without one.
     pub default_object_ownership: ObjectOwnership,
+    /// How long lines of buckets' access logs are gathered before they are delivered, seconds.
+    pub access_log_flush_s: u64,
 }
 
 impl Default for S3 {
     fn default() -> Self {
-        Self { default_object_ownership: ObjectOwnership::BucketOwnerEnforced }
+        Self { default_object_ownership: ObjectOwnership::BucketOwnerEnforced, access_log_flush_s: 300 }
     }
 }
 
@@ -187,7 +193,7 @@ impl Default for Log {
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, security, lifecycle, log, .. } = self;
+        let Self { server, storage, s3, security, lifecycle, log, .. } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -211,6 +217,11 @@ impl Settings {
             (is_region(&server.region), "server.region", "expected lower-case letters, digits and hyphens"),
             (server.hosts.iter().all(is_host), "server.hosts", "expected domain names such as s3.example.com"),
             (
+                server.tenant_hosts.keys().all(is_host),
+                "server.tenant_hosts",
+                "expected tenants by domain name, without a port, such as s3.example.com=acme",
+            ),
+            (
                 server.web_addr != server.listen_addr || server.web_addr.port() == 0,
                 "server.web_addr",
                 "expected another address than server.listen_addr",
@@ -219,6 +230,7 @@ impl Settings {
             ((8..=1 << 20).contains(&storage.cache_mib), "storage.cache_mib", "expected 8 to 1048576"),
             ((64..=1 << 20).contains(&storage.memtable_kib), "storage.memtable_kib", "expected 64 to 1048576"),
             ((16..=4096).contains(&storage.segment_mib), "storage.segment_mib", "expected 16 to 4096"),
+            ((1..=86_400).contains(&s3.access_log_flush_s), "s3.access_log_flush_s", "expected 1 to 86400"),
             (storage.reserve_mib <= 1 << 30, "storage.reserve_mib", "expected at most 1073741824"),
             (
                 security.root_key_file.is_none() || security.root_key_env.is_none(),
@@ -226,7 +238,7 @@ impl Settings {
                 "expected only one of security.root_key_file and security.root_key_env",
             ),
             (
-                !security.allow_anonymous || security.anonymous_tenant.is_some(),
+                !security.allow_anonymous || security.anonymous_tenant.is_some() || !server.tenant_hosts.is_empty(),
                 "security.anonymous_tenant",
                 "expected the tenant that anonymous requests are for",
             ),

@@ -65,12 +65,15 @@ fn the_environment_has_text_of_every_kind() {
             ("HOLDFAST__HISTORY__WINDOW", "0"),
             ("HOLDFAST__S3__DEFAULT_OBJECT_OWNERSHIP", "ObjectWriter"),
             ("HOLDFAST__SECURITY__ROOT_KEY_ENV", "MY_KEY"),
+            ("HOLDFAST__SERVER__TENANT_HOSTS", "s3.acme.example=acme, s3.other.example = other"),
         ]),
         ..Inputs::default()
     };
     let settings = load(&inputs).expect("loads").settings;
     assert_eq!(settings.server.hosts, ["a.example", "b.example"]);
     assert_eq!(settings.server.region, "1");
+    let hosts: Vec<_> = settings.server.tenant_hosts.iter().map(|(host, name)| format!("{host} {name}")).collect();
+    assert_eq!(hosts, ["s3.acme.example acme", "s3.other.example other"]);
     assert_eq!((settings.storage.compression, settings.storage.cache_mib), (false, 64));
     assert_eq!(settings.history.window, Window::Seconds(0));
     assert_eq!(settings.s3.default_object_ownership, ObjectOwnership::ObjectWriter);
@@ -109,6 +112,16 @@ fn a_wrong_value_is_named_with_key_and_source() {
     refused(
         "[server]\nlisten_addr = 'localhost'\n",
         "`server.listen_addr` is \"localhost\" (from FILE): invalid socket address syntax",
+    );
+    refused(
+        "[server.tenant_hosts]\n'a.example:80' = 'acme'\n",
+        "`server.tenant_hosts` is {\"a.example:80\":\"acme\"} (from FILE): expected tenants by domain name, without a port, \
+         such as s3.example.com=acme",
+    );
+    refused_variable(
+        "HOLDFAST__SERVER__TENANT_HOSTS",
+        "acme",
+        "`server.tenant_hosts` is \"acme\" (from HOLDFAST__SERVER__TENANT_HOSTS): expected a map",
     );
     refused_variable(
         "HOLDFAST__STORAGE__COMPRESSION",

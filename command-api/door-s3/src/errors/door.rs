@@ -92,8 +92,24 @@ pub(crate) enum DoorError {
     },
     /// The bucket belongs to someone else than the client expects.
     UnexpectedOwner,
-    /// There is no CORS configuration that would allow it.
-    CorsNotEnabled,
+    /// A preflight for a bucket that has no CORS rules.
+    CorsNotEnabled {
+        /// Method of the request that is to follow.
+        method: &'static str,
+        /// `BUCKET` or `OBJECT`.
+        resource: &'static str,
+    },
+    /// A preflight that no CORS rule allows.
+    CorsForbidden {
+        /// Method of the request that is to follow.
+        method: &'static str,
+        /// `BUCKET` or `OBJECT`.
+        resource: &'static str,
+    },
+    /// An OPTIONS request that is no preflight.
+    PreflightWithoutOrigin,
+    /// A preflight for no method, or one that S3 has not.
+    PreflightMethod,
     /// There are no torrents; S3 has given them up too.
     NoTorrent,
     /// No signature, and nobody is let in without one.
@@ -210,8 +226,25 @@ impl DoorError {
                 ),
             ),
             Self::UnexpectedOwner | Self::Anonymous => plain(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
-            Self::CorsNotEnabled => {
+            Self::CorsNotEnabled { method, resource } => {
                 plain(StatusCode::FORBIDDEN, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+                    .field("Method", *method)
+                    .field("ResourceType", *resource)
+            }
+            Self::CorsForbidden { method, resource } => plain(
+                StatusCode::FORBIDDEN,
+                "AccessForbidden",
+                "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, \
+                 request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted \
+                 by the resource's CORS spec.",
+            )
+            .field("Method", *method)
+            .field("ResourceType", *resource),
+            Self::PreflightWithoutOrigin => {
+                plain(StatusCode::BAD_REQUEST, "BadRequest", "Insufficient information. Origin request header needed.")
+            }
+            Self::PreflightMethod => {
+                plain(StatusCode::BAD_REQUEST, "BadRequest", "Invalid Access-Control-Request-Method")
             }
             Self::NoTorrent => plain(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key has no torrent."),
             Self::IncompleteBody => plain(

@@ -9,6 +9,8 @@ mod fields;
 mod framing;
 mod part;
 
+use std::sync::OnceLock;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, REFERER, USER_AGENT};
@@ -21,11 +23,13 @@ use tracing::field;
 
 pub(crate) use framing::{FIELDS_BYTES_MAX, FileError};
 
+use crate::access_log::Known;
 use crate::ask::Ask;
 use crate::auth::{AuthError, FormFields, LengthRange, PayloadForm};
 use crate::body::digests;
 use crate::errors::{DoorError, Failure};
 use crate::headers::refuse_unimplemented;
+use crate::kept::Kept;
 use crate::payload::{Opened, SINGLE_PUT_BYTES_MAX};
 use crate::route::{Operation, Query, Target, select};
 use crate::service::{App, Options};
@@ -43,7 +47,14 @@ pub(crate) fn is_upload(parts: &Parts, options: &Options) -> bool {
     matches!(select(&parts.method, &target, &query, &parts.headers), Ok(Operation::PostObject))
 }
 
-pub(crate) async fn upload(app: &App, parts: Parts, body: Body, request: &RequestId) -> Result<Response, Failure> {
+pub(crate) async fn upload(
+    app: &App,
+    parts: Parts,
+    body: Body,
+    request: &RequestId,
+    kept: &Kept,
+    known: &OnceLock<Known>,
+) -> Result<Response, Failure> {
     tracing::Span::current().record("operation", field::debug(Operation::PostObject));
     let target = Target::parse(front::host(&parts), parts.uri.path(), &app.options.hosts)?;
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -51,12 +62,17 @@ pub(crate) async fn upload(app: &App, parts: Parts, body: Body, request: &Reques
     let form = framing::read(body, &boundary).await?;
     let fields = fields::with_file_name(form.fields, &form.file_name)?;
     let key = fields.get("key").ok_or(AuthError::MissingField { field: "key" })?.to_owned();
+    let credential = fields.get("x-amz-credential").and_then(|credential| credential.split('/').next());
+    if let Some(access_key) = credential.or_else(|| fields.get("AWSAccessKeyId")) {
+        kept.claim(access_key);
+    }
     let visit = front::visit(&parts, &target, &app.options, request);
     let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
     let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
     let bucket = target.bucket.as_deref().unwrap_or_default();
     let (caller, allowed) = app.gate.admit_form(&fields, bucket, visit, credential, anonymous)?;
     tracing::Span::current().record("tenant", field::display(caller.tenant));
+    known.get_or_init(|| Known::by(&caller, target.bucket.as_deref(), Some(&key)));
     let mut headers = fields::headers(&fields)?;
     // They say nothing of the object, and bucket policies ask for them.
     for name in [REFERER, USER_AGENT] {

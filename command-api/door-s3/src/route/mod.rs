@@ -10,4 +10,4 @@ mod target;
 
 pub(crate) use operation::{Operation, select};
 pub(crate) use query::Query;
-pub(crate) use target::{Target, percent_decode};
+pub(crate) use target::{Target, percent_decode, without_port};

@@ -38,13 +38,17 @@ fn filled(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-fn virtual_bucket(host: &str, bases: &[String]) -> Option<String> {
-    let without_port = match host.rsplit_once(':') {
+/// A host as `Host` has it, without its port.
+pub(crate) fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         // The colons of an IPv6 address stand within brackets.
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
-    };
-    let name = without_port.to_ascii_lowercase();
+    }
+}
+
+fn virtual_bucket(host: &str, bases: &[String]) -> Option<String> {
+    let name = without_port(host).to_ascii_lowercase();
     if bases.iter().any(|base| base.eq_ignore_ascii_case(&name)) {
         return None;
     }

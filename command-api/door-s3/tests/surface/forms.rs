@@ -189,3 +189,17 @@ async fn a_post_to_a_bucket_that_is_no_form_and_a_form_that_is_signed_twice() {
     let boundless = door.send(boundless.body(Body::from("x")).expect("a request")).await;
     assert_eq!(boundless.error(), (400, "MalformedPOSTRequest"));
 }
+
+#[tokio::test]
+async fn a_page_may_read_the_answer_to_its_form_where_cors_rules_say_so() {
+    let door = door().await;
+    let rule = "<AllowedOrigin>https://page.example</AllowedOrigin><AllowedMethod>POST</AllowedMethod>";
+    let rules = format!("<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>");
+    door.done("PUT /bucket?cors", &[], &rules).await;
+    let page = ("origin", "https://page.example");
+    for (form, status) in [(Form::new(MAIN, "in/key"), 201), (Form::new(MAIN, "out/key"), 403)] {
+        let answer = post_with(&door, &[page], form.body()).await;
+        let origin = answer.header("access-control-allow-origin");
+        assert_eq!((answer.status, origin), (status, Some("https://page.example")), "{answer:?}");
+    }
+}

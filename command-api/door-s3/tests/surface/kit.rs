@@ -78,6 +78,7 @@ impl Door {
             options.default_public_access_block = None;
         }
         (options.segment_bytes, options.cache_bytes, options.reserve_bytes) = (4 << 20, 4 << 20, 0);
+        options.access_log_flush_s = 1;
         let opened = tokio::task::spawn_blocking(|| Store::open(options)).await.expect("no panic");
         let (store, _) = opened.expect("a store");
         let admin = AdminCaller {
@@ -104,9 +105,11 @@ impl Door {
         let options = door_s3::Options {
             region: None,
             default_region: "us-east-1".into(),
-            hosts: vec![],
+            hosts: vec!["acme.test".into()],
             public_url: None,
-            anonymous: public.then_some(tenant),
+            allow_anonymous: public,
+            anonymous_tenant: public.then(|| tenant.clone()),
+            tenant_hosts: [("acme.test".to_owned(), tenant)].into(),
             allow_sigv2: true,
             host_id: "host".into(),
             ids: Arc::new(move || RequestId(format!("{:026}", request.fetch_add(1, Ordering::Relaxed)))),
@@ -130,6 +133,16 @@ impl Door {
     /// The same without a credential.
     pub(crate) async fn ask_unsigned(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.send(unsigned(line, headers, body)).await
+    }
+
+    /// A request that has these headers and no others.
+    pub(crate) async fn ask_bare(&self, line: &str, headers: &[(&str, &str)]) -> Answer {
+        let (method, path) = line.split_once(' ').expect("a method and an address");
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).expect("a request")).await
     }
 
     /// A request as it is.

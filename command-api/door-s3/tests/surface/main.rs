@@ -1,8 +1,11 @@
 //! The door over a real store in a folder of its own: signed requests in, answers out.
 
+mod cors;
 mod forms;
 mod kit;
 mod lifecycle;
+mod logging;
+mod notification;
 mod owners;
 mod policy;
 mod settings;

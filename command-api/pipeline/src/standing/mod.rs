@@ -4,6 +4,7 @@
 //! Does not own: what those commands decide.
 //! Invariant: each can be cut off at any moment and goes on where the rows say.
 
+mod access_log;
 mod clock;
 mod janitor;
 mod lifecycle;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use domain::lifecycle::Day;
 use parking_lot::{Condvar, Mutex};
 
+pub(crate) use access_log::Delivery;
 pub use lifecycle::LifecycleReport;
 pub use sweep::SweepReport;
 

@@ -12,13 +12,13 @@ use domain::bucket_policy::Policy;
 use domain::bucket_setting::{BucketPolicy, Configuration};
 use event_log::Snapshot;
 use parking_lot::Mutex;
-use projections::row;
+use projections::{query, row};
 use schemas::acl::PublicAccessBlock;
 use schemas::action::Action;
 use schemas::event::{Event, Setting};
 use schemas::{BucketName, EventId, Position, TenantId};
 
-use super::{Inner, Store, log_error};
+use super::{Inner, Store, log_error, rows_error};
 use crate::api::{Caller, StoreError};
 
 /// Events kept. The largest (a policy of 20 KB) bound the memory to some tens of MB.
@@ -123,6 +123,17 @@ impl Store {
             Some(Event::BucketPublicAccessBlockSet(set)) => Ok(set.block),
             _ => Ok(self.inner.settings.default_public_access_block),
         }
+    }
+
+    /// The CORS rules of a bucket: the event that set them. Browsers ask for what they say before they send a credential, so
+    /// nobody is asked who they are. A bucket that is not there has none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when rows cannot be read.
+    pub fn cors_rules(&self, tenant: TenantId, bucket: &BucketName) -> Result<Option<Arc<Event>>, StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let found = query::bucket_by_name(snapshot.as_ref(), tenant, bucket).map_err(rows_error)?;
+        found.map_or(Ok(None), |(_, row)| self.inner.setting(snapshot.as_ref(), tenant, &row, Setting::Cors))
     }
 }
 

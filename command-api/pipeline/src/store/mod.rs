@@ -2,7 +2,7 @@
 //!
 //! Owns: resolving the tenant's things, authorising, running commands and queries.
 //! Does not own: deciding (domain), ordering (sequencer), bytes (content, blob-store), wire formats (doors).
-//! Invariant: nothing is read or written without a caller; every row asked for names the caller's tenant.
+//! Invariant: nothing is read or written without a caller, but credentials, and CORS rules for preflights; every row asked for names the caller's tenant.
 
 mod about;
 mod access;
@@ -14,6 +14,7 @@ mod delete;
 mod identity;
 mod lifecycle;
 mod list;
+mod logging;
 mod objects;
 mod open;
 pub(crate) mod situation;
@@ -35,11 +36,12 @@ pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 
+use crate::access_log::AccessLog;
 use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
 use crate::clock::{Clock, Ids};
 use crate::content::{Contents, Scope, StagedContent};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Sequencer, Work, describe};
-use crate::standing::Standing;
+use crate::standing::{Delivery, Standing};
 use crate::view::Preload;
 
 /// The store. Cheap to clone.
@@ -60,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) standing: Standing,
     pub(crate) facts: bucket_settings::Facts,
     pub(crate) policies: access::Policies,
+    pub(crate) access_log: Arc<AccessLog>,
+    pub(crate) delivery: Delivery,
 }
 
 /// What an operator chose.
@@ -77,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) lifecycle_day: domain::lifecycle::Day,
     /// Smallest part that is not the last one.
     pub(crate) part_bytes_min: u64,
+    /// How long lines of access logs are gathered.
+    pub(crate) access_log_flush_s: u64,
     /// Where scratch rows stand.
     pub(crate) scratch: PathBuf,
 }
@@ -130,9 +136,12 @@ impl Request {
     pub(crate) fn of(caller: &Caller) -> Self {
         let actor = match &caller.who {
             Who::Anonymous => Actor::Anonymous,
+            Who::Service(service) => Actor::System(service.name.to_owned()),
             Who::User { user, access_key, .. } => Actor::User { user: user.clone(), access_key: access_key.clone() },
         };
-        Self::new(caller.tenant, actor, caller.source.map(|source| source.to_string()), caller.request.clone())
+        let lane = if matches!(caller.who, Who::Service(_)) { Lane::Background } else { Lane::Foreground };
+        let source = caller.source.map(|source| source.to_string());
+        Self { lane, ..Self::new(caller.tenant, actor, source, caller.request.clone()) }
     }
 
     pub(crate) fn admin(admin: &AdminCaller, tenant: TenantId) -> Self {
@@ -235,9 +244,10 @@ impl Store {
         (self.inner.log.committed(), self.inner.sequencer.waiting())
     }
 
-    /// Decides what is queued and closes the segments. Requests after this are `Unavailable`; the log closes with the last
+    /// Delivers access logs, decides what is queued and closes the segments. Requests after this are `Unavailable`; the log closes with the last
     /// clone of the store.
     pub fn close(&self) {
+        self.inner.delivery.stop(&self.inner);
         self.inner.standing.stop();
         self.inner.sequencer.stop();
         if let Err(error) = self.inner.contents.blobs.close() {

@@ -17,13 +17,14 @@ use vault::{RootKeySource, Vault};
 
 use super::identity::Identity;
 use super::{Inner, Request, Settings, Store};
+use crate::access_log::AccessLog;
 use crate::api::StoreError;
 use crate::cipher::VaultCipher;
 use crate::clock::{Clock, Ids, SystemClock};
 use crate::content::{Active, Contents};
 use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
-use crate::standing::Standing;
+use crate::standing::{Delivery, Standing};
 use crate::tables::{BlobRow, Located, PHYSICAL, TRUTH, blobs_prefix};
 
 /// What an operator chooses.
@@ -56,6 +57,8 @@ pub struct OpenOptions {
     pub watchdog: Duration,
     /// Smallest part of an upload that is not its last; S3: 5 MiB.
     pub part_bytes_min: u64,
+    /// How long lines of access logs are gathered before they are delivered, seconds.
+    pub access_log_flush_s: u64,
     /// Open although acknowledged commits are lost, and begin a new epoch of every log: the operator knows.
     pub accept_lost_tail: bool,
     /// Seconds of a day of lifecycle rules: 86,400, or fewer to try rules out.
@@ -86,6 +89,7 @@ impl OpenOptions {
             reserve_bytes: 512 << 20,
             watchdog: Duration::from_secs(30),
             part_bytes_min: 5 << 20,
+            access_log_flush_s: 300,
             accept_lost_tail: false,
             lifecycle_day_s: 86_400,
             on_fatal: Arc::new(end_process),
@@ -221,6 +225,7 @@ impl Store {
         let clock = options.clock.clone();
         let retention = Arc::new(Mutex::new(retention_clock(log.as_ref(), clock.as_ref())?));
         let identity = Arc::new(Identity::default());
+        let access_log = Arc::new(AccessLog::default());
         let sequencer = Sequencer::start(
             Parts {
                 log: log.clone(),
@@ -228,8 +233,11 @@ impl Store {
                 retention: retention.clone(),
                 before_commit: before_commit(blobs.clone()),
                 after_commit: {
-                    let identity = identity.clone();
-                    Box::new(move |events| identity.committed(events))
+                    let (identity, access_log) = (identity.clone(), access_log.clone());
+                    Box::new(move |events| {
+                        identity.committed(events);
+                        access_log.committed(events);
+                    })
                 },
                 on_fatal: OnFatal::clone(&options.on_fatal),
             },
@@ -245,6 +253,7 @@ impl Store {
             grace_s: options.sweep_grace_s,
             lifecycle_day: domain::lifecycle::Day::of_seconds(options.lifecycle_day_s),
             part_bytes_min: options.part_bytes_min,
+            access_log_flush_s: options.access_log_flush_s,
             scratch,
         };
         let standing = Standing::default();
@@ -260,9 +269,12 @@ impl Store {
             standing,
             facts: super::bucket_settings::Facts::default(),
             policies: super::access::Policies::default(),
+            access_log,
+            delivery: Delivery::default(),
         });
         let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
         inner.standing.start(&inner)?;
+        inner.delivery.start(&inner)?;
         Ok((Store { inner }, first))
     }
 }

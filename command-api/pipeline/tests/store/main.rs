@@ -1,5 +1,6 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, lifecycle rules, rebuild, time.
 
+mod access_log;
 mod conditional;
 mod digests;
 mod identity;
