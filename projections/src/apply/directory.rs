@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use schemas::event::{
     AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked, BucketCreated,
-    BucketDeleted, ClockTicked, Event, InstallationCreated, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
-    UserCreated, UserDeleted, VersioningSet,
+    BucketDeleted, BucketObjectLockSet, ClockTicked, Event, InstallationCreated, Setting, TaskFinished, TaskProgressed,
+    TaskStarted, TenantCreated, UserCreated, UserDeleted, VersioningSet,
 };
 use schemas::{AccessKeyId, TenantId};
 
@@ -29,6 +29,7 @@ impl Fold<'_> {
             object_lock: event.object_lock,
             created_by: self.header.id(),
             settings: BTreeMap::new(),
+            default_retention: None,
         };
         self.put(Bucket::key(self.tenant, event.bucket), &bucket);
         self.put(BucketByName::key(self.tenant, &event.name), &BucketByName(event.bucket));
@@ -58,6 +59,17 @@ impl Fold<'_> {
         let key = Bucket::key(self.tenant, event.bucket);
         if let Some(bucket) = self.get::<Bucket>(&key)? {
             self.put(key, &Bucket { versioning: event.versioning, ..bucket });
+        }
+        Ok(())
+    }
+
+    pub(super) fn bucket_object_lock_set(&mut self, event: &BucketObjectLockSet) -> Result<(), RowError> {
+        let key = Bucket::key(self.tenant, event.bucket);
+        if let Some(mut row) = self.get::<Bucket>(&key)? {
+            row.object_lock = true;
+            row.default_retention = event.default;
+            row.settings.insert(Setting::ObjectLock, self.header.id());
+            self.put(key, &row);
         }
         Ok(())
     }

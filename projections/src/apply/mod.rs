@@ -114,6 +114,7 @@ pub fn apply_event(
             fold.amended(object()?, event.made_by, |details| details.retention = event.retention)
         }
         Event::LegalHoldSet(event) => fold.amended(object()?, event.made_by, |details| details.legal_hold = event.on),
+        Event::BucketObjectLockSet(event) => fold.bucket_object_lock_set(event),
         Event::BucketTaggingSet(_)
         | Event::BucketCorsSet(_)
         | Event::BucketNotificationSet(_)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{ObjectOwnership, Setting, Versioning};
+use schemas::event::{DefaultRetention, ObjectOwnership, Setting, Versioning};
 use schemas::{BucketId, BucketName, EventId, KeyId, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct Bucket {
     /// The newest event of each setting that the bucket has: its record has the words (decision 0001).
     #[serde(default)]
     pub settings: BTreeMap<Setting, EventId>,
+    /// The retention that new versions get: every write is decided on it, so it stands here as well as in the log.
+    #[serde(default)]
+    pub default_retention: Option<DefaultRetention>,
 }
 super::packed!(Bucket, DIRECTORY, "bucket");
 
@@ -92,6 +95,8 @@ impl OrphanedBucket {
 mod tests {
     use proptest::prelude::*;
 
+    use schemas::event::{RetentionMode, RetentionPeriod};
+
     use super::super::tests::{event_id, reads_back, user};
     use super::*;
 
@@ -110,12 +115,49 @@ mod tests {
         ])
     }
 
+    fn default_retention() -> impl Strategy<Value = DefaultRetention> {
+        let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+        let period =
+            prop_oneof![any::<u32>().prop_map(RetentionPeriod::Days), any::<u32>().prop_map(RetentionPeriod::Years)];
+        (mode, period).prop_map(|(mode, period)| DefaultRetention { mode, period })
+    }
+
+    /// What the row was before versions had a default retention.
+    #[derive(Serialize)]
+    struct Shorter(
+        BucketName,
+        Time,
+        String,
+        UserId,
+        KeyId,
+        ObjectOwnership,
+        Versioning,
+        bool,
+        EventId,
+        BTreeMap<Setting, EventId>,
+    );
+
     proptest! {
+        #[test]
+        fn a_row_from_before_default_retention_reads(name in "[a-z0-9]{3,20}", object_lock: bool, created_by in event_id()) {
+            let name = BucketName::parse(&format!("b{name}")).expect("a name");
+            let owner = UserId::parse("ann").expect("a user");
+            let (ownership, versioning) = (ObjectOwnership::ObjectWriter, Versioning::Enabled);
+            let (created, region, settings) = (Time(1), "r".to_owned(), BTreeMap::new());
+            let shorter = Shorter(
+                name.clone(), created, region, owner, KeyId(1), ownership, versioning, object_lock, created_by, settings,
+            );
+            let bytes = rmp_serde::to_vec(&shorter).expect("bytes");
+            let row = <Bucket as super::super::Row>::decode(&bytes).expect("reads");
+            prop_assert_eq!((row.name, row.object_lock, row.default_retention), (name, object_lock, None));
+        }
+
         #[test]
         fn rows_read_back(
             name in "[a-z0-9]{3,20}", created: u64, region in ".{0,20}", owner in user(), key: u64, choice in 0..3usize,
             object_lock: bool, created_by in event_id(),
             settings in prop::collection::vec((setting(), event_id()), 0..12),
+            default_retention in prop::option::of(default_retention()),
         ) {
             let ownerships = [
                 ObjectOwnership::BucketOwnerEnforced, ObjectOwnership::BucketOwnerPreferred, ObjectOwnership::ObjectWriter,
@@ -131,6 +173,7 @@ mod tests {
                 object_lock,
                 created_by,
                 settings: settings.into_iter().collect(),
+                default_retention,
             });
             reads_back(&BucketByName(BucketId(key)));
             reads_back(&OrphanedBucket { deleted: Time(created) });

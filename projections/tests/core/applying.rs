@@ -305,6 +305,19 @@ fn what_can_change_of_a_version_changes_in_its_row_current_or_not() {
 }
 
 #[test]
+fn a_bucket_knows_the_retention_that_new_versions_get() {
+    let mut log = log_with_bucket(Versioning::Enabled);
+    let row = |log: &Log| query::bucket(&log.rows, TENANT, BUCKET).expect("reads").expect("is there");
+    assert_eq!((row(&log).object_lock, row(&log).default_retention), (false, None));
+    let default = Some(DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Days(3) });
+    log.happens(BUCKET, None, BucketObjectLockSet { bucket: BUCKET, default });
+    assert_eq!((row(&log).object_lock, row(&log).default_retention), (true, default));
+    let set = log.happens(BUCKET, None, BucketObjectLockSet { bucket: BUCKET, default: None }).0;
+    assert_eq!((row(&log).object_lock, row(&log).default_retention), (true, None), "a lock is never taken off");
+    assert_eq!(row(&log).settings, [(Setting::ObjectLock, set)].into());
+}
+
+#[test]
 fn a_bucket_knows_the_newest_event_of_each_setting() {
     let mut log = log_with_bucket(Versioning::Unversioned);
     let settings = |log: &Log| query::bucket(&log.rows, TENANT, BUCKET).expect("reads").expect("is there").settings;

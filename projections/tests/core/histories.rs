@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{History, Model, Shown, TENANT, operations};
 use event_log::Rows;
 use projections::query::{self, ListQuery, VersionResume};
-use projections::row::{Current, Past, Reference, Row, Usage, Version};
+use projections::row::{Current, Details, Past, Reference, Row, Usage, Version};
 use projections::{CATALOG, HISTORY, MemoryRows, apply, digest};
 use proptest::prelude::*;
 use schemas::event::Referrer;
@@ -15,10 +15,20 @@ fn everything() -> ListQuery {
     ListQuery { max: usize::MAX, ..ListQuery::default() }
 }
 
-/// Objects that are current now: key and event.
-fn current(rows: &dyn Rows, bucket: BucketId) -> Vec<(String, EventId)> {
+/// Objects that are current now: key, event, and what can change of it.
+fn current(rows: &dyn Rows, bucket: BucketId) -> Vec<(String, (EventId, Details))> {
     let page = query::list_current(rows, TENANT, bucket, &everything()).expect("lists");
-    page.entries.into_iter().map(|entry| (entry.key.as_str().to_owned(), entry.object.made_by)).collect()
+    page.entries
+        .into_iter()
+        .map(|entry| (entry.key.as_str().to_owned(), (entry.object.made_by, entry.object.details)))
+        .collect()
+}
+
+fn details(version: &Version) -> Details {
+    match version {
+        Version::Object(object) => object.details,
+        Version::Marker(_) => Details::default(),
+    }
 }
 
 /// All versions, through pages of `max`.
@@ -35,6 +45,7 @@ fn versions(rows: &dyn Rows, bucket: BucketId, max: usize) -> Vec<Shown> {
             is_marker: matches!(entry.version, Version::Marker(_)),
             is_latest: entry.is_latest,
             superseded: entry.superseded,
+            details: details(&entry.version),
         }));
         if !page.truncated {
             return shown;
@@ -45,7 +56,7 @@ fn versions(rows: &dyn Rows, bucket: BucketId, max: usize) -> Vec<Shown> {
 }
 
 /// Current objects as of a position: current rows that old, and past rows valid then.
-fn as_of(rows: &dyn Rows, bucket: BucketId, at: Position) -> BTreeMap<String, EventId> {
+fn as_of(rows: &dyn Rows, bucket: BucketId, at: Position) -> BTreeMap<String, (EventId, Details)> {
     let mut found = BTreeMap::new();
     let prefix = Current::prefix(TENANT, bucket);
     for row in event_log::prefix(rows, CATALOG, &prefix) {
@@ -53,7 +64,7 @@ fn as_of(rows: &dyn Rows, bucket: BucketId, at: Position) -> BTreeMap<String, Ev
         let current = Current::decode(&value).expect("a current row");
         if current.since <= at {
             let key = String::from_utf8(key[prefix.len()..].to_vec()).expect("a key");
-            assert!(found.insert(key, current.object.made_by).is_none());
+            assert!(found.insert(key, (current.object.made_by, current.object.details)).is_none());
         }
     }
     for row in event_log::prefix(rows, HISTORY, &Past::prefix(TENANT, bucket)) {
@@ -61,7 +72,8 @@ fn as_of(rows: &dyn Rows, bucket: BucketId, at: Position) -> BTreeMap<String, Ev
         let past = Past::decode(&value).expect("a past row");
         let (key, valid_to) = Past::parse_key(&key).expect("its key");
         if past.valid_from <= at && at < valid_to {
-            assert!(found.insert(key, past.object.made_by).is_none(), "two versions current at once");
+            let was = (past.object.made_by, past.object.details);
+            assert!(found.insert(key, was).is_none(), "two versions current at once");
         }
     }
     found

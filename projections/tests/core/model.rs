@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use event_log::Recorded;
-use projections::row::Usage;
+use projections::row::{Details, Usage};
 use proptest::prelude::*;
 use schemas::content::{Content, ETag, Root};
 use schemas::event::*;
@@ -28,6 +28,15 @@ pub(crate) enum Operation {
     Abort { upload: usize },
     Clear { upload: usize, at_most: usize },
     Sweep { release: usize },
+    Amend { bucket: usize, version: usize, what: Amendment },
+}
+
+/// What is changed of a version that stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Amendment {
+    Tags { count: usize },
+    Retention { until: Option<u64>, compliance: bool },
+    LegalHold { on: bool },
 }
 
 pub(crate) fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
@@ -47,10 +56,20 @@ pub(crate) fn operations(most: usize) -> impl Strategy<Value = Vec<Operation>> {
         1 => n().prop_map(|upload| Operation::Abort { upload }),
         2 => (n(), 1..4usize).prop_map(|(upload, at_most)| Operation::Clear { upload, at_most }),
         2 => n().prop_map(|release| Operation::Sweep { release }),
+        8 => (n(), n(), amendment()).prop_map(|(bucket, version, what)| Operation::Amend { bucket, version, what }),
     ];
     // Without buckets nothing else happens: begin with one of each kind.
     let buckets = [false, true].map(|versioned| Operation::CreateBucket { versioned });
     prop::collection::vec(operation, 1..most).prop_map(move |rest| buckets.iter().cloned().chain(rest).collect())
+}
+
+fn amendment() -> impl Strategy<Value = Amendment> {
+    prop_oneof![
+        (0..3usize).prop_map(|count| Amendment::Tags { count }),
+        (prop::option::of(0..9u64), any::<bool>())
+            .prop_map(|(until, compliance)| Amendment::Retention { until, compliance }),
+        any::<bool>().prop_map(|on| Amendment::LegalHold { on }),
+    ]
 }
 
 /// Few keys, so that they meet; with zeros and prefixes of each other.
@@ -72,6 +91,7 @@ pub(crate) struct Shown {
     pub(crate) is_marker: bool,
     pub(crate) is_latest: bool,
     pub(crate) superseded: Option<Time>,
+    pub(crate) details: Details,
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +101,8 @@ struct ModelVersion {
     superseded: Option<Time>,
     /// None for a delete marker.
     content: Option<Content>,
+    /// A marker has none that could change.
+    details: Details,
 }
 
 #[derive(Debug, Clone)]
@@ -92,9 +114,9 @@ pub(crate) struct ModelBucket {
 }
 
 impl ModelBucket {
-    pub(crate) fn current(&self) -> Vec<(String, EventId)> {
+    pub(crate) fn current(&self) -> Vec<(String, (EventId, Details))> {
         let latest = self.keys.iter().filter_map(|(key, versions)| Some((key, versions.last()?)));
-        latest.filter(|(_, v)| v.content.is_some()).map(|(key, v)| (key.clone(), v.made_by)).collect()
+        latest.filter(|(_, v)| v.content.is_some()).map(|(key, v)| (key.clone(), (v.made_by, v.details))).collect()
     }
 
     pub(crate) fn versions(&self) -> Vec<Shown> {
@@ -108,6 +130,7 @@ impl ModelBucket {
                     is_marker: version.content.is_none(),
                     is_latest: age == 0,
                     superseded: version.superseded,
+                    details: version.details,
                 });
             }
         }
@@ -133,7 +156,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn current(&self) -> BTreeMap<BucketId, BTreeMap<String, EventId>> {
+    pub(crate) fn current(&self) -> BTreeMap<BucketId, BTreeMap<String, (EventId, Details)>> {
         self.buckets.iter().map(|(&id, bucket)| (id, bucket.current().into_iter().collect())).collect()
     }
 
@@ -353,6 +376,13 @@ impl History {
                 self.record(BucketId::NONE, None, event);
                 self.model.references.remove(&(blob, referrer));
             }
+            Operation::Amend { bucket, version, what } => {
+                let bucket = self.model.live_bucket(bucket)?;
+                let versions = self.model.buckets[&bucket].versions();
+                let objects: Vec<_> = versions.into_iter().filter(|version| !version.is_marker).collect();
+                let version = objects.get(version % objects.len().max(1))?;
+                self.amend(bucket, version, what)?;
+            }
         }
         Some(())
     }
@@ -381,8 +411,15 @@ impl History {
     fn commit(&mut self, bucket: BucketId, key: &str, content: Content, upload: Option<UploadId>) {
         let null = self.model.buckets[&bucket].versioning != Versioning::Enabled;
         self.supersede(bucket, key, null);
-        let made_by = self.record(bucket, Some(key), version_committed(null, content, upload));
-        self.push(bucket, key, ModelVersion { made_by, null, superseded: None, content: Some(content) });
+        let mut event = version_committed(null, content, upload);
+        // Some are locked from the start.
+        event.legal_hold = content.size_bytes % 3 == 1;
+        let until = Time(content.size_bytes);
+        let locked = content.size_bytes % 5 == 1;
+        event.retention = locked.then_some(Retention { mode: RetentionMode::Governance, until });
+        let details = Details { retention: event.retention, legal_hold: event.legal_hold, ..Details::default() };
+        let made_by = self.record(bucket, Some(key), event);
+        self.push(bucket, key, ModelVersion { made_by, null, superseded: None, content: Some(content), details });
         self.model.refer(&content, Referrer::Version(made_by));
     }
 
@@ -395,7 +432,8 @@ impl History {
         let null = versioning == Versioning::Suspended;
         self.supersede(bucket, key, null);
         let made_by = self.record(bucket, Some(key), DeleteMarkerCreated { null, owner: user() });
-        self.push(bucket, key, ModelVersion { made_by, null, superseded: None, content: None });
+        let details = Details::default();
+        self.push(bucket, key, ModelVersion { made_by, null, superseded: None, content: None, details });
         Some(())
     }
 
@@ -414,6 +452,30 @@ impl History {
         let size_bytes = removed.content.map_or(0, |content| content.size_bytes);
         let was_marker = removed.content.is_none();
         self.record(bucket, Some(key), VersionRemoved { version, made_by, was_marker, size_bytes });
+        Some(())
+    }
+
+    fn amend(&mut self, bucket: BucketId, shown: &Shown, what: Amendment) -> Option<()> {
+        let (version, made_by, mut details) = (shown.id, shown.made_by, shown.details);
+        match what {
+            Amendment::Tags { count } => {
+                let tags = (0..count).map(|tag| (tag.to_string(), String::new())).collect();
+                let set = self.record(bucket, Some(&shown.key), ObjectTagsSet { version, made_by, tags });
+                details.tags = Some(set);
+            }
+            Amendment::Retention { until, compliance } => {
+                let mode = if compliance { RetentionMode::Compliance } else { RetentionMode::Governance };
+                details.retention = until.map(|until| Retention { mode, until: Time(until) });
+                let event = RetentionSet { version, made_by, retention: details.retention, bypass: !compliance };
+                self.record(bucket, Some(&shown.key), event);
+            }
+            Amendment::LegalHold { on } => {
+                details.legal_hold = on;
+                self.record(bucket, Some(&shown.key), LegalHoldSet { version, made_by, on });
+            }
+        }
+        let versions = self.model.buckets.get_mut(&bucket)?.keys.get_mut(&shown.key)?;
+        versions.iter_mut().find(|version| version.made_by == made_by)?.details = details;
         Some(())
     }
 

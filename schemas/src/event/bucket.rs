@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::RetentionMode;
 use crate::acl::PublicAccessBlock;
 use crate::{BucketId, BucketName, KeyId, UserId};
 
@@ -46,7 +47,7 @@ pub struct BucketCreated {
     pub ownership: ObjectOwnership,
     /// Versioning from the start, for buckets with object lock.
     pub versioning: Versioning,
-    /// Whether versions can be locked. Decided at creation.
+    /// Whether versions can be locked from the start.
     #[serde(default)]
     pub object_lock: bool,
 }
@@ -123,4 +124,31 @@ pub struct BucketPublicAccessBlockSet {
     pub bucket: BucketId,
     /// What is blocked from now on; none when the configuration was removed and nothing is.
     pub block: Option<PublicAccessBlock>,
+}
+
+/// How long a default retention lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RetentionPeriod {
+    /// Days of 24 hours.
+    Days(u32),
+    /// Years of 365 days.
+    Years(u32),
+}
+
+/// The retention that new versions get which ask for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultRetention {
+    /// Who may end it.
+    pub mode: RetentionMode,
+    /// From when the version is made.
+    pub period: RetentionPeriod,
+}
+
+/// Versions of a bucket can be locked from now on, and for ever; new ones get this retention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketObjectLockSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// From now on; none when new versions are not locked unless they ask for it.
+    pub default: Option<DefaultRetention>,
 }

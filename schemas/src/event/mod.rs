@@ -16,8 +16,8 @@ mod tenant;
 mod upload;
 
 pub use bucket::{
-    BucketCreated, BucketDeleted, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, ObjectOwnership,
-    Setting, Versioning, VersioningSet,
+    BucketCreated, BucketDeleted, BucketObjectLockSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet,
+    DefaultRetention, ObjectOwnership, RetentionPeriod, Setting, Versioning, VersioningSet,
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use lifecycle::BucketLifecycleSet;
@@ -199,6 +199,8 @@ events! {
     69 1 BucketNotificationSet,
     /// A bucket's access log was sent somewhere, or ended.
     70 1 BucketLoggingSet,
+    /// Versions of a bucket can be locked from now on, and new ones get this retention.
+    68 1 BucketObjectLockSet,
 }
 
 impl Event {
@@ -214,6 +216,7 @@ impl Event {
             Event::BucketCorsSet(set) => Some((set.bucket, Setting::Cors, set.rules.is_some())),
             Event::BucketNotificationSet(set) => Some((set.bucket, Setting::Notification, set.configuration.is_some())),
             Event::BucketLoggingSet(set) => Some((set.bucket, Setting::Logging, set.logging.is_some())),
+            Event::BucketObjectLockSet(set) => Some((set.bucket, Setting::ObjectLock, true)),
             _ => None,
         }
     }

@@ -174,6 +174,11 @@ fn users() -> Vec<Event> {
     ]
 }
 
+fn lock_set(default: Option<(RetentionMode, RetentionPeriod)>) -> Event {
+    let default = default.map(|(mode, period)| DefaultRetention { mode, period });
+    BucketObjectLockSet { bucket: BucketId(5), default }.into()
+}
+
 fn buckets() -> Vec<Event> {
     let created = |ownership, versioning, object_lock| BucketCreated {
         bucket: BucketId(5),
@@ -202,6 +207,9 @@ fn buckets() -> Vec<Event> {
         BucketPublicAccessBlockSet { bucket: BucketId(5), block: None }.into(),
         BucketLifecycleSet { bucket: BucketId(5), rules: Some(lifecycle_rules()) }.into(),
         BucketLifecycleSet { bucket: BucketId(5), rules: None }.into(),
+        lock_set(Some((RetentionMode::Governance, RetentionPeriod::Days(1)))),
+        lock_set(Some((RetentionMode::Compliance, RetentionPeriod::Years(100)))),
+        lock_set(None),
     ]
 }
 
