@@ -78,7 +78,8 @@ pub struct Create {
 
 /// # Errors
 /// [`Refusal::BucketAlreadyOwnedByYou`], [`Refusal::BucketAlreadyExists`], [`Refusal::TooManyBuckets`],
-/// [`Refusal::NoSuchBucket`], [`Refusal::BucketNotEmpty`], [`Refusal::VersioningLocked`], [`Refusal::InvalidRequest`].
+/// [`Refusal::NoSuchBucket`], [`Refusal::BucketNotEmpty`], [`Refusal::VersioningLocked`], [`Refusal::InvalidRequest`],
+/// [`Refusal::LockNeedsVersioning`], or that of the configuration.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (&state.bucket, command) {
         (_, Command::Create(create)) => self::create(state, create),
@@ -89,8 +90,11 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         (Bucket::Live { id, name, .. }, Command::Delete) => {
             Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
         }
-        (Bucket::Live { id, name, .. }, Command::Configure(configuration)) => {
+        (Bucket::Live { id, name, versioning, .. }, Command::Configure(configuration)) => {
             configuration.check(name)?;
+            if matches!(configuration, Configuration::ObjectLock(_)) && *versioning != Versioning::Enabled {
+                return Err(Refusal::LockNeedsVersioning);
+            }
             let event = configuration.set(*id);
             if event.encode().len() > EVENT_BYTES_MAX {
                 return Err(Refusal::InvalidRequest { reason: "the configuration is too large" });
@@ -143,6 +147,9 @@ pub fn evolve(mut state: State, event: &Event) -> State {
         }
         (Bucket::Live { id, versioning, .. }, Event::VersioningSet(set)) if set.bucket == *id => {
             *versioning = set.versioning;
+        }
+        (Bucket::Live { id, object_lock, .. }, Event::BucketObjectLockSet(set)) if set.bucket == *id => {
+            *object_lock = true;
         }
         _ => {}
     }
@@ -290,6 +297,28 @@ mod tests {
             .when(Command::SetVersioning(Versioning::Suspended))
             .then_refused(Refusal::VersioningLocked);
         given([locked]).when(Command::SetVersioning(Versioning::Enabled)).then_nothing();
+    }
+
+    #[test]
+    fn versions_of_a_versioned_bucket_can_be_locked_for_ever() {
+        use schemas::event::{BucketObjectLockSet, DefaultRetention, RetentionMode, RetentionPeriod};
+        let lock = |default| Command::Configure(Configuration::ObjectLock(default));
+        let locked = |default| -> Event { BucketObjectLockSet { bucket: BucketId(5), default }.into() };
+        let of = |days| DefaultRetention { mode: RetentionMode::Governance, period: RetentionPeriod::Days(days) };
+        for events in [vec![created()], vec![created(), set(Versioning::Enabled), set(Versioning::Suspended)]] {
+            given(events).when(lock(None)).then_refused(Refusal::LockNeedsVersioning);
+        }
+        let versioned = [created(), set(Versioning::Enabled)];
+        given(versioned.clone()).when(lock(Some(of(1)))).then([locked(Some(of(1)))]);
+        given(versioned.clone())
+            .given([locked(None)])
+            .when(Command::SetVersioning(Versioning::Suspended))
+            .then_refused(Refusal::VersioningLocked);
+        given([created_with(Versioning::Enabled, true)]).when(lock(None)).then([locked(None)]);
+        let period =
+            Refusal::InvalidRetentionPeriod { reason: "Default retention period must be a positive integer value" };
+        given(versioned).when(lock(Some(of(0)))).then_refused(period);
+        given([]).when(lock(None)).then_refused(Refusal::NoSuchBucket);
     }
 
     #[test]

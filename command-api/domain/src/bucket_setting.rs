@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use schemas::acl::PublicAccessBlock;
 use schemas::event::{
-    BucketCorsSet, BucketLifecycleSet, BucketLoggingSet, BucketNotificationSet, BucketPolicySet,
-    BucketPublicAccessBlockSet, BucketTaggingSet, CorsRule, Event, NotificationConfiguration, Setting,
+    BucketCorsSet, BucketLifecycleSet, BucketLoggingSet, BucketNotificationSet, BucketObjectLockSet, BucketPolicySet,
+    BucketPublicAccessBlockSet, BucketTaggingSet, CorsRule, DefaultRetention, Event, NotificationConfiguration,
+    Setting,
 };
 use schemas::lifecycle::Rule;
 use schemas::{BucketId, BucketName};
 
 use crate::bucket_policy::Policy;
-use crate::{Refusal, cors, lifecycle, logging, notification, validate};
+use crate::{Refusal, cors, lifecycle, lock, logging, notification, validate};
 
 /// Most bytes of the event that records a configuration: it must fit a record with its header and all that stands beside it.
 pub const EVENT_BYTES_MAX: usize = 60_000;
@@ -26,6 +27,8 @@ pub enum Configuration {
     Tagging(Option<BTreeMap<String, String>>),
     /// Lifecycle rules, in the client's order. Those without an id get one.
     Lifecycle(Option<Vec<Rule>>),
+    /// Versions can be locked, and new ones get this retention. The lock itself is never removed.
+    ObjectLock(Option<DefaultRetention>),
     /// The policy.
     Policy(Option<BucketPolicy>),
     /// What public access is blocked. Removed, nothing is.
@@ -59,6 +62,7 @@ impl Configuration {
             Self::Cors(_) => Setting::Cors,
             Self::Notification(_) => Setting::Notification,
             Self::Logging(_) => Setting::Logging,
+            Self::ObjectLock(_) => Setting::ObjectLock,
         }
     }
 
@@ -77,6 +81,7 @@ impl Configuration {
             Self::Cors(rules) => rules.as_deref().map_or(Ok(()), cors::check),
             Self::Notification(configuration) => configuration.as_ref().map_or(Ok(()), notification::check),
             Self::Logging(asked) => asked.as_ref().map_or(Ok(()), logging::check),
+            Self::ObjectLock(default) => default.as_ref().map_or(Ok(()), lock::check_default),
         }
     }
 
@@ -97,6 +102,7 @@ impl Configuration {
                 BucketNotificationSet { bucket, configuration }.into()
             }
             Self::Logging(asked) => BucketLoggingSet { bucket, logging: asked.map(|asked| asked.logging) }.into(),
+            Self::ObjectLock(default) => BucketObjectLockSet { bucket, default }.into(),
         }
     }
 }

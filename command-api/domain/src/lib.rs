@@ -18,6 +18,7 @@ mod condition;
 pub mod content;
 pub mod cors;
 pub mod lifecycle;
+pub mod lock;
 pub mod logging;
 pub mod notification;
 pub mod object;

@@ -59,6 +59,18 @@ pub enum Refusal {
     /// A bucket with object lock keeps its versioning.
     #[error("a bucket with object lock cannot suspend versioning")]
     VersioningLocked,
+    /// Versions of a bucket can be locked where each write makes one.
+    #[error("a bucket with object lock needs versioning")]
+    LockNeedsVersioning,
+    /// A default retention of no days, or too many.
+    #[error("{reason}")]
+    InvalidRetentionPeriod {
+        /// A sentence for the client.
+        reason: &'static str,
+    },
+    /// The version has no retention that could be read.
+    #[error("the version has no retention")]
+    NoRetention,
     /// No such key, or it is deleted.
     #[error("no such key")]
     NoSuchKey {
@@ -155,9 +167,11 @@ pub enum Refusal {
         /// A sentence for the client.
         reason: &'static str,
     },
-    /// A value that cannot be.
+    /// Something that the client named has a value that it cannot have here.
     #[error("{reason}")]
     InvalidArgument {
+        /// What: a header or element as S3 spells it.
+        name: &'static str,
         /// A sentence for the client.
         reason: &'static str,
     },

@@ -8,7 +8,7 @@ use schemas::{BucketName, ObjectKey, VersionId};
 use crate::answer;
 use crate::ask::{Ask, bucket_name, object_key};
 use crate::errors::{DoorError, Failure};
-use crate::headers::{copy_source_conditions, metadata, storage_class, tags, text_of, write_conditions};
+use crate::headers::{copy_source_conditions, lock, metadata, storage_class, tags, text_of, write_conditions};
 use crate::multipart::{required_part_number, upload_id};
 use crate::object_read::version_id;
 use crate::route::percent_decode;
@@ -91,6 +91,7 @@ fn asked(ask: &Ask, source: Source) -> Result<CopyObject, DoorError> {
         key: ask.key(),
         metadata: if replaces(ask, "x-amz-metadata-directive")? { Some(metadata(&ask.headers)?) } else { None },
         tags: if replaces(ask, "x-amz-tagging-directive")? { Some(tags(&ask.headers)?) } else { None },
+        lock: lock(&ask.headers)?,
         storage_class: storage_class(&ask.headers)?,
         checksum_algorithm: algorithm.transpose()?,
         conditions: write_conditions(&ask.headers)?,

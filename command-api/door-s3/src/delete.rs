@@ -9,7 +9,7 @@ use crate::access_log;
 use crate::answer;
 use crate::ask::{Ask, object_key};
 use crate::errors::{DoorError, Failure};
-use crate::headers::{etag_condition, seconds, write_conditions};
+use crate::headers::{bypass_governance, etag_condition, seconds, write_conditions};
 use crate::object_read::{asked_version, version_id};
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
@@ -23,6 +23,7 @@ pub(crate) async fn one(app: &App, ask: &Ask) -> Result<Response, Failure> {
         key: ask.key(),
         version: asked_version(&ask.query)?,
         conditions: write_conditions(&ask.headers)?,
+        bypass_governance: bypass_governance(&ask.headers),
     };
     let deleted = app.store.delete_object(&ask.caller, request).await?;
     Ok(deleted_answer(&deleted))
@@ -54,7 +55,8 @@ pub(crate) async fn many(app: &App, ask: &Ask, payload: Payload) -> Result<Respo
     let body = payload.read_verified(&ask.headers, XML_BYTES_MAX).await?;
     let (quiet, named) = asked(&body)?;
     let keys: Vec<_> = named.iter().filter_map(|named| named.meant.clone().ok()).collect();
-    let mut answers = app.store.delete_objects(&ask.caller, &ask.bucket(), keys).await?.into_iter();
+    let bypass = bypass_governance(&ask.headers);
+    let mut answers = app.store.delete_objects(&ask.caller, &ask.bucket(), keys, bypass).await?.into_iter();
     let mut results = Vec::with_capacity(named.len());
     for named in named {
         let result = match &named.meant {

@@ -292,11 +292,11 @@ mod tests {
         for (line, headers, expected) in [
             ("GET /bucket?website", &[][..], "NotImplemented"),
             ("PUT /bucket?website", &[], "NotImplemented"),
-            ("PUT /bucket/key?tagging", &[], "NotImplemented"),
+            ("POST /bucket/key?tagging", &[], "NotImplemented"),
             ("DELETE /bucket/key?retention", &[], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
-            ("PUT /bucket/key", &[("x-amz-object-lock-mode", "COMPLIANCE")], "NotImplemented"),
+            ("PUT /bucket/key", &[("x-amz-grant-read", "id=x")], "NotImplemented"),
             ("PATCH /bucket/key", &[], "MethodNotAllowed"),
             ("PUT /Bad_Bucket", &[], "InvalidBucketName"),
             ("GET /bucket/%FF", &[], "InvalidURI"),

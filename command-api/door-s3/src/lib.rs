@@ -23,6 +23,7 @@ mod headers;
 mod kept;
 mod lifecycle;
 mod list;
+mod locks;
 mod logging;
 mod multipart;
 mod names;

@@ -11,7 +11,7 @@ use schemas::event::{Encryption, StorageClass};
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::{metadata, storage_class, tags, text_of, write_conditions};
+use crate::headers::{lock, metadata, storage_class, tags, text_of, write_conditions};
 use crate::lifecycle::announce_abort;
 use crate::object_read::{PART_NUMBER_MAX, part_number};
 use crate::payload::{Opened, Payload, digest_text};
@@ -41,6 +41,7 @@ pub(crate) async fn create(app: &App, ask: &Ask) -> Result<Response, Failure> {
         metadata: metadata(&ask.headers)?,
         storage_class: storage_class(&ask.headers)?.unwrap_or(StorageClass::Standard),
         tags: tags(&ask.headers)?,
+        lock: lock(&ask.headers)?,
         checksum: asked_checksum(ask)?,
     };
     let started = app.store.create_upload(&ask.caller, request).await?;

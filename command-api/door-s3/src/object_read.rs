@@ -15,10 +15,13 @@ use schemas::content::{Checksum, ChecksumType};
 use crate::answer::{self, text_value};
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::{from_text, read_conditions, storage_class_name, text_of};
+use crate::headers::{
+    LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, from_text, read_conditions, retention_mode_name, storage_class_name, text_of,
+};
 use crate::lifecycle::announce_expiry;
 use crate::route::Query;
 use crate::service::App;
+use crate::xml::timestamp;
 
 /// What AWS answers when nobody said what it is.
 const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
@@ -113,6 +116,7 @@ fn describe(
 ) -> Result<(), DoorError> {
     let headers = response.headers_mut();
     stored(headers, info);
+    locked(headers, info);
     overrides(headers, &ask.query)?;
     headers.insert(ETAG, answer::quoted(&info.etag));
     headers.insert(LAST_MODIFIED, answer::http_date(info.modified));
@@ -200,6 +204,18 @@ fn stored(headers: &mut HeaderMap, info: &ObjectInfo) {
     }
 }
 
+/// What keeps it from being removed, as far as the client may see it.
+fn locked(headers: &mut HeaderMap, info: &ObjectInfo) {
+    if let Some(retention) = info.retention {
+        let mode = HeaderValue::from_static(retention_mode_name(retention.mode));
+        headers.insert(HeaderName::from_static(LOCK_MODE), mode);
+        headers.insert(HeaderName::from_static(LOCK_UNTIL), text_value(timestamp(retention.until)));
+    }
+    if info.legal_hold {
+        headers.insert(HeaderName::from_static(LOCK_HOLD), HeaderValue::from_static("ON"));
+    }
+}
+
 /// `response-content-type` and its fellows. Only a signed request gets this far.
 fn overrides(headers: &mut HeaderMap, query: &Query) -> Result<(), DoorError> {
     for (parameter, name) in [
@@ -221,7 +237,7 @@ fn overrides(headers: &mut HeaderMap, query: &Query) -> Result<(), DoorError> {
 #[cfg(test)]
 mod tests {
     use schemas::content::ChecksumAlgorithm;
-    use schemas::event::{CommittedPart, Headers, Metadata, StorageClass};
+    use schemas::event::{CommittedPart, Headers, Metadata, Retention, RetentionMode, StorageClass};
 
     use super::*;
     use crate::testing;
@@ -292,6 +308,8 @@ mod tests {
             user: [("one".to_owned(), "1".to_owned()), ("bad".to_owned(), "\n".to_owned())].into(),
         };
         (info.version, info.tags_count, info.storage_class) = (Some(testing::version()), 2, StorageClass::StandardIa);
+        info.retention = Some(Retention { mode: RetentionMode::Compliance, until: testing::MODIFIED });
+        info.legal_hold = true;
         let line = "GET /bucket/key?response-content-type=a/b&response-cache-control=max-age%3D1";
         insta::assert_snapshot!(answered(line, &[("x-amz-checksum-mode", "ENABLED")], &info, None));
     }

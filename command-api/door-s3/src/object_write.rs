@@ -8,7 +8,7 @@ use schemas::event::{Cause, StorageClass};
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::Failure;
-use crate::headers::{metadata, storage_class, tags, write_conditions};
+use crate::headers::{lock, metadata, storage_class, tags, write_conditions};
 use crate::payload::{Opened, Payload};
 use crate::service::App;
 
@@ -29,6 +29,7 @@ pub(crate) async fn write(
     let metadata = metadata(&ask.headers)?;
     let (storage_class, tags) = (storage_class(&ask.headers)?, tags(&ask.headers)?);
     let conditions = write_conditions(&ask.headers)?;
+    let lock = lock(&ask.headers)?;
     let Opened { stream, digests, size_bytes } = open(&ask.headers)?;
     let request = PutObject {
         bucket: ask.bucket(),
@@ -36,6 +37,7 @@ pub(crate) async fn write(
         metadata,
         storage_class: storage_class.unwrap_or(StorageClass::Standard),
         tags,
+        lock,
         conditions,
         digests,
         size_bytes,

@@ -26,7 +26,7 @@ use crate::kept::Kept;
 use crate::payload::{self, Payload};
 use crate::route::{Operation, Target, without_port};
 use crate::{
-    access_log, attributes, bucket, copy, cors, delete, form, lifecycle, list, logging, multipart, notification,
+    access_log, attributes, bucket, copy, cors, delete, form, lifecycle, list, locks, logging, multipart, notification,
     object_read, object_write, policy, settings, tagging, uploads, versions,
 };
 
@@ -181,6 +181,11 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::PutBucketLogging => logging::put(app, ask, payload).await,
         Operation::GetBucketNotification => notification::get(app, ask).await,
         Operation::PutBucketNotification => notification::put(app, ask, payload).await,
+        Operation::GetBucketTagging => tagging::of_bucket(app, ask).await,
+        Operation::PutBucketTagging => tagging::set_of_bucket(app, ask, payload).await,
+        Operation::DeleteBucketTagging => tagging::remove_of_bucket(app, ask).await,
+        Operation::GetObjectLockConfiguration => locks::configuration(app, ask).await,
+        Operation::PutObjectLockConfiguration => locks::set_configuration(app, ask, payload).await,
         Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,
@@ -196,9 +201,14 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::DeleteObject => delete::one(app, ask).await,
         Operation::GetObjectAttributes => attributes::get(app, ask).await,
         Operation::GetObjectTagging => tagging::of_object(app, ask).await,
+        Operation::PutObjectTagging => tagging::set_of_object(app, ask, payload).await,
+        Operation::DeleteObjectTagging => tagging::remove_of_object(app, ask).await,
         Operation::GetObjectAcl => settings::object_acl(app, ask).await,
         Operation::PutObjectAcl => settings::put_object_acl(app, ask).await,
-        Operation::Locking(lock) => settings::lock(app, ask, lock).await,
+        Operation::GetObjectRetention => locks::retention(app, ask).await,
+        Operation::PutObjectRetention => locks::set_retention(app, ask, payload).await,
+        Operation::GetObjectLegalHold => locks::hold(app, ask).await,
+        Operation::PutObjectLegalHold => locks::set_hold(app, ask, payload).await,
         Operation::GetObjectTorrent => Err(DoorError::NoTorrent.into()),
         Operation::CreateMultipartUpload => multipart::create(app, ask).await,
         Operation::UploadPart => multipart::part(app, ask, payload).await,

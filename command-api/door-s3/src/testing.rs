@@ -58,6 +58,7 @@ pub(crate) fn bucket(name: &str) -> BucketInfo {
         owner_display_name: "Main User".into(),
         versioning: Versioning::Unversioned,
         object_lock: false,
+        default_retention: None,
         ownership: ObjectOwnership::BucketOwnerEnforced,
     }
 }
@@ -93,6 +94,8 @@ pub(crate) fn object() -> ObjectInfo {
         parts: vec![],
         tags_count: 0,
         expiry: None,
+        retention: None,
+        legal_hold: false,
     }
 }
 

@@ -9,11 +9,14 @@ use bytes::Bytes;
 use domain::Refusal;
 pub use domain::bucket_policy::{Said, Signature, SignaturePlace, SignatureVersion};
 pub use domain::bucket_setting::{BucketPolicy, Configuration};
+pub use domain::lock::Asked as LockAsked;
 pub use domain::read::{Conditions as ReadConditions, RangeSpec};
 pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
-use schemas::event::{Cause, CommittedPart, Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
+use schemas::event::{
+    Cause, CommittedPart, DefaultRetention, Encryption, Metadata, ObjectOwnership, Retention, StorageClass, Versioning,
+};
 use schemas::scope::Scopes;
 use schemas::{
     AccessKeyId, BucketId, BucketName, CommandId, ObjectKey, Position, RequestId, TenantId, TenantName, Time, UploadId,
@@ -235,6 +238,8 @@ pub struct BucketInfo {
     pub versioning: Versioning,
     /// Whether versions can be locked.
     pub object_lock: bool,
+    /// The retention of new versions that ask for none.
+    pub default_retention: Option<DefaultRetention>,
     /// Ownership of uploads.
     pub ownership: ObjectOwnership,
 }
@@ -252,6 +257,8 @@ pub struct PutObject {
     pub storage_class: StorageClass,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// What keeps it from being removed.
+    pub lock: LockAsked,
     /// Conditions.
     pub conditions: WriteConditions,
     /// Digests to compare.
@@ -342,10 +349,14 @@ pub struct ObjectInfo {
     pub parts_count: u32,
     /// Its parts.
     pub parts: Vec<CommittedPart>,
-    /// Number of tags.
+    /// Number of tags; 0 for one who may not see them.
     pub tags_count: usize,
     /// When it expires, if it is current and a rule says so.
     pub expiry: Option<Expiry>,
+    /// Until when it cannot be removed, ended or not; none for one who may not see it.
+    pub retention: Option<Retention>,
+    /// Whether a legal hold is on it; not for one who may not see it.
+    pub legal_hold: bool,
 }
 
 /// An object's bytes, or the asked part of them.
@@ -391,6 +402,33 @@ pub struct TagSet {
     pub version: Option<VersionId>,
 }
 
+/// What an amendment did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amended {
+    /// Which version; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+    /// Position of the event, or of the log's last one when nothing needed to change.
+    pub position: Position,
+}
+
+/// Until when a version cannot be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRetention {
+    /// Until when, ended or not.
+    pub retention: Retention,
+    /// Which version; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+}
+
+/// Whether a legal hold is on a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionHold {
+    /// Whether it is.
+    pub on: bool,
+    /// Which version; none in a bucket that was never versioned.
+    pub version: Option<VersionId>,
+}
+
 /// Whose a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionOwner {
@@ -413,6 +451,8 @@ pub struct DeleteObject {
     pub version: Option<VersionId>,
     /// Conditions.
     pub conditions: WriteConditions,
+    /// Whether governance is to be bypassed, where the caller may.
+    pub bypass_governance: bool,
 }
 
 /// What a delete did.
@@ -445,6 +485,8 @@ pub struct CopyObject {
     pub metadata: Option<Metadata>,
     /// New tags (directive REPLACE), or none to keep the source's.
     pub tags: Option<BTreeMap<String, String>>,
+    /// What keeps the destination from being removed: the lock of the source is never copied.
+    pub lock: LockAsked,
     /// New storage class, or none for STANDARD.
     pub storage_class: Option<StorageClass>,
     /// A checksum to compute for the destination.
@@ -566,6 +608,8 @@ pub struct CreateUpload {
     pub storage_class: StorageClass,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// What keeps the object from being removed.
+    pub lock: LockAsked,
     /// Checksum of the parts. The type must suit: COMPOSITE is refused for CRC64NVME, FULL_OBJECT for SHA1 and SHA256.
     pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
 }

@@ -86,7 +86,8 @@ impl Client {
     /// DeleteObject: durable when it returns.
     pub(crate) async fn delete(&self, key: String) -> Result<()> {
         let (bucket, key) = (self.bucket.clone(), ObjectKey::parse(&key)?);
-        let request = DeleteObject { bucket, key, version: None, conditions: WriteConditions::default() };
+        let conditions = WriteConditions::default();
+        let request = DeleteObject { bucket, key, version: None, conditions, bypass_governance: false };
         self.store.delete_object(&self.caller, request).await?;
         Ok(())
     }
@@ -99,6 +100,7 @@ impl Client {
             metadata: Metadata::default(),
             storage_class: StorageClass::Standard,
             tags: std::collections::BTreeMap::new(),
+            lock: pipeline::LockAsked::default(),
             conditions: WriteConditions::default(),
             digests: Digests::default(),
             size_bytes: Some(body.len() as u64),

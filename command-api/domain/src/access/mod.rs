@@ -169,7 +169,7 @@ fn about_what_exists<'a>(asked: &Asked<'a>) -> Option<Asked<'a>> {
             | Action::ListMultipartUploadParts
             | Action::BypassGovernanceRetention
     );
-    (!makes_or_removes).then(|| Asked::new(Action::ListBucket, Resource::Prefix(bucket, key.as_str())))
+    (!makes_or_removes && !asked.of_new).then(|| Asked::new(Action::ListBucket, Resource::Prefix(bucket, key.as_str())))
 }
 
 /// How somebody stands to an action.

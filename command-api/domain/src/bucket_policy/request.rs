@@ -70,13 +70,15 @@ pub struct Asked<'a> {
     pub copy_source: Option<(&'a BucketName, &'a ObjectKey)>,
     /// How it would be locked.
     pub lock: Lock,
+    /// Whether it is asked for a version that is yet to be made: what is there now is then another matter.
+    pub of_new: bool,
 }
 
 impl<'a> Asked<'a> {
     /// An action, and nothing more to say about it.
     #[must_use]
     pub fn new(action: Action, resource: Resource<'a>) -> Self {
-        Self { action, resource, version: None, tags: None, copy_source: None, lock: Lock::default() }
+        Self { action, resource, version: None, tags: None, copy_source: None, lock: Lock::default(), of_new: false }
     }
 }
 

@@ -58,7 +58,7 @@ pub fn check(rules: &[Rule]) -> Result<(), Refusal> {
 }
 
 fn argument(reason: &'static str) -> Result<(), Refusal> {
-    Err(Refusal::InvalidArgument { reason })
+    Err(Refusal::InvalidArgument { name: "LifecycleConfiguration", reason })
 }
 
 fn request(reason: &'static str) -> Result<(), Refusal> {

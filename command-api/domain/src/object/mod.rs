@@ -1,23 +1,30 @@
 //! Objects: what a write or delete of one key does, given what the key holds now.
 //!
 //! Owns: S3's versioning semantics, conditions inside the commit, which version is `null`.
-//! Does not own: bytes, digests, quota, what listings show. Reads are in [`crate::read`].
-//! Invariant: a key has at most one `null` version, in a bucket of any versioning.
+//! Does not own: bytes, digests, quota, what listings show, the rules of locks ([`crate::lock`]). Reads are in [`crate::read`].
+//! Invariants: a key has at most one `null` version, in a bucket of any versioning. What removes a version for good, or
+//! replaces one, asks its lock first.
 
 use std::collections::BTreeMap;
 
 use schemas::content::{Checksum, Content, ETag};
 use schemas::event::{
-    Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, Retention, StorageClass,
-    VersionCommitted, VersionRemoved, Versioning,
+    Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, StorageClass, VersionCommitted,
+    VersionRemoved, Versioning,
 };
 use schemas::{EventId, Time, UploadId, UserId, VersionId};
 
 use crate::condition::{Subject, WriteRefusal};
+use crate::lock::{self, BucketLock, Lock};
 use crate::{Conditions, Refusal, validate};
 
+mod amend;
+#[cfg(test)]
+mod lock_tests;
 #[cfg(test)]
 mod tests;
+
+pub use amend::{Amendment, Target};
 
 /// What a decision about one key needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +33,9 @@ pub struct State {
     pub bucket: Bucket,
     /// The current version or delete marker of the key.
     pub current: Option<Version>,
-    /// Versions beneath the current one, newest first. No decision reads them: they are here so that [`evolve`] knows
-    /// what a removal uncovers. Leave them empty when the state is built afresh for every decision.
+    /// Versions beneath the current one, newest first, so that [`evolve`] knows what a removal uncovers. Decisions read the
+    /// `null` one alone, in a bucket with object lock that is not versioned (there should be none): leave out all others
+    /// when the state is built afresh for every decision.
     pub older: Vec<Version>,
 }
 
@@ -40,6 +48,8 @@ pub enum Bucket {
     Live {
         /// Its versioning now.
         versioning: Versioning,
+        /// Whether its versions can be locked.
+        lock: BucketLock,
     },
 }
 
@@ -52,6 +62,8 @@ pub struct Version {
     pub null: bool,
     /// When it was made.
     pub modified: Time,
+    /// What keeps it from being removed. Nothing keeps a delete marker.
+    pub lock: Lock,
     /// Whether it is an object or a delete marker.
     pub kind: Kind,
 }
@@ -84,7 +96,12 @@ pub struct Made {
 #[expect(clippy::large_enum_variant, reason = "Commit is most of all commands")]
 pub enum Command {
     /// Make a new current version of bytes that are durable already.
-    Commit(Commit),
+    Commit {
+        /// The version.
+        version: Commit,
+        /// By the retention clock.
+        now: Time,
+    },
     /// Delete without a version id: hides the key in a versioned bucket, removes it in another. An absent key is no
     /// error. With conditions an absent key stays as it is: there is nothing they could hold against.
     Delete {
@@ -92,6 +109,8 @@ pub enum Command {
         conditions: Conditions,
         /// Who deletes: owner of the delete marker.
         owner: UserId,
+        /// By the retention clock.
+        now: Time,
     },
     /// Remove one version or delete marker for good. Removing what is not there is no error.
     DeleteVersion {
@@ -99,6 +118,19 @@ pub enum Command {
         target: Option<Version>,
         /// Conditions on that version.
         conditions: Conditions,
+        /// Whether the caller asks, and may, to bypass governance.
+        bypass_governance: bool,
+        /// By the retention clock.
+        now: Time,
+    },
+    /// Change what can be changed of a version that stays.
+    Amend {
+        /// Which.
+        target: Target,
+        /// What.
+        change: Amendment,
+        /// By the retention clock.
+        now: Time,
     },
 }
 
@@ -133,10 +165,8 @@ pub struct Commit {
     pub source: Option<CopySource>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// How long it cannot be removed.
-    pub retention: Option<Retention>,
-    /// Whether it cannot be removed until somebody says so.
-    pub legal_hold: bool,
+    /// What keeps it from being removed.
+    pub lock: lock::Asked,
 }
 
 impl Version {
@@ -182,23 +212,33 @@ impl Version {
 
 /// # Errors
 /// [`Refusal::NoSuchBucket`], [`Refusal::NoSuchKey`] (If-Match without a current version),
-/// [`Refusal::PreconditionFailed`], [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`].
+/// [`Refusal::PreconditionFailed`], [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`], [`Refusal::ObjectLocked`],
+/// [`Refusal::InvalidRequest`] and [`Refusal::InvalidArgument`] of locks; of an amendment also [`Refusal::NoSuchVersion`] and
+/// [`Refusal::IsDeleteMarker`].
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
-    let Bucket::Live { versioning } = state.bucket else { return Err(Refusal::NoSuchBucket) };
+    let Bucket::Live { versioning, lock } = state.bucket else { return Err(Refusal::NoSuchBucket) };
     match command {
-        Command::Commit(commit) => self::commit(state, versioning, commit),
-        Command::Delete { conditions, owner } => delete(state, versioning, &conditions, owner),
-        Command::DeleteVersion { target, conditions } => match target {
+        Command::Commit { version, now } => commit(state, versioning, lock, version, now),
+        Command::Delete { conditions, owner, now } => delete(state, versioning, &conditions, owner, now),
+        Command::Amend { target, change, now } => amend::amend(state, lock, &target, change, now),
+        Command::DeleteVersion { target, conditions, bypass_governance, now } => match target {
             None => Ok(vec![]),
             Some(version) => {
                 version.check(&conditions)?;
+                version.lock.allow_removal(now, bypass_governance)?;
                 Ok(vec![version.removed()])
             }
         },
     }
 }
 
-fn commit(state: &State, versioning: Versioning, commit: Commit) -> Result<Vec<Event>, Refusal> {
+fn commit(
+    state: &State,
+    versioning: Versioning,
+    bucket_lock: BucketLock,
+    commit: Commit,
+    now: Time,
+) -> Result<Vec<Event>, Refusal> {
     validate::metadata(&commit.metadata)?;
     validate::tags(&commit.tags)?;
     let live = state.current.as_ref().and_then(Version::etag);
@@ -207,9 +247,15 @@ fn commit(state: &State, versioning: Versioning, commit: Commit) -> Result<Vec<E
         WriteRefusal::NothingToMatch => Refusal::NoSuchKey { marker: state.current.as_ref().map(Version::id) },
         WriteRefusal::Failed(condition) => Refusal::PreconditionFailed { condition },
     })?;
+    // What an upload asks for was checked when it began: its retention may have ended since.
+    if commit.upload.is_none() {
+        bucket_lock.check(&commit.lock, now)?;
+    }
+    state.allow_replacement(versioning, now)?;
+    let Lock { retention, legal_hold } = bucket_lock.of_new_version(&commit.lock, now);
     let Commit { conditions: _, content, etag, checksums, chosen_checksum, metadata, owner, storage_class, .. } =
         commit;
-    let Commit { encryption, cause, upload, parts, source, tags, retention, legal_hold, .. } = commit;
+    let Commit { encryption, cause, upload, parts, source, tags, .. } = commit;
     let committed = VersionCommitted {
         null: versioning != Versioning::Enabled,
         content,
@@ -236,14 +282,19 @@ fn delete(
     versioning: Versioning,
     conditions: &Conditions,
     owner: UserId,
+    now: Time,
 ) -> Result<Vec<Event>, Refusal> {
     match &state.current {
         Some(version) => version.check(conditions)?,
         None if !conditions.is_empty() => return Ok(vec![]),
         None => {}
     }
+    state.allow_replacement(versioning, now)?;
     match versioning {
-        Versioning::Unversioned => Ok(state.current.iter().map(Version::removed).collect()),
+        Versioning::Unversioned => {
+            state.current.iter().try_for_each(|version| version.lock.allow_removal(now, false))?;
+            Ok(state.current.iter().map(Version::removed).collect())
+        }
         Versioning::Enabled => Ok(vec![DeleteMarkerCreated { null: false, owner }.into()]),
         Versioning::Suspended => Ok(vec![DeleteMarkerCreated { null: true, owner }.into()]),
     }
@@ -252,25 +303,56 @@ fn delete(
 /// The state after an event of this key or its bucket. Others change nothing.
 #[must_use]
 pub fn evolve(mut state: State, made: Made, event: &Event) -> State {
-    let version = |null, kind| Version { made_by: made.by, null, modified: made.at, kind };
+    let version = |null, lock, kind| Version { made_by: made.by, null, modified: made.at, lock, kind };
     match event {
         Event::VersionCommitted(committed) => {
             let kind = Kind::Object { etag: committed.etag, size_bytes: committed.content.size_bytes };
-            state.put(version(committed.null, kind));
+            let lock = Lock { retention: committed.retention, legal_hold: committed.legal_hold };
+            state.put(version(committed.null, lock, kind));
         }
-        Event::DeleteMarkerCreated(marker) => state.put(version(marker.null, Kind::Marker)),
+        Event::DeleteMarkerCreated(marker) => state.put(version(marker.null, Lock::default(), Kind::Marker)),
         Event::VersionRemoved(removed) => state.remove(|version| version.made_by == removed.made_by),
         Event::BucketCreated(created) => {
-            state = State { bucket: Bucket::Live { versioning: created.versioning }, current: None, older: vec![] };
+            let lock = if created.object_lock { BucketLock::On { default: None } } else { BucketLock::Off };
+            let bucket = Bucket::Live { versioning: created.versioning, lock };
+            state = State { bucket, current: None, older: vec![] };
         }
         Event::BucketDeleted(_) => state = State { bucket: Bucket::Absent, current: None, older: vec![] },
-        Event::VersioningSet(set) => state.bucket = Bucket::Live { versioning: set.versioning },
+        Event::VersioningSet(set) => {
+            if let Bucket::Live { versioning, .. } = &mut state.bucket {
+                *versioning = set.versioning;
+            }
+        }
+        Event::BucketObjectLockSet(set) => {
+            if let Bucket::Live { lock, .. } = &mut state.bucket {
+                *lock = BucketLock::On { default: set.default };
+            }
+        }
+        Event::RetentionSet(set) => state.change(set.made_by, |lock| lock.retention = set.retention),
+        Event::LegalHoldSet(set) => state.change(set.made_by, |lock| lock.legal_hold = set.on),
         _ => {}
     }
     state
 }
 
 impl State {
+    /// Whether what is next written or deleted without a version id may take the place of the `null` version, where it does.
+    fn allow_replacement(&self, versioning: Versioning, now: Time) -> Result<(), Refusal> {
+        if versioning == Versioning::Enabled {
+            return Ok(());
+        }
+        let mut null = self.current.iter().chain(&self.older).filter(|version| version.null);
+        // Nobody is asked whether to bypass governance: S3 has no such header for it.
+        null.try_for_each(|version| version.lock.allow_removal(now, false))
+    }
+
+    fn change(&mut self, made_by: EventId, change: impl FnOnce(&mut Lock)) {
+        let mut versions = self.current.iter_mut().chain(&mut self.older);
+        if let Some(version) = versions.find(|version| version.made_by == made_by) {
+            change(&mut version.lock);
+        }
+    }
+
     fn put(&mut self, version: Version) {
         if version.null {
             self.remove(|version| version.null);

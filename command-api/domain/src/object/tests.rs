@@ -7,6 +7,9 @@ use super::*;
 use crate::ETagCondition;
 use crate::scenario::Scenario;
 
+/// By the retention clock, while nothing is locked.
+const NOW: Time = Time(77);
+
 /// A key's state and how many events made it: the n-th stands at position n, and is n seconds old.
 #[derive(Debug, Clone)]
 struct History {
@@ -29,7 +32,7 @@ fn evolve_in(history: History, event: &Event) -> History {
 }
 
 fn absent(versioning: Versioning) -> State {
-    State { bucket: Bucket::Live { versioning }, current: None, older: vec![] }
+    State { bucket: Bucket::Live { versioning, lock: BucketLock::Off }, current: None, older: vec![] }
 }
 
 fn given(versioning: Versioning, events: impl IntoIterator<Item = Event>) -> Scenario<History, Command> {
@@ -64,17 +67,20 @@ fn new_version(letter: &str) -> Commit {
         parts: vec![],
         source: None,
         tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
-        retention: None,
-        legal_hold: false,
+        lock: lock::Asked::default(),
     }
 }
 
+fn committing(version: Commit) -> Command {
+    Command::Commit { version, now: NOW }
+}
+
 fn commit(letter: &str) -> Command {
-    Command::Commit(new_version(letter))
+    committing(new_version(letter))
 }
 
 fn commit_if(letter: &str, conditions: Conditions) -> Command {
-    Command::Commit(Commit { conditions, ..new_version(letter) })
+    committing(Commit { conditions, ..new_version(letter) })
 }
 
 fn delete() -> Command {
@@ -82,7 +88,15 @@ fn delete() -> Command {
 }
 
 fn delete_if(conditions: Conditions) -> Command {
-    Command::Delete { conditions, owner: user() }
+    Command::Delete { conditions, owner: user(), now: NOW }
+}
+
+fn remove(target: Option<Version>) -> Command {
+    remove_if(target, Conditions::default())
+}
+
+fn remove_if(target: Option<Version>, conditions: Conditions) -> Command {
+    Command::DeleteVersion { target, conditions, bypass_governance: false, now: NOW }
 }
 
 fn if_match(condition: ETagCondition) -> Conditions {
@@ -145,7 +159,8 @@ fn removed(position: u64, null: bool) -> Event {
 
 fn object(position: u64, letter: &str, null: bool) -> Version {
     let Made { by, at } = made(position);
-    Version { made_by: by, null, modified: at, kind: Kind::Object { etag: etag(letter), size_bytes: 10 } }
+    let lock = Lock::default();
+    Version { made_by: by, null, modified: at, lock, kind: Kind::Object { etag: etag(letter), size_bytes: 10 } }
 }
 
 fn marker_at(position: u64) -> Version {
@@ -186,7 +201,7 @@ fn a_commit_carries_everything_that_was_said() {
         parts: vec![CommittedPart { number: 1, size_bytes: 10, digest: vec![1] }],
         ..new_version("a")
     };
-    let events = decide(&absent(Versioning::Enabled), Command::Commit(asked.clone())).unwrap();
+    let events = decide(&absent(Versioning::Enabled), committing(asked.clone())).unwrap();
     let [Event::VersionCommitted(event)] = events.as_slice() else { panic!("one commit") };
     let Event::VersionCommitted(plain) = committed("a") else { unreachable!() };
     let expected = VersionCommitted {
@@ -266,7 +281,7 @@ fn both_conditions_must_hold() {
 #[test]
 fn a_bucket_that_was_deleted_on_the_way_takes_nothing() {
     let deleted = || BucketDeleted { bucket: BucketId(1), name: BucketName::parse("data").unwrap() }.into();
-    for command in [commit("a"), delete(), Command::DeleteVersion { target: None, conditions: Conditions::default() }] {
+    for command in [commit("a"), delete(), remove(None)] {
         given(Versioning::Enabled, [deleted()]).when(command).then_refused(Refusal::NoSuchBucket);
     }
 }
@@ -276,12 +291,12 @@ fn bounds_of_metadata_and_tags_hold_inside_the_commit() {
     let mut large = new_version("a");
     large.metadata.user.insert("x".to_owned(), "y".repeat(2048));
     given(Versioning::Enabled, [])
-        .when(Command::Commit(large))
+        .when(committing(large))
         .then_refused(Refusal::MetadataTooLarge { size_bytes: 2058, bound_bytes: 2048 });
     let mut odd = new_version("a");
     odd.tags.insert(String::new(), String::new());
     given(Versioning::Enabled, [])
-        .when(Command::Commit(odd))
+        .when(committing(odd))
         .then_refused(Refusal::InvalidTag { reason: "the key of a tag has 1 to 128 characters" });
 }
 
@@ -368,7 +383,6 @@ fn a_delete_marker_is_there_but_has_no_tag_and_no_bytes() {
 
 #[test]
 fn a_version_is_removed_for_good() {
-    let remove = |target| Command::DeleteVersion { target, conditions: Conditions::default() };
     let key = given(Versioning::Enabled, [committed("a"), committed("b")]);
     key.when(remove(Some(object(0, "a", false)))).then([removed(0, false)]);
     key.when(remove(Some(object(1, "b", false)))).then([removed(1, false)]);
@@ -379,17 +393,19 @@ fn a_version_is_removed_for_good() {
 fn a_delete_marker_is_removed_like_a_version() {
     let made_by = made(1).by;
     let version = VersionId::Event(made_by);
-    given(Versioning::Enabled, [committed("a"), marker()])
-        .when(Command::DeleteVersion { target: Some(marker_at(1)), conditions: Conditions::default() })
-        .then([VersionRemoved { version, made_by, was_marker: true, size_bytes: 0 }.into()]);
+    given(Versioning::Enabled, [committed("a"), marker()]).when(remove(Some(marker_at(1)))).then([VersionRemoved {
+        version,
+        made_by,
+        was_marker: true,
+        size_bytes: 0,
+    }
+    .into()]);
 }
 
 #[test]
 fn removing_a_version_that_is_not_there_is_no_error_whatever_the_conditions() {
     for (conditions, _) in delete_conditions() {
-        given(Versioning::Enabled, [committed("a")])
-            .when(Command::DeleteVersion { target: None, conditions })
-            .then_nothing();
+        given(Versioning::Enabled, [committed("a")]).when(remove_if(None, conditions)).then_nothing();
     }
 }
 
@@ -397,7 +413,7 @@ fn removing_a_version_that_is_not_there_is_no_error_whatever_the_conditions() {
 fn conditions_hold_against_the_named_version_not_the_current_one() {
     for (conditions, fails) in delete_conditions() {
         let outcome = given(Versioning::Enabled, [committed("a"), committed("z")])
-            .when(Command::DeleteVersion { target: Some(object(0, "a", false)), conditions });
+            .when(remove_if(Some(object(0, "a", false)), conditions));
         match fails {
             None => outcome.then([removed(0, false)]),
             Some(condition) => outcome.then_refused(failed(condition)),
@@ -460,7 +476,8 @@ fn a_bucket_made_again_has_nothing_of_the_one_before() {
     };
     let deleted = BucketDeleted { bucket: BucketId(1), name: name() };
     let key = given(Versioning::Unversioned, [committed_null("a"), deleted.into(), created.into()]);
-    assert_eq!(key.state().state, absent(Versioning::Enabled));
+    let bucket = Bucket::Live { versioning: Versioning::Enabled, lock: BucketLock::On { default: None } };
+    assert_eq!(key.state().state, State { bucket, ..absent(Versioning::Enabled) });
 }
 
 // Any history.
@@ -540,7 +557,7 @@ proptest! {
                 Step::Delete(conditions) => decide_in(&history, delete_if(conditions.clone())),
                 Step::DeleteVersion(index) => {
                     let target = versions(&history.state).get(*index).copied();
-                    decide_in(&history, Command::DeleteVersion { target, conditions: Conditions::default() })
+                    decide_in(&history, remove(target))
                 }
                 Step::SetVersioning(enabled) => {
                     let versioning = if *enabled { Versioning::Enabled } else { Versioning::Suspended };

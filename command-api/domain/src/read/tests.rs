@@ -1,6 +1,7 @@
 use schemas::{Epoch, EventId, Position};
 
 use super::*;
+use crate::lock::{BucketLock, Lock};
 
 const HEX: &str = "93b885adfe0da089cdf634904fd59f71";
 const OTHER: &str = "0000000000000000000000000000000f";
@@ -154,7 +155,7 @@ fn parts() {
 
 fn version(kind: Kind) -> Version {
     let made_by = EventId { epoch: Epoch(0), position: Position(4) };
-    Version { made_by, null: false, modified: Time(5), kind }
+    Version { made_by, null: false, modified: Time(5), lock: Lock::default(), kind }
 }
 
 fn object() -> Version {
@@ -163,7 +164,7 @@ fn object() -> Version {
 
 fn holding(current: Option<Version>) -> State {
     let versioning = schemas::event::Versioning::Enabled;
-    State { bucket: Bucket::Live { versioning }, current, older: vec![] }
+    State { bucket: Bucket::Live { versioning, lock: BucketLock::Off }, current, older: vec![] }
 }
 
 #[test]

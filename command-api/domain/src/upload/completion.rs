@@ -8,7 +8,7 @@ use schemas::event::{Cause, CommittedPart};
 
 use super::{Open, State};
 use crate::object::Commit;
-use crate::{Conditions, Refusal};
+use crate::{Conditions, Refusal, lock};
 
 /// Bounds on what is assembled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,8 +268,7 @@ impl Assembly {
             parts: self.committed_parts(),
             source: None,
             tags: open.tags.clone(),
-            retention: open.retention,
-            legal_hold: open.legal_hold,
+            lock: lock::Asked { retention: open.retention, legal_hold: open.legal_hold.then_some(true) },
         }
     }
 }

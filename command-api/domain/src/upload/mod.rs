@@ -14,10 +14,11 @@ use std::collections::BTreeMap;
 
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{
-    Encryption, Event, Metadata, PartStaged, PartsCleared, Retention, StorageClass, UploadAborted, UploadCreated,
+    Encryption, Event, Metadata, PartStaged, PartsCleared, StorageClass, UploadAborted, UploadCreated,
 };
-use schemas::{UploadId, UserId};
+use schemas::{Time, UploadId, UserId};
 
+use crate::lock::{self, BucketLock};
 use crate::{Refusal, validate};
 
 mod completion;
@@ -91,12 +92,14 @@ pub struct Create {
     pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
     /// Tags of the object.
     pub tags: BTreeMap<String, String>,
-    /// How long the object cannot be removed.
-    pub retention: Option<Retention>,
-    /// Whether the object cannot be removed until somebody says so.
-    pub legal_hold: bool,
+    /// What keeps the object from being removed.
+    pub lock: lock::Asked,
     /// Whether the bucket is there.
     pub bucket_exists: bool,
+    /// Whether its versions can be locked.
+    pub bucket_lock: BucketLock,
+    /// By the retention clock.
+    pub now: Time,
 }
 
 /// A part.
@@ -136,7 +139,7 @@ pub fn checksum_type(algorithm: ChecksumAlgorithm, named: Option<ChecksumType>) 
 
 /// # Errors
 /// [`Refusal::NoSuchBucket`], [`Refusal::NoSuchUpload`], [`Refusal::InvalidRequest`], [`Refusal::EntityTooLarge`],
-/// [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`].
+/// [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`], [`Refusal::InvalidArgument`].
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
         (State::Absent, Command::Create(create)) => self::create(*create),
@@ -157,12 +160,13 @@ fn create(create: Create) -> Result<Vec<Event>, Refusal> {
     }
     validate::metadata(&create.metadata)?;
     validate::tags(&create.tags)?;
+    create.bucket_lock.check(&create.lock, create.now)?;
     let checksum = match create.checksum {
         Some((algorithm, named)) => Some((algorithm, checksum_type(algorithm, named)?)),
         None => None,
     };
     let Create { upload, initiator, owner, metadata, storage_class, encryption, tags, .. } = create;
-    let Create { retention, legal_hold, .. } = create;
+    let lock::Asked { retention, legal_hold } = create.lock;
     let created = UploadCreated {
         upload,
         initiator,
@@ -173,7 +177,7 @@ fn create(create: Create) -> Result<Vec<Event>, Refusal> {
         checksum,
         tags,
         retention,
-        legal_hold,
+        legal_hold: legal_hold.unwrap_or(false),
     };
     Ok(vec![created.into()])
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use schemas::content::Root;
-use schemas::event::{Cause, CommittedPart, VersionCommitted, Versioning};
+use schemas::event::{Cause, CommittedPart, Retention, RetentionMode, VersionCommitted, Versioning};
 use schemas::{BlobId, Epoch, EventId, Position};
 
 use super::*;
@@ -37,8 +37,9 @@ fn new_upload() -> Create {
         checksum: None,
         tags: tags(),
         bucket_exists: true,
-        retention: None,
-        legal_hold: false,
+        lock: lock::Asked::default(),
+        bucket_lock: BucketLock::Off,
+        now: Time(7),
     }
 }
 
@@ -503,9 +504,10 @@ fn a_completion_is_decided_with_the_objects_conditions_and_ends_the_upload() {
     assert_eq!((&commit.owner, commit.storage_class), (&user("bob"), StorageClass::StandardIa));
     assert_eq!(commit.parts.iter().map(|part| part.number).collect::<Vec<_>>(), [1, 3]);
 
-    let bucket = object::Bucket::Live { versioning: Versioning::Enabled };
+    let bucket = object::Bucket::Live { versioning: Versioning::Enabled, lock: BucketLock::Off };
+    let committing = |version| object::Command::Commit { version, now: Time(9) };
     let absent = object::State { bucket, current: None, older: vec![] };
-    let events = object::decide(&absent, object::Command::Commit(commit.clone())).unwrap();
+    let events = object::decide(&absent, committing(commit.clone())).unwrap();
     let [Event::VersionCommitted(event)] = events.as_slice() else { panic!("one commit") };
     assert_eq!((event.upload, event.cause), (Some(ID), Cause::CompleteMultipartUpload));
     assert_eq!((event.etag, &event.checksums), (assembled.etag, &assembled.checksums));
@@ -514,7 +516,7 @@ fn a_completion_is_decided_with_the_objects_conditions_and_ends_the_upload() {
     let made = object::Made { by: EventId { epoch: Epoch(0), position: Position(1) }, at: schemas::Time(1) };
     let there = object::evolve(absent, made, &events[0]);
     let refusal = Refusal::PreconditionFailed { condition: "If-None-Match" };
-    assert_eq!(object::decide(&there, object::Command::Commit(commit)), Err(refusal));
+    assert_eq!(object::decide(&there, committing(commit)), Err(refusal));
 }
 
 #[test]
@@ -562,4 +564,30 @@ proptest! {
             prop_assert_eq!(u128::from(assembly.size_bytes), sum);
         }
     }
+}
+
+#[test]
+fn what_locks_the_object_is_said_when_the_upload_begins_and_holds_when_it_ends() {
+    let on = BucketLock::On { default: None };
+    let retention = Retention { mode: RetentionMode::Compliance, until: Time(8) };
+    let lock = lock::Asked { retention: Some(retention), legal_hold: Some(true) };
+    let begin = |bucket_lock, now| create(Create { lock, bucket_lock, now, ..new_upload() });
+    given([])
+        .when(begin(BucketLock::Off, Time(7)))
+        .then_refused(Refusal::InvalidRequest { reason: "Bucket is missing Object Lock Configuration" });
+    assert!(matches!(decide(&State::Absent, begin(on, Time(8))), Err(Refusal::InvalidArgument { .. })));
+    let events = decide(&State::Absent, begin(on, Time(7))).unwrap();
+    let State::Open(open) = evolve(State::Absent, &events[0]) else { panic!("open") };
+    assert_eq!((open.retention, open.legal_hold), (Some(retention), true));
+
+    let assembly = assemble(&State::Open(open.clone()), &three(), &completion([1])).unwrap();
+    let assembled = Assembled { content: content(1), etag: etag(9), checksums: vec![] };
+    let version = assembly.commit(&open, assembled, Conditions::default());
+    assert_eq!(version.lock, lock);
+    // Its parts took so long that the retention has ended: it is completed all the same.
+    let bucket = object::Bucket::Live { versioning: Versioning::Enabled, lock: on };
+    let absent = object::State { bucket, current: None, older: vec![] };
+    let events = object::decide(&absent, object::Command::Commit { version, now: Time(9) }).unwrap();
+    let [Event::VersionCommitted(event)] = events.as_slice() else { panic!("one commit") };
+    assert_eq!((event.retention, event.legal_hold), (Some(retention), true));
 }

@@ -147,6 +147,17 @@ fn refused(refusal: &Refusal) -> Described {
             "InvalidBucketState",
             "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         ),
+        Refusal::LockNeedsVersioning => plain(
+            S::CONFLICT,
+            "InvalidBucketState",
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+        ),
+        Refusal::InvalidRetentionPeriod { reason } => plain(S::BAD_REQUEST, "InvalidRetentionPeriod", reason),
+        Refusal::NoRetention => plain(
+            S::NOT_FOUND,
+            "NoSuchObjectLockConfiguration",
+            "The specified object does not have a ObjectLock configuration",
+        ),
         Refusal::NoSuchKey { marker } => plain(S::NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
             .marker(marker.is_some())
             .version(*marker),
@@ -222,13 +233,13 @@ fn refused(refusal: &Refusal) -> Described {
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         ),
-        Refusal::InvalidArgument { reason } => plain(S::BAD_REQUEST, "InvalidArgument", reason),
         Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
         Refusal::MalformedPolicy { reason } => Described::new(S::BAD_REQUEST, "MalformedPolicy", reason.clone()),
         Refusal::MalformedConfiguration => DoorError::MalformedXml.describe(),
         Refusal::NotSupported { what } => DoorError::NotImplemented { what }.describe(),
         // AWS says InvalidTargetBucketForLogging; suites expect what Ceph says.
         Refusal::NoSuchLogTarget => plain(S::NOT_FOUND, "NoSuchKey", "The target bucket for logging does not exist"),
+        Refusal::InvalidArgument { name, reason } => DoorError::InvalidArgument { name, reason }.describe(),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",
@@ -279,6 +290,9 @@ mod tests {
             Refusal::BucketNotEmpty,
             Refusal::TooManyBuckets,
             Refusal::VersioningLocked,
+            Refusal::LockNeedsVersioning,
+            Refusal::InvalidRetentionPeriod { reason: "because" },
+            Refusal::NoRetention,
             Refusal::NoSuchKey { marker: None },
             Refusal::NoSuchKey { marker: Some(version) },
             Refusal::NoSuchVersion,
@@ -301,6 +315,7 @@ mod tests {
             Refusal::MalformedConfiguration,
             Refusal::NotSupported { what: "QueueConfiguration" },
             Refusal::NoSuchLogTarget,
+            Refusal::InvalidArgument { name: "name", reason: "because" },
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,

@@ -75,8 +75,6 @@ pub(crate) enum DoorError {
         /// A sentence for the client.
         message: &'static str,
     },
-    /// Versions of a bucket without versioning cannot be locked.
-    LockNeedsVersioning,
     /// The body is not the form it should be.
     MalformedPost,
     /// The fields before a form's file are too large.
@@ -192,11 +190,6 @@ impl DoorError {
             ),
             Self::InvalidTag { reason } => plain(StatusCode::BAD_REQUEST, "InvalidTag", reason),
             Self::NotConfigured { code, message } => plain(StatusCode::NOT_FOUND, code, message),
-            Self::LockNeedsVersioning => plain(
-                StatusCode::CONFLICT,
-                "InvalidBucketState",
-                "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
-            ),
             Self::MalformedPost => plain(
                 StatusCode::BAD_REQUEST,
                 "MalformedPOSTRequest",

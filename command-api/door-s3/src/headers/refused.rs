@@ -23,9 +23,6 @@ const ABSENT: &[&str] = &[
     "x-amz-grant-read-acp",
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
     "x-amz-rename-source",
     "x-amz-write-offset-bytes",
 ];
@@ -96,7 +93,7 @@ mod tests {
             (&[("x-amz-acl", "public-read")], Some("NotImplemented")),
             (&[("x-amz-acl", "public-ready")], Some("InvalidArgument")),
             (&[("x-amz-grant-read", "id=x")], Some("NotImplemented")),
-            (&[("x-amz-object-lock-mode", "GOVERNANCE")], Some("NotImplemented")),
+            (&[("x-amz-object-lock-mode", "GOVERNANCE")], None),
             (&[("x-amz-website-redirect-location", "/x")], None),
             (&[(SSE, "AES256")], None),
             (&[(SSE, "aws:kms")], Some("NotImplemented")),

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use super::{Query, Target};
 use crate::errors::DoorError;
 use crate::policy::Access;
-use crate::settings::{Lock, Setting};
+use crate::settings::Setting;
 
 /// What this door does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub(crate) enum Operation {
     PutBucketLogging,
     GetBucketNotification,
     PutBucketNotification,
+    GetBucketTagging,
+    PutBucketTagging,
+    DeleteBucketTagging,
+    GetObjectLockConfiguration,
+    PutObjectLockConfiguration,
     PutBucketAcl,
     ListObjects,
     ListObjectsV2,
@@ -43,9 +48,14 @@ pub(crate) enum Operation {
     DeleteObject,
     GetObjectAttributes,
     GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     GetObjectAcl,
     PutObjectAcl,
-    Locking(Lock),
+    GetObjectRetention,
+    PutObjectRetention,
+    GetObjectLegalHold,
+    PutObjectLegalHold,
     GetObjectTorrent,
     CreateMultipartUpload,
     UploadPart,
@@ -145,9 +155,13 @@ fn done_with_bucket(method: &Method, name: &str) -> Option<Operation> {
         ("PUT", "logging") => Some(Operation::PutBucketLogging),
         ("GET", "notification") => Some(Operation::GetBucketNotification),
         ("PUT", "notification") => Some(Operation::PutBucketNotification),
+        ("GET", "object-lock") => Some(Operation::GetObjectLockConfiguration),
+        ("PUT", "object-lock") => Some(Operation::PutObjectLockConfiguration),
+        ("GET", "tagging") => Some(Operation::GetBucketTagging),
+        ("PUT", "tagging") => Some(Operation::PutBucketTagging),
+        ("DELETE", "tagging") => Some(Operation::DeleteBucketTagging),
         ("GET", name) => Setting::parse(name).map(Operation::GetBucketSetting),
         ("PUT", "acl") => Some(Operation::PutBucketAcl),
-        ("PUT", "object-lock") => Some(Operation::Locking(Lock::PutConfiguration)),
         _ => None,
     }
 }
@@ -156,12 +170,13 @@ fn done_with_object(method: &Method, name: &str) -> Option<Operation> {
     match (method.as_str(), name) {
         ("GET", "acl") => Some(Operation::GetObjectAcl),
         ("PUT", "acl") => Some(Operation::PutObjectAcl),
-        ("GET", "retention") => Some(Operation::Locking(Lock::GetRetention)),
-        ("PUT", "retention") => Some(Operation::Locking(Lock::PutRetention)),
-        ("GET", "legal-hold") => Some(Operation::Locking(Lock::GetLegalHold)),
-        ("PUT", "legal-hold") => Some(Operation::Locking(Lock::PutLegalHold)),
-        // Tags are said with the write of a version; there is no event yet that changes them later.
+        ("GET", "retention") => Some(Operation::GetObjectRetention),
+        ("PUT", "retention") => Some(Operation::PutObjectRetention),
+        ("GET", "legal-hold") => Some(Operation::GetObjectLegalHold),
+        ("PUT", "legal-hold") => Some(Operation::PutObjectLegalHold),
         ("GET", "tagging") => Some(Operation::GetObjectTagging),
+        ("PUT", "tagging") => Some(Operation::PutObjectTagging),
+        ("DELETE", "tagging") => Some(Operation::DeleteObjectTagging),
         _ => None,
     }
 }
@@ -276,12 +291,17 @@ mod tests {
             ("GET /b/k?tagging&versionId=null", GetObjectTagging),
             ("GET /b/k?acl", GetObjectAcl),
             ("PUT /b/k?acl&versionId=null", PutObjectAcl),
-            ("GET /b/k?legal-hold", Locking(Lock::GetLegalHold)),
-            ("PUT /b/k?legal-hold", Locking(Lock::PutLegalHold)),
-            ("GET /b/k?retention", Locking(Lock::GetRetention)),
-            ("PUT /b/k?retention", Locking(Lock::PutRetention)),
-            ("PUT /b?object-lock", Locking(Lock::PutConfiguration)),
-            ("GET /b?object-lock", GetBucketSetting(Setting::ObjectLock)),
+            ("PUT /b/k?tagging", PutObjectTagging),
+            ("DELETE /b/k?tagging&versionId=null", DeleteObjectTagging),
+            ("GET /b/k?legal-hold", GetObjectLegalHold),
+            ("PUT /b/k?legal-hold", PutObjectLegalHold),
+            ("GET /b/k?retention", GetObjectRetention),
+            ("PUT /b/k?retention", PutObjectRetention),
+            ("PUT /b?object-lock", PutObjectLockConfiguration),
+            ("GET /b?object-lock", GetObjectLockConfiguration),
+            ("GET /b?tagging", GetBucketTagging),
+            ("PUT /b?tagging", PutBucketTagging),
+            ("DELETE /b?tagging", DeleteBucketTagging),
             ("GET /b?policyStatus", Access(crate::policy::Access::GetPolicyStatus)),
             ("PUT /b?policy", Access(crate::policy::Access::PutPolicy)),
             ("DELETE /b?publicAccessBlock", Access(crate::policy::Access::DeletePublicAccessBlock)),

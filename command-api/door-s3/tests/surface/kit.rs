@@ -25,6 +25,8 @@ const HOST: &str = "holdfast.test:9000";
 /// Who asks: user, access key and secret go by one name.
 pub(crate) const MAIN: &str = "MAINUSER";
 pub(crate) const ALT: &str = "ALTUSER";
+/// May read, write and delete everything, and configure nothing.
+pub(crate) const WRITER: &str = "WRITERUSER";
 /// May read keys under `in/` of bucket `bucket`, and no more.
 pub(crate) const READER: &str = "READERUSER";
 
@@ -90,9 +92,12 @@ impl Door {
         };
         let tenant = TenantName::parse("default").expect("a name");
         store.create_tenant(&admin, tenant.clone()).await.expect("a tenant");
-        for (name, display_name, scopes) in
-            [(MAIN, "Main User", "*"), (ALT, "Alt User", "*"), (READER, "Reader", "op=read:bucket=bucket:prefix=in/")]
-        {
+        for (name, display_name, scopes) in [
+            (MAIN, "Main User", "*"),
+            (ALT, "Alt User", "*"),
+            (WRITER, "Writer", "op=read,op=write,op=delete"),
+            (READER, "Reader", "op=read:bucket=bucket:prefix=in/"),
+        ] {
             let user = UserId::parse(&name.to_ascii_lowercase()).expect("a user");
             let created = store.create_user(&admin, &tenant, user.clone(), display_name.into(), None).await;
             created.expect("a user");

@@ -4,6 +4,7 @@ mod cors;
 mod forms;
 mod kit;
 mod lifecycle;
+mod locks;
 mod logging;
 mod notification;
 mod owners;

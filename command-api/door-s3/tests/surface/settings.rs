@@ -34,31 +34,3 @@ async fn an_acl_is_the_owners_alone_and_can_be_set_to_nothing_else() {
     }
     assert_eq!(door.ask(READER, "GET /bucket?acl", &[], "").await.error(), (403, "AccessDenied"));
 }
-
-#[tokio::test]
-async fn without_a_lock_there_is_none_to_read_and_with_one_none_is_pretended() {
-    let door = Door::open().await;
-    door.done("PUT /bucket", &[], "").await;
-    door.done("PUT /bucket/key", &[], "x").await;
-    door.done("PUT /locked", &[("x-amz-bucket-object-lock-enabled", "true")], "").await;
-    door.done("PUT /locked/key", &[], "x").await;
-    let missing = (400, "InvalidRequest");
-    let absent = (501, "NotImplemented");
-    for (line, expected) in [
-        ("GET /bucket?object-lock", (404, "ObjectLockConfigurationNotFoundError")),
-        ("PUT /bucket?object-lock", (409, "InvalidBucketState")),
-        ("GET /bucket/key?retention", missing),
-        ("PUT /bucket/key?retention", missing),
-        ("GET /bucket/key?legal-hold", missing),
-        ("PUT /bucket/key?legal-hold", missing),
-        ("PUT /locked?object-lock", absent),
-        ("GET /locked/key?retention", absent),
-        ("PUT /locked/key?retention", absent),
-        ("GET /locked/key?legal-hold", absent),
-        ("PUT /locked/key?legal-hold", absent),
-    ] {
-        assert_eq!(door.ask(MAIN, line, &[], "").await.error(), expected, "{line}");
-    }
-    let lock = door.done("GET /locked?object-lock", &[], "").await;
-    assert_eq!(lock.element("ObjectLockEnabled"), Some("Enabled"));
-}

@@ -16,7 +16,7 @@ use event_log::{Changes, Rows, Snapshot};
 use projections::query::{self, FoundVersion, ListQuery, VersionEntry, VersionResume};
 use projections::row::{Noncurrent, Row as _, Version};
 use schemas::event::{Event, Setting};
-use schemas::{EventId, ObjectKey, TenantId, UploadId};
+use schemas::{EventId, ObjectKey, TenantId, Time, UploadId};
 
 use super::Stop;
 use crate::api::StoreError;
@@ -236,12 +236,12 @@ impl Walk<'_> {
         rows.dedup();
         let recorded = self.command(tenant, rows, || {
             let (bucket, unit, refused) = (bucket.clone(), unit.clone(), refused.clone());
-            Box::new(move |rows, _| {
+            Box::new(move |rows, time| {
                 let mut events = Vec::new();
                 let mut kept = 0;
                 if stand(rows, tenant, &bucket, set_by)? {
                     for due in &*unit {
-                        match decide(rows, tenant, &bucket, due) {
+                        match decide(rows, tenant, &bucket, due, time) {
                             Ok(more) => events.extend(planned(&bucket, Some(&due.key), more)),
                             Err(StoreError::Refused(_)) => kept += 1,
                             Err(error) => return Err(error),
@@ -387,7 +387,7 @@ fn has_beneath(
 }
 
 /// The events of one delete; none when the version is not what it was.
-fn decide(rows: &dyn Rows, tenant: TenantId, bucket: &Found, due: &Due) -> Result<Vec<Event>, StoreError> {
+fn decide(rows: &dyn Rows, tenant: TenantId, bucket: &Found, due: &Due, time: Time) -> Result<Vec<Event>, StoreError> {
     let (id, version) = (bucket.id, due.seen.version.id());
     let now = query::version(rows, tenant, id, &due.key, version).map_err(rows_error)?;
     if now.as_ref() != Some(&due.seen) {
@@ -402,10 +402,11 @@ fn decide(rows: &dyn Rows, tenant: TenantId, bucket: &Found, due: &Due) -> Resul
     let state = situation::object(rows, tenant, id, &due.key)?;
     let conditions = domain::Conditions::default();
     let command = match due.action {
-        Action::Expire => Command::Delete { conditions, owner: bucket.row.owner.clone() },
+        Action::Expire => Command::Delete { conditions, owner: bucket.row.owner.clone(), now: time },
         Action::Remove => {
             let target = situation::target(rows, tenant, id, &due.key, version)?;
-            Command::DeleteVersion { target, conditions }
+            // No rule bypasses governance.
+            Command::DeleteVersion { target, conditions, bypass_governance: false, now: time }
         }
     };
     Ok(domain::object::decide(&state, command)?)
@@ -417,7 +418,7 @@ mod tests {
     use schemas::event::AdminRole;
     use schemas::lifecycle::{Expiration, Rule, Scope};
     use schemas::scope::Scopes;
-    use schemas::{AccessKeyId, BucketName, RequestId, TenantName, Time, UserId};
+    use schemas::{AccessKeyId, BucketName, RequestId, TenantName, UserId};
 
     use super::super::carry_out;
     use super::*;
@@ -448,6 +449,7 @@ mod tests {
             key: ObjectKey::parse("key").expect("a key"),
             version: None,
             conditions: domain::Conditions::default(),
+            bypass_governance: false,
         };
         store.delete_object(&caller, delete).await.expect("deleted");
         let rule = Rule {

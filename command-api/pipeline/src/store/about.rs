@@ -1,4 +1,4 @@
-//! What a version's event says beside its content: tags and owner.
+//! What is said of a version beside its content: tags and owner.
 
 use schemas::action::Action;
 
@@ -33,7 +33,8 @@ impl Store {
         Ok(VersionOwner { owner, display_name, version: opened.info.version })
     }
 
-    fn about(&self, caller: &Caller, action: Action, request: ObjectVersion) -> Result<Opened, StoreError> {
+    /// Opens a version for one who may do this to it.
+    pub(super) fn about(&self, caller: &Caller, action: Action, request: ObjectVersion) -> Result<Opened, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
         let ObjectVersion { bucket, key, version } = request;

@@ -149,7 +149,7 @@ impl Inner {
         bucket.settings.get(&setting).map(|event| self.fact(snapshot, tenant, *event)).transpose()
     }
 
-    /// An event that a row names, kept once it was read. Erased ones are an error: nobody may act as if there were none.
+    /// An event that a row names, kept once it was read.
     pub(crate) fn fact(
         &self,
         snapshot: &dyn Snapshot,

@@ -199,6 +199,7 @@ impl Inner {
             owner: bucket.row.owner,
             versioning: bucket.row.versioning,
             object_lock: bucket.row.object_lock,
+            default_retention: bucket.row.default_retention,
             ownership: bucket.row.ownership,
         })
     }

@@ -8,6 +8,7 @@ use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType};
 use schemas::event::{Cause, CopySource, StorageClass};
 
+use super::amend::lock_asked;
 use super::objects::{Opened, representation};
 use super::{Request, Store, read_again};
 use crate::api::{Caller, Copied, CopyObject, GetObject, ReadConditions, StoreError};
@@ -28,9 +29,11 @@ impl Store {
         let asked = Asked {
             tags: request.tags.as_ref(),
             copy_source: Some((&request.source_bucket, &request.source_key)),
+            lock: lock_asked(&request.lock),
             ..Asked::new(Action::PutObject, Resource::Object(&request.bucket, &request.key))
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+        inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
         let source = GetObject {
             bucket: request.source_bucket.clone(),
             key: request.source_key.clone(),
@@ -71,8 +74,7 @@ impl Store {
             parts: opened.committed.parts,
             source: Some(CopySource { bucket: opened.bucket.id, key: request.source_key, version: opened.event }),
             tags: request.tags.unwrap_or(opened.committed.tags),
-            retention: None,
-            legal_hold: false,
+            lock: request.lock,
         };
         let changes = inner.stage_rows(caller, &mut staged).await?;
         let recorded = inner.commit_version(Request::of(caller), &bucket, request.key, commit, changes, staged).await?;

@@ -17,10 +17,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn delete_object(&self, caller: &Caller, request: DeleteObject) -> Result<Deleted, StoreError> {
-        self.inner.delete(caller, &request.bucket, request.key, request.version, request.conditions).await
+        let DeleteObject { bucket, key, version, conditions, bypass_governance } = request;
+        self.inner.delete(caller, &bucket, key, version, conditions, bypass_governance).await
     }
 
-    /// Deletes many; answers in the order asked. Each is authorised and decided on its own.
+    /// Deletes many; answers in the order asked. Each is authorised and decided on its own, and governance is bypassed for
+    /// those for which the caller may.
     ///
     /// # Errors
     /// When the bucket cannot be entered at all; each key's own error stands in its place.
@@ -29,6 +31,7 @@ impl Store {
         caller: &Caller,
         bucket: &BucketName,
         keys: Vec<(ObjectKey, Option<VersionId>, WriteConditions)>,
+        bypass_governance: bool,
     ) -> Result<Vec<Result<Deleted, StoreError>>, StoreError> {
         self.inner.bucket(self.inner.log.snapshot().as_ref(), caller.tenant, bucket)?;
         let mut answers = Vec::with_capacity(keys.len());
@@ -36,7 +39,9 @@ impl Store {
         loop {
             let some = keys.by_ref().take(TOGETHER);
             let deletes: Vec<_> = some
-                .map(|(key, version, conditions)| self.inner.delete(caller, bucket, key, version, conditions))
+                .map(|(key, version, conditions)| {
+                    self.inner.delete(caller, bucket, key, version, conditions, bypass_governance)
+                })
                 .collect();
             if deletes.is_empty() {
                 return Ok(answers);
@@ -54,19 +59,26 @@ impl Inner {
         key: ObjectKey,
         version: Option<VersionId>,
         conditions: WriteConditions,
+        bypass_governance: bool,
     ) -> Result<Deleted, StoreError> {
-        let what = (bucket, &key, version);
-        let bucket = self.enter_version(self.log.snapshot().as_ref(), caller, Action::DeleteObject, what)?;
+        let (bucket, bypass_governance) = {
+            let (snapshot, what) = (self.log.snapshot(), (bucket, &key, version));
+            let found = self.enter_version(snapshot.as_ref(), caller, Action::DeleteObject, what)?;
+            let asked = bypass_governance && version.is_some();
+            (found, asked && self.may_bypass(snapshot.as_ref(), caller, what))
+        };
         let tenant = caller.tenant;
         let (decided, decided_key) = (bucket.clone(), key.clone());
         let owner = caller.user();
-        let decide: Decide = Box::new(move |rows, _| {
+        let decide: Decide = Box::new(move |rows, now| {
             let state = situation::object(rows, tenant, decided.id, &decided_key)?;
             let command = match version {
-                None => domain::object::Command::Delete { conditions: conditions.clone(), owner: owner.clone() },
+                None => domain::object::Command::Delete { conditions: conditions.clone(), owner: owner.clone(), now },
                 Some(version) => domain::object::Command::DeleteVersion {
                     target: situation::target(rows, tenant, decided.id, &decided_key, version)?,
                     conditions: conditions.clone(),
+                    bypass_governance,
+                    now,
                 },
             };
             let events = domain::object::decide(&state, command)?;

@@ -7,6 +7,7 @@
 mod about;
 mod access;
 mod admin;
+mod amend;
 mod bucket_settings;
 mod buckets;
 mod copy;

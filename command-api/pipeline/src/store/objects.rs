@@ -18,6 +18,7 @@ use schemas::content::{Checksum, Content};
 use schemas::event::{Encryption, Event, VersionCommitted, Versioning};
 use schemas::{EventId, ObjectKey, TenantId, VersionId};
 
+use super::amend::lock_asked;
 use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Scope, StagedContent};
@@ -53,8 +54,14 @@ impl Store {
         let bucket = {
             let snapshot = inner.log.snapshot();
             let resource = Resource::Object(&request.bucket, &request.key);
-            let asked = Asked { tags: Some(&request.tags), ..Asked::new(Action::PutObject, resource) };
-            inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?
+            let asked = Asked {
+                tags: Some(&request.tags),
+                lock: lock_asked(&request.lock),
+                ..Asked::new(Action::PutObject, resource)
+            };
+            let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+            inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+            bucket
         };
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
@@ -77,8 +84,7 @@ impl Store {
             parts: Vec::new(),
             source: None,
             tags: request.tags,
-            retention: None,
-            legal_hold: false,
+            lock: request.lock,
         };
         let mut staged = staged;
         let changes = inner.stage_rows(caller, &mut staged).await?;
@@ -137,11 +143,12 @@ impl Inner {
         let tenant = request.tenant;
         let rows = situation::object_rows(tenant, bucket.id, &key);
         let bucket = bucket.clone();
-        let decide: Decide = Box::new(move |rows, _| {
+        let decide: Decide = Box::new(move |rows, now| {
             // The command owns its content: a client that goes away must not unpin what is about to be named.
             let _held = &staged;
             let state = situation::object(rows, tenant, bucket.id, &key)?;
-            let events = domain::object::decide(&state, domain::object::Command::Commit(commit.clone()))?;
+            let command = domain::object::Command::Commit { version: commit.clone(), now };
+            let events = domain::object::decide(&state, command)?;
             Ok(Unit { events: planned(&bucket, Some(&key), events), changes: changes.clone() })
         });
         self.run(request.loading(rows), decide).await
@@ -185,7 +192,23 @@ impl Inner {
         domain::read::check(&request.conditions, &representation(&opened.info))?;
         let (bucket, key) = (&opened.bucket, &request.key);
         opened.info.expiry = self.expiry_of_read(snapshot, caller.tenant, bucket, key, &version, request.version)?;
+        self.hide(snapshot, caller, request, &mut opened.info);
         Ok(opened)
+    }
+
+    /// Takes out of what is known of an object what the caller may not see. Most objects have none of it.
+    fn hide(&self, snapshot: &dyn Snapshot, caller: &Caller, request: &GetObject, info: &mut ObjectInfo) {
+        let what = (&request.bucket, &request.key, request.version);
+        let hidden = |action| self.enter_version(snapshot, caller, action, what).is_err();
+        if info.tags_count > 0 && hidden(Action::GetObjectTagging) {
+            info.tags_count = 0;
+        }
+        if info.retention.is_some() && hidden(Action::GetObjectRetention) {
+            info.retention = None;
+        }
+        if info.legal_hold && hidden(Action::GetObjectLegalHold) {
+            info.legal_hold = false;
+        }
     }
 
     /// The current version of a key, or the one named.
@@ -217,7 +240,7 @@ impl Inner {
         }
     }
 
-    /// What the event of a version says of it.
+    /// What the event of a version says of it, with the tags that it has now.
     pub(crate) fn open_version(
         &self,
         snapshot: &dyn Snapshot,
@@ -236,11 +259,17 @@ impl Inner {
             return Err(corrupt("is of another epoch"));
         }
         let Some(body) = &record.body else { return Err(Refusal::Erased.into()) };
-        let Ok(Event::VersionCommitted(committed)) = body.event(&record.header) else {
+        let Ok(Event::VersionCommitted(mut committed)) = body.event(&record.header) else {
             return Err(corrupt("is not a version"));
         };
         if body.object.as_ref() != Some(key) {
             return Err(corrupt("is of another object"));
+        }
+        if let Some(event) = object.details.tags {
+            let Event::ObjectTagsSet(set) = self.event(snapshot, tenant, event)? else {
+                return Err(corrupt("has its tags in an event that has none"));
+            };
+            committed.tags = set.tags;
         }
         let versioned = bucket.row.versioning != Versioning::Unversioned || !object.null;
         let info = ObjectInfo {
@@ -259,6 +288,8 @@ impl Inner {
             parts: committed.parts.clone(),
             tags_count: committed.tags.len(),
             expiry: None,
+            retention: object.details.retention,
+            legal_hold: object.details.legal_hold,
         };
         Ok(Opened { bucket, event, info, content: committed.content, committed })
     }

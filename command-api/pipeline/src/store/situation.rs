@@ -3,10 +3,12 @@
 //! Owns: which rows a decision reads, and how they become its state.
 //! Does not own: the decisions.
 
+use domain::lock::{BucketLock, Lock};
 use domain::{access_key, admin_token, bucket, object, tenant, user};
 use event_log::{Rows, Table};
 use projections::query;
-use projections::row::{AccessKeyStatus, Current, Row, Usage, Version};
+use projections::row::{self, AccessKeyStatus, Current, Row, Usage, Version};
+use schemas::event::Versioning;
 use schemas::{AccessKeyId, BucketId, BucketName, ObjectKey, TenantId, TenantName, UserId, VersionId};
 
 use super::rows_error;
@@ -20,18 +22,25 @@ pub(crate) fn object_rows(tenant: TenantId, bucket: BucketId, key: &ObjectKey) -
     vec![(Current::TABLE, Current::key(tenant, bucket, key)), (Usage::TABLE, Usage::key(tenant, bucket))]
 }
 
+/// Whether versions of a bucket can be locked.
+pub(crate) fn bucket_lock(row: &row::Bucket) -> BucketLock {
+    if row.object_lock { BucketLock::On { default: row.default_retention } } else { BucketLock::Off }
+}
+
 fn version(version: Version) -> object::Version {
     match version {
         Version::Object(object) => object::Version {
             made_by: object.made_by,
             null: object.null,
             modified: object.modified,
+            lock: Lock { retention: object.details.retention, legal_hold: object.details.legal_hold },
             kind: object::Kind::Object { etag: object.etag, size_bytes: object.size_bytes },
         },
         Version::Marker(marker) => object::Version {
             made_by: marker.made_by,
             null: marker.null,
             modified: marker.modified,
+            lock: Lock::default(),
             kind: object::Kind::Marker,
         },
     }
@@ -61,10 +70,18 @@ pub(crate) fn object(
             }
         }
     };
+    // Where versions can be locked each write makes one, and nothing is replaced. Were it otherwise, the decision must know
+    // what would be.
+    let older = if live.object_lock && live.versioning != Versioning::Enabled {
+        let null = query::version(rows, tenant, bucket, key, VersionId::Null).map_err(rows_error)?;
+        null.filter(|found| !found.is_latest).map(|found| version(found.version)).into_iter().collect()
+    } else {
+        Vec::new()
+    };
     Ok(object::State {
-        bucket: object::Bucket::Live { versioning: live.versioning },
+        bucket: object::Bucket::Live { versioning: live.versioning, lock: bucket_lock(&live) },
         current: current.map(version),
-        older: Vec::new(),
+        older,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use domain::Refusal;
 use domain::bucket_policy::Asked;
+use domain::lock::BucketLock;
 use domain::policy::Resource;
 use domain::upload::{self, Assembled, Assembly, Completion, Limits, NamedPart, ObjectChecksum, Open, StagePart};
 use event_log::{Changes, Rows, Snapshot};
@@ -10,8 +11,9 @@ use projections::row::{Part, Row as _, Upload, UploadState};
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{Encryption, Event};
-use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, UploadId};
+use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, Time, UploadId};
 
+use super::amend::lock_asked;
 use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
@@ -40,8 +42,13 @@ impl Store {
         let (tenant, key) = (caller.tenant, request.key);
         let snapshot = inner.log.snapshot();
         let resource = Resource::Object(&request.bucket, &key);
-        let asked = Asked { tags: Some(&request.tags), ..Asked::new(Action::PutObject, resource) };
+        let asked = Asked {
+            tags: Some(&request.tags),
+            lock: lock_asked(&request.lock),
+            ..Asked::new(Action::PutObject, resource)
+        };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+        inner.check_lock(snapshot.as_ref(), caller, &bucket, &key, &request.lock)?;
         let rules = inner.rules(snapshot.as_ref(), tenant, &bucket.row)?;
         drop(snapshot);
         let create = upload::Create {
@@ -53,14 +60,17 @@ impl Store {
             encryption: Encryption::Managed,
             checksum: request.checksum,
             tags: request.tags,
-            retention: None,
-            legal_hold: false,
+            lock: request.lock,
+            // What the commit finds is decided on.
             bucket_exists: true,
+            bucket_lock: BucketLock::Off,
+            now: Time::default(),
         };
         let (id, begun_key) = (create.upload, key.clone());
-        let decide: Decide = Box::new(move |rows, _| {
-            let bucket_exists = query::bucket(rows, tenant, bucket.id).map_err(rows_error)?.is_some();
-            let create = upload::Create { bucket_exists, ..create.clone() };
+        let decide: Decide = Box::new(move |rows, now| {
+            let row = query::bucket(rows, tenant, bucket.id).map_err(rows_error)?;
+            let bucket_lock = row.as_ref().map_or(BucketLock::Off, super::situation::bucket_lock);
+            let create = upload::Create { bucket_exists: row.is_some(), bucket_lock, now, ..create.clone() };
             let events = upload::decide(&upload::State::Absent, upload::Command::Create(Box::new(create)))?;
             Ok(Unit { events: planned(&bucket, Some(&key), events), changes: Changes::default() })
         });
@@ -191,7 +201,7 @@ impl Store {
         let changes = inner.stage_rows(caller, &mut staged).await?;
         let (id, decided, key) = (request.upload, bucket.clone(), request.key.clone());
         let read_parts = parts.clone();
-        let decide: Decide = Box::new(move |rows, _| {
+        let decide: Decide = Box::new(move |rows, now| {
             let _held = &staged;
             let upload = query::upload(rows, tenant, id).map_err(rows_error)?;
             match upload.map(|upload| upload.state) {
@@ -208,7 +218,8 @@ impl Store {
                 }
             }
             let state = super::situation::object(rows, tenant, decided.id, &key)?;
-            let events = domain::object::decide(&state, domain::object::Command::Commit(commit.clone()))?;
+            let command = domain::object::Command::Commit { version: commit.clone(), now };
+            let events = domain::object::decide(&state, command)?;
             Ok(Unit { events: planned(&decided, Some(&key), events), changes: changes.clone() })
         });
         let mut rows = super::situation::object_rows(tenant, bucket.id, &request.key);

@@ -106,6 +106,7 @@ async fn a_bucket_of_another_tenant_does_not_exist() {
         key: key("stolen"),
         metadata: None,
         tags: None,
+        lock: pipeline::LockAsked::default(),
         storage_class: None,
         checksum_algorithm: None,
         conditions: WriteConditions::default(),

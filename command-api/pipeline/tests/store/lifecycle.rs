@@ -365,6 +365,7 @@ async fn what_is_written_and_read_announces_its_end() {
         key: key("logs/up"),
         metadata: Metadata::default(),
         storage_class: StorageClass::Standard,
+        lock: pipeline::LockAsked::default(),
         tags: BTreeMap::new(),
         checksum: None,
     };
@@ -388,6 +389,12 @@ async fn rules_of_one_tenant_are_none_of_anothers() {
     house.after_days(2).await;
     assert_eq!((house.shown(&caller).await.len(), house.shown(&other).await.len()), (0, 1));
     let none = WriteConditions::default();
-    let request = DeleteObject { bucket: bucket("bucket"), key: key("key"), version: None, conditions: none };
+    let request = DeleteObject {
+        bucket: bucket("bucket"),
+        key: key("key"),
+        version: None,
+        conditions: none,
+        bypass_governance: false,
+    };
     house.store.delete_object(&other, request).await.expect("deleted");
 }

@@ -9,8 +9,9 @@ use domain::Refusal;
 use futures_util::StreamExt;
 use pipeline::{
     AdminCaller, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject, CreateAccessKey,
-    CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, OpenOptions, PartWritten, PutObject,
-    ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions, Written,
+    CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked, OpenOptions, PartWritten,
+    PutObject, ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions,
+    Written,
 };
 use schemas::content::ETag;
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
@@ -193,6 +194,7 @@ impl House {
             key: key(to),
             metadata: None,
             tags: None,
+            lock: LockAsked::default(),
             storage_class: None,
             checksum_algorithm: None,
             conditions: WriteConditions::default(),
@@ -207,6 +209,7 @@ impl House {
             metadata: Metadata::default(),
             storage_class: StorageClass::Standard,
             tags: BTreeMap::new(),
+            lock: LockAsked::default(),
             checksum: None,
         };
         self.store.create_upload(caller, request).await.expect("begun").upload
@@ -313,6 +316,7 @@ pub(crate) fn put_request(bucket_name: &str, name: &str) -> PutObject {
         metadata: Metadata::default(),
         storage_class: StorageClass::Standard,
         tags: BTreeMap::new(),
+        lock: LockAsked::default(),
         conditions: WriteConditions::default(),
         digests: Digests::default(),
         size_bytes: None,
@@ -334,7 +338,7 @@ pub(crate) fn get_request(bucket_name: &str, name: &str) -> GetObject {
 
 pub(crate) fn delete_request(bucket_name: &str, name: &str) -> DeleteObject {
     let conditions = WriteConditions::default();
-    DeleteObject { bucket: bucket(bucket_name), key: key(name), version: None, conditions }
+    DeleteObject { bucket: bucket(bucket_name), key: key(name), version: None, conditions, bypass_governance: false }
 }
 
 pub(crate) fn if_absent() -> WriteConditions {

@@ -1,0 +1,203 @@
+//! What can be changed of a version that stays, and reading it: tags, retention, legal hold.
+//!
+//! Owns: who must be allowed what, the way of an amendment through the sequencer.
+//! Does not own: what may be changed (domain), what the rows then say (projections).
+//! Invariant: the version that is changed is looked for in the commit itself: one that went meanwhile is not amended.
+
+use std::collections::BTreeMap;
+
+use domain::Refusal;
+use domain::bucket_policy::{self, Asked};
+use domain::object::Amendment;
+use domain::policy::Resource;
+use event_log::{Changes, Snapshot};
+use schemas::action::Action;
+use schemas::event::{Event, Retention, RetentionMode, Versioning};
+use schemas::{BucketName, ObjectKey, VersionId};
+
+use super::{Found, Inner, Request, Store, planned, situation};
+use crate::api::{Amended, Caller, LockAsked, ObjectVersion, StoreError, VersionHold, VersionRetention};
+use crate::sequencer::{Decide, Outcome, Unit};
+
+impl Store {
+    /// Replaces all tags of an object or of one of its versions.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn set_object_tags(
+        &self,
+        caller: &Caller,
+        request: ObjectVersion,
+        tags: BTreeMap<String, String>,
+    ) -> Result<Amended, StoreError> {
+        domain::validate::tags(&tags)?;
+        self.inner.amend(caller, request, Action::PutObjectTagging, Amendment::Tags(tags)).await
+    }
+
+    /// Removes them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn remove_object_tags(&self, caller: &Caller, request: ObjectVersion) -> Result<Amended, StoreError> {
+        let none = Amendment::Tags(BTreeMap::new());
+        self.inner.amend(caller, request, Action::DeleteObjectTagging, none).await
+    }
+
+    /// Sets the retention of a version, or takes it off. Governance is bypassed where the caller asks for it and may.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn set_object_retention(
+        &self,
+        caller: &Caller,
+        request: ObjectVersion,
+        retention: Option<Retention>,
+        bypass_governance: bool,
+    ) -> Result<Amended, StoreError> {
+        let may_bypass = || {
+            let snapshot = self.inner.log.snapshot();
+            let what = (&request.bucket, &request.key, request.version);
+            self.inner.may_bypass(snapshot.as_ref(), caller, what)
+        };
+        let change = Amendment::Retention { retention, bypass_governance: bypass_governance && may_bypass() };
+        self.inner.amend(caller, request, Action::PutObjectRetention, change).await
+    }
+
+    /// Puts a legal hold on a version, or takes it off.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn set_object_legal_hold(
+        &self,
+        caller: &Caller,
+        request: ObjectVersion,
+        on: bool,
+    ) -> Result<Amended, StoreError> {
+        self.inner.amend(caller, request, Action::PutObjectLegalHold, Amendment::LegalHold(on)).await
+    }
+
+    /// The retention of an object or of one of its versions, ended or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`Refusal::NoRetention`] when it has none.
+    pub async fn object_retention(
+        &self,
+        caller: &Caller,
+        request: ObjectVersion,
+    ) -> Result<VersionRetention, StoreError> {
+        let opened = self.about(caller, Action::GetObjectRetention, request)?;
+        situation::bucket_lock(&opened.bucket.row).required()?;
+        let retention = opened.info.retention.ok_or(Refusal::NoRetention)?;
+        Ok(VersionRetention { retention, version: opened.info.version })
+    }
+
+    /// Whether a legal hold is on an object or on one of its versions.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn object_legal_hold(&self, caller: &Caller, request: ObjectVersion) -> Result<VersionHold, StoreError> {
+        let opened = self.about(caller, Action::GetObjectLegalHold, request)?;
+        situation::bucket_lock(&opened.bucket.row).required()?;
+        Ok(VersionHold { on: opened.info.legal_hold, version: opened.info.version })
+    }
+}
+
+impl Inner {
+    /// Amends a version.
+    async fn amend(
+        &self,
+        caller: &Caller,
+        request: ObjectVersion,
+        action: Action,
+        change: Amendment,
+    ) -> Result<Amended, StoreError> {
+        let ObjectVersion { bucket, key, version } = request;
+        let action = if version.is_some() { action.of_version() } else { action };
+        let plain = Asked { version, ..Asked::new(action, Resource::Object(&bucket, &key)) };
+        let asked = match &change {
+            Amendment::Tags(tags) => Asked { tags: Some(tags), ..plain },
+            Amendment::Retention { retention, .. } => {
+                Asked { lock: lock_asked(&LockAsked { retention: *retention, legal_hold: None }), ..plain }
+            }
+            Amendment::LegalHold(on) => {
+                Asked { lock: lock_asked(&LockAsked { retention: None, legal_hold: Some(*on) }), ..plain }
+            }
+        };
+        let found = self.enter_asked(self.log.snapshot().as_ref(), caller, &asked, None)?;
+        let tenant = caller.tenant;
+        let (decided, decided_key) = (found.clone(), key.clone());
+        let decide: Decide = Box::new(move |rows, now| {
+            let state = situation::object(rows, tenant, decided.id, &decided_key)?;
+            let target = match version {
+                None => domain::object::Target::Current,
+                Some(id) => {
+                    let found = situation::target(rows, tenant, decided.id, &decided_key, id)?;
+                    domain::object::Target::Named(found)
+                }
+            };
+            let command = domain::object::Command::Amend { target, change: change.clone(), now };
+            let events = domain::object::decide(&state, command)?;
+            Ok(Unit { events: planned(&decided, Some(&decided_key), events), changes: Changes::default() })
+        });
+        let rows = situation::object_rows(tenant, found.id, &key);
+        let recorded = self.run(Request::of(caller).loading(rows), decide).await?;
+        let position = self.position(tenant, &recorded)?;
+        let versioned = found.row.versioning != Versioning::Unversioned;
+        let amended = amended(&recorded).or(version).filter(|id| versioned || *id != VersionId::Null);
+        Ok(Amended { version: amended, position })
+    }
+
+    /// Whether the caller may bypass governance for a key. Whoever cannot be said to may not.
+    pub(crate) fn may_bypass(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        what: (&BucketName, &ObjectKey, Option<VersionId>),
+    ) -> bool {
+        self.enter_version(snapshot, caller, Action::BypassGovernanceRetention, what).is_ok()
+    }
+
+    /// Whether a write may ask for this lock: that takes more than being allowed to write. Asked before any of its bytes are
+    /// read, and by the decision again.
+    pub(crate) fn check_lock(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        bucket: &Found,
+        key: &ObjectKey,
+        asked: &LockAsked,
+    ) -> Result<(), StoreError> {
+        for (is_asked, action) in [
+            (asked.retention.is_some(), Action::PutObjectRetention),
+            (asked.legal_hold.is_some(), Action::PutObjectLegalHold),
+        ] {
+            if is_asked {
+                let resource = Resource::Object(&bucket.row.name, key);
+                let asked = Asked { lock: lock_asked(asked), of_new: true, ..Asked::new(action, resource) };
+                self.enter_asked(snapshot, caller, &asked, None)?;
+            }
+        }
+        Ok(situation::bucket_lock(&bucket.row).check(asked, self.now())?)
+    }
+}
+
+/// What is asked of a lock, in the words of policies.
+pub(crate) fn lock_asked(asked: &LockAsked) -> bucket_policy::Lock {
+    let mode = asked.retention.map(|retention| match retention.mode {
+        RetentionMode::Governance => "GOVERNANCE",
+        RetentionMode::Compliance => "COMPLIANCE",
+    });
+    let retain_until = asked.retention.map(|retention| retention.until);
+    bucket_policy::Lock { mode, retain_until, legal_hold: asked.legal_hold }
+}
+
+/// The version that was amended, from the event if there is one.
+fn amended(recorded: &Outcome) -> Option<VersionId> {
+    let record = recorded.first()?;
+    match record.body.as_ref()?.event(&record.header).ok()? {
+        Event::ObjectTagsSet(set) => Some(set.version),
+        Event::RetentionSet(set) => Some(set.version),
+        Event::LegalHoldSet(set) => Some(set.version),
+        _ => None,
+    }
+}
