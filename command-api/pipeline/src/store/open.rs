@@ -329,12 +329,15 @@ fn before_commit(blobs: Arc<BlobStore>) -> crate::sequencer::BeforeCommit {
     Box::new(move || blobs.sync_small().map_err(crate::content::write_error))
 }
 
-/// The retention clock goes on from its last tick in the system log.
+/// The retention clock goes on from its last tick in the system log. Until there is one, the newest record there stands for
+/// it: only an installation without any record believes whatever the wall clock says.
 fn retention_clock(log: &dyn EventLog, clock: &dyn Clock) -> Result<RetentionClock, OpenError> {
     let unusable = |error: &dyn std::error::Error| OpenError::Unusable { what: error.to_string() };
     let snapshot = log.snapshot();
     let tick = query::clock(snapshot.as_ref()).map_err(|error| unusable(&error))?;
-    Ok(RetentionClock::start(tick.map(|tick| tick.time), clock.wall(), clock.monotonic_us()))
+    let head = snapshot.log_head(TenantId::SYSTEM).map_err(|error| unusable(&error))?;
+    let last = tick.map(|tick| tick.time).or(head.map(|head| head.time));
+    Ok(RetentionClock::start(last, clock.wall(), clock.monotonic_us()))
 }
 
 impl Inner {
