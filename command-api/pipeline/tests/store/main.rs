@@ -5,6 +5,7 @@ mod conditional;
 mod digests;
 mod identity;
 mod lifecycle;
+mod locks;
 mod mixed;
 mod support;
 mod sweep;
