@@ -63,7 +63,7 @@ pub fn check(asked: &Asked) -> Result<(), Refusal> {
 }
 
 fn refuse(reason: &'static str) -> Result<(), Refusal> {
-    Err(Refusal::InvalidArgument { reason })
+    Err(Refusal::InvalidArgument { name: "BucketLoggingStatus", reason })
 }
 
 /// The bucket whose log it is.

@@ -94,7 +94,7 @@ fn check_rule(rule: &NotificationRule) -> Result<(), Refusal> {
 }
 
 fn refuse(reason: &'static str) -> Result<(), Refusal> {
-    Err(Refusal::InvalidArgument { reason })
+    Err(Refusal::InvalidArgument { name: "NotificationConfiguration", reason })
 }
 
 /// Queues, topics and functions of AWS are known and told nothing by this server; anything else is no destination.
@@ -158,7 +158,10 @@ mod tests {
     /// `why` is part of the sentence that the client reads.
     fn is_invalid(why: &str, rules: &[NotificationRule]) {
         let refusal = checked(rules);
-        assert!(matches!(&refusal, Err(Refusal::InvalidArgument { reason }) if reason.contains(why)), "{refusal:?}");
+        assert!(
+            matches!(&refusal, Err(Refusal::InvalidArgument { reason, .. }) if reason.contains(why)),
+            "{refusal:?}"
+        );
     }
 
     #[test]
@@ -205,7 +208,7 @@ mod tests {
             let of = |id, (event, prefix, suffix): (&str, _, _)| rule(id, &[event], prefix, suffix);
             let rules = [of("one", one), of("other", other)];
             let refused =
-                matches!(checked(&rules), Err(Refusal::InvalidArgument { reason }) if reason.contains("overlap"));
+                matches!(checked(&rules), Err(Refusal::InvalidArgument { reason, .. }) if reason.contains("overlap"));
             assert_eq!(refused, expected, "{one:?} {other:?}");
         }
     }

@@ -20,7 +20,7 @@ use schemas::{BucketId, BucketName, ObjectKey, Position, TenantId, Time};
 
 use super::{Inner, Request, Store, internal, planned, rows_error, situation};
 use crate::access_log::{Batch, LoggedBucket};
-use crate::api::{Caller, Circumstances, Digests, PutObject, Service, StoreError, Who, WriteConditions};
+use crate::api::{Caller, Circumstances, Digests, LockAsked, PutObject, Service, StoreError, Who, WriteConditions};
 use crate::sequencer::{Decide, Unit};
 
 impl Store {
@@ -171,6 +171,7 @@ impl Inner {
             },
             storage_class: StorageClass::Standard,
             tags: BTreeMap::new(),
+            lock: LockAsked::default(),
             conditions: WriteConditions::default(),
             digests: Digests::default(),
             size_bytes: Some(batch.text.len() as u64),
@@ -188,6 +189,7 @@ fn source(row: &row::Bucket) -> Source {
 /// The prefix as a key, for whoever decides on keys; a bucket without a prefix is asked about any.
 fn log_key(prefix: &str) -> Result<ObjectKey, StoreError> {
     let prefix = if prefix.is_empty() { "*" } else { prefix };
-    let too_long = Refusal::InvalidArgument { reason: "The target prefix for logging is too long" };
+    let too_long =
+        Refusal::InvalidArgument { name: "TargetPrefix", reason: "The target prefix for logging is too long" };
     ObjectKey::parse(prefix).map_err(|_| too_long.into())
 }
