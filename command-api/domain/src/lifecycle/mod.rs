@@ -127,6 +127,13 @@ pub fn expiry<'a>(rules: &'a [Rule], version: &Facts<'_>, day: Day) -> Option<Ex
     rules.iter().filter(|rule| !rule.disabled).filter_map(expires).min_by_key(|expiry| expiry.at)
 }
 
+/// Whether any rule asks for tags: where none does, nobody needs to read them.
+#[must_use]
+pub fn asks_tags(rules: &[Rule]) -> bool {
+    let asks = |it: &Part<'_>| it.others.is_some_and(|others| !others.tags.is_empty());
+    rules.iter().filter(|rule| !rule.disabled).any(|rule| conditions(&rule.scope).iter().any(asks))
+}
+
 /// When an upload in progress is given up.
 #[must_use]
 pub fn abort<'a>(rules: &'a [Rule], key: &str, initiated: Time, day: Day) -> Option<Expiry<'a>> {

@@ -180,6 +180,8 @@ fn of_several_rules_the_earliest_is_announced() {
     assert_eq!(announced(at(Place::Noncurrent { since: MADE, newer: 0 }, OBJECT)), None);
     let tagged = Conditions { tags: tags(&[("a", "1")]), ..Conditions::default() };
     let asking = [Rule { scope: only(tagged), ..days("tagged", 1) }];
+    assert!(asks_tags(&asking) && !asks_tags(&rules));
+    assert!(!asks_tags(&[Rule { disabled: true, ..asking[0].clone() }]));
     assert_eq!(expiry(&asking, &at(ALONE, OBJECT), Day::REAL), None);
 }
 

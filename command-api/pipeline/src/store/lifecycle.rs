@@ -71,7 +71,8 @@ impl Inner {
                 return Ok(None);
             }
         }
-        let tags = self.tags_of(snapshot, tenant, object)?;
+        // Reads are many: they look into the log once more only where a rule makes them.
+        let tags = if lifecycle::asks_tags(&rules) { self.tags_of(snapshot, tenant, object)? } else { BTreeMap::new() };
         Ok(announced(&rules, key, object.modified, object.size_bytes, &tags))
     }
 
