@@ -261,6 +261,12 @@ mod tests {
         assert_eq!(ask.operation, Operation::CopyObject);
         assert_eq!(ask.ask.headers["x-amz-meta-a"], "1");
         assert!(!ask.ask.headers.contains_key("x-amz-signature") && !ask.ask.headers.contains_key("x-amz-date"));
+        let empty = presigned("PUT /bucket/key?x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32");
+        let ask = understood(empty).expect("understood").ask;
+        assert!(
+            ask.headers.keys().all(|name| !name.as_str().contains("checksum")),
+            "said of a body that was not there"
+        );
         let mut added = parts.clone();
         added.uri = format!("{}&x-amz-meta-b=2", parts.uri).parse().expect("an address");
         assert_eq!(understood(added).err(), Some("SignatureDoesNotMatch"));
