@@ -1,0 +1,24 @@
+"""The AWS SDK for JavaScript, version 3: javascript/round.mjs with the packages that tests/run installs under target/."""
+
+import shutil
+
+from kit import ROOT, client, run
+
+HERE = ROOT / "tests" / "clients" / "javascript"
+MODULES = ROOT / "target" / "tests-npm"
+
+
+def rounds(case, *names):
+    # Modules are found beside the script, so it runs from where they are installed.
+    script = shutil.copy(HERE / "round.mjs", MODULES / "round.mjs")
+    run("node", script, case.bucket, case.big, *names, env=case.env)
+
+
+@client
+def javascript(case):
+    rounds(case, "objects", "uploads", "listings", "addresses", "versions")
+
+
+@client
+def javascript_form(case):
+    rounds(case, "form")
