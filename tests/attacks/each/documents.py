@@ -81,9 +81,25 @@ def depth_and_garbage_are_refused(field):
                 answers.append((root, body[:30], ask(field, method, path, query, body)))
         # Some configurations have a bound of their own.
         all_refused(answers, "MalformedXML", "MalformedACLError", "MaxMessageLengthExceeded", "EntityTooLarge")
-        nested = b"[" * 100_000
-        for body in (nested, b'{"Version":"2012-10-17","Statement":' + b'[{"a":' * 20_000, b'{"Statement":"' + b"x" * 30_000 + b'"}'):
-            expect(ask(field, "PUT", f"/{bucket}", [("policy", "")], body), 400, ("MalformedPolicy", "PolicyTooLarge", "InvalidArgument", "EntityTooLarge"))
+
+
+@attack
+def a_policy_without_end_is_refused(field):
+    bucket = versioned(field, "documents-policy")
+    statement = b'{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::documents-policy/%s"}'
+    with field.standing(), field.unchanged(bucket):
+        for body in (b"[" * 100_000, b'{"Version":"2012-10-17","Statement":' + b'[{"a":' * 20_000, b'{"Version":"2012-10-17","Statement":"' + b"x" * 30_000 + b'"}',
+                     b'{"Version":"2012-10-17","Statement":[' + b",".join([statement % b"*"] * 10_000) + b"]}",
+                     b"\x00", b"\xff\xfe", b"{}", b""):
+            answer = ask(field, "PUT", f"/{bucket}", [("policy", "")], body)
+            expect(answer, 400, ("MalformedPolicy", "PolicyTooLarge", "EntityTooLarge", "MaxMessageLengthExceeded", "MissingRequestBodyError", "InvalidPolicyDocument"))
+        expect(field.admin.ask("GET", f"/{bucket}", [("policy", "")]), 404, "NoSuchBucketPolicy")
+    # Patterns that a careless matcher takes for ever over.
+    stars = b'{"Version":"2012-10-17","Statement":[%s]}' % (statement % (b"*a" * 4_000 + b"b"))
+    began = time.monotonic()
+    expect(ask(field, "PUT", f"/{bucket}", [("policy", "")], stars), 204)
+    expect(field.key(f"op=read:bucket={bucket}").ask("GET", f"/{bucket}/" + "a" * 1_000), 404, "NoSuchKey")
+    assert time.monotonic() - began < 5, "a pattern took seconds"
 
 
 @attack
