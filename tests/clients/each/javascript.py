@@ -16,7 +16,13 @@ def rounds(case, *names):
 
 @client
 def javascript(case):
-    rounds(case, "objects", "uploads", "listings", "addresses", "versions")
+    rounds(case, "objects", "uploads", "listings", "versions")
+
+
+@client
+def javascript_presign(case):
+    """This SDK puts the checksum of no body at all into the address of an upload; S3 has always let that pass."""
+    rounds(case, "addresses")
 
 
 @client
