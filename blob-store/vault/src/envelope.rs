@@ -15,9 +15,11 @@
 //! |---|---|---|---|
 //! | event body | none | the body | the header, 139 bytes |
 //! | blob key | version u8 = 1 | the key, 32 | `blob-key/1`: tenant, bucket, blob, key id |
+//! | blob key under a named key | version u8 = 1 | the key, 32 | `named-blob-key/1`: tenant, number, blob, key id |
 //! | blob key under a customer's key | version u8 = 1 | the key, 32 | `customer-blob-key/1`: tenant, bucket, blob |
 //! | secret | version u8 = 1, key id u64 | the secret | `secret/1`: tenant, key id, purpose, context |
 //! | key in a key file | none | the key, 32 | `key/1`: tenant, bucket, key id, id of the wrapping key |
+//! | named key in a key file | none | the key, 32 | `named-key/1`: tenant, number, key id, id of the wrapping key |
 //! | root check | none | `holdfast root key` | `root-check/1`: nothing |
 //!
 //! Associated data other than a header: `holdfast/`, the label above, a zero byte, then every field as length u32 and
@@ -28,6 +30,8 @@ use schemas::{BlobId, BucketId, KeyId, TenantId};
 use zeroize::Zeroizing;
 
 use crate::blob::{BlobKey, Forged};
+use crate::named::NamedKey;
+use crate::ring_file::{Holder, Owner};
 use crate::xaes::{MessageKey, NONCE_BYTES, Nonce, TAG_BYTES, XaesKey};
 
 /// Zero bytes that every plaintext begins with. GCM alone lets one ciphertext be made that opens under two keys.
@@ -61,11 +65,19 @@ pub struct BlobScope {
     pub bucket: BucketId,
 }
 
+/// A blob of a tenant that opens with one of its named keys, whatever bucket it is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NamedBlob {
+    pub(crate) tenant: TenantId,
+    pub(crate) name: NamedKey,
+    pub(crate) blob: BlobId,
+    pub(crate) id: KeyId,
+}
+
 /// Which key in which key file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyPlace {
-    pub(crate) tenant: TenantId,
-    pub(crate) bucket: BucketId,
+    pub(crate) owner: Owner,
     pub(crate) id: KeyId,
     pub(crate) wrapped_by: KeyId,
 }
@@ -118,6 +130,20 @@ pub(crate) fn open_blob_key(
 fn blob_key_aad(scope: BlobScope, blob: BlobId, id: KeyId) -> Vec<u8> {
     let (tenant, bucket) = (scope.tenant.0.to_be_bytes(), scope.bucket.0.to_be_bytes());
     associated("blob-key/1", &[&tenant, &bucket, &blob.0, &id.0.to_be_bytes()])
+}
+
+pub(crate) fn seal_named_blob_key(wrapping: &XaesKey, nonce: &Nonce, blob: NamedBlob, key: &BlobKey) -> Vec<u8> {
+    seal(wrapping, nonce, &named_blob_aad(blob), &[VERSION], key.expose())
+}
+
+pub(crate) fn open_named_blob_key(wrapping: &XaesKey, blob: NamedBlob, wrapped: &[u8]) -> Result<BlobKey, Forged> {
+    open_versioned_blob_key(wrapping, &named_blob_aad(blob), wrapped)
+}
+
+fn named_blob_aad(blob: NamedBlob) -> Vec<u8> {
+    let NamedBlob { tenant, name, blob, id } = blob;
+    let fields = [tenant.0, name.number(), id.0].map(u64::to_be_bytes);
+    associated("named-blob-key/1", &[&fields[0], &fields[1], &blob.0, &fields[2]])
 }
 
 pub(crate) fn seal_customer_blob_key(
@@ -200,9 +226,14 @@ pub(crate) fn open_key(
 }
 
 fn key_aad(place: KeyPlace) -> Vec<u8> {
-    let KeyPlace { tenant, bucket, id, wrapped_by } = place;
-    let fields = [tenant.0, bucket.0, id.0, wrapped_by.0].map(u64::to_be_bytes);
-    associated("key/1", &[&fields[0], &fields[1], &fields[2], &fields[3]])
+    let KeyPlace { owner, id, wrapped_by } = place;
+    let (label, number) = match owner.holder {
+        Holder::Tenant => ("key/1", BucketId::NONE.0),
+        Holder::Bucket(bucket) => ("key/1", bucket.0),
+        Holder::Named(name) => ("named-key/1", name.number()),
+    };
+    let fields = [owner.tenant.0, number, id.0, wrapped_by.0].map(u64::to_be_bytes);
+    associated(label, &[&fields[0], &fields[1], &fields[2], &fields[3]])
 }
 
 pub(crate) fn seal_root_check(root: &XaesKey, nonce: &Nonce) -> Vec<u8> {

@@ -19,7 +19,9 @@ const NONCE: Nonce = *b"a nonce of 24 bytes, yes";
 const SCOPE: BlobScope = BlobScope { tenant: TenantId(1), bucket: BucketId(2) };
 const BLOB: BlobId = BlobId([3; 16]);
 const KEY: KeyId = KeyId(4);
-const PLACE: KeyPlace = KeyPlace { tenant: TenantId(1), bucket: BucketId(2), id: KeyId(4), wrapped_by: KeyId(5) };
+const OWNER: Owner = Owner { tenant: TenantId(1), holder: Holder::Bucket(BucketId(2)) };
+const PLACE: KeyPlace = KeyPlace { owner: OWNER, id: KeyId(4), wrapped_by: KeyId(5) };
+const NAMED: NamedBlob = NamedBlob { tenant: TenantId(1), name: NamedKey(2), blob: BLOB, id: KEY };
 const USE: SecretUse<'_> = SecretUse { tenant: TenantId(1), purpose: "access-key-secret", context: b"AKIA" };
 
 fn key() -> XaesKey {
@@ -75,6 +77,9 @@ proptest! {
         let wrapped = seal_blob_key(&key(), &nonce, SCOPE, BLOB, KEY, &blob_key);
         prop_assert_eq!(wrapped.len(), WRAPPED_BLOB_KEY_BYTES);
         prop_assert_eq!(open_blob_key(&key(), SCOPE, BLOB, KEY, &wrapped), Ok(blob_key.clone()));
+        let wrapped = seal_named_blob_key(&key(), &nonce, NAMED, &blob_key);
+        prop_assert_eq!(wrapped.len(), WRAPPED_BLOB_KEY_BYTES);
+        prop_assert_eq!(open_named_blob_key(&key(), NAMED, &wrapped), Ok(blob_key.clone()));
         let wrapped = seal_customer_blob_key(&key(), &nonce, SCOPE, BLOB, &blob_key);
         prop_assert_eq!(wrapped.len(), WRAPPED_BLOB_KEY_BYTES);
         prop_assert_eq!(open_customer_blob_key(&key(), SCOPE, BLOB, &wrapped), Ok(blob_key));
@@ -89,6 +94,7 @@ proptest! {
         prop_assert!(open_any_secret(USE, &bytes).is_err());
         prop_assert!(open_blob_key(&key(), SCOPE, BLOB, KEY, &bytes).is_err());
         prop_assert!(open_customer_blob_key(&key(), SCOPE, BLOB, &bytes).is_err());
+        prop_assert!(open_named_blob_key(&key(), NAMED, &bytes).is_err());
         prop_assert!(open_root_check(&key(), &bytes).is_err());
     }
 
@@ -117,6 +123,9 @@ fn nothing_opens_with_any_bit_flipped_or_any_byte_lost() {
     check(&seal_secret(&key(), KEY, &NONCE, USE, b"secret"), &|bad| open_any_secret(USE, bad).is_ok());
     check(&seal_blob_key(&key(), &NONCE, SCOPE, BLOB, KEY, &blob_key()), &|bad| {
         open_blob_key(&key(), SCOPE, BLOB, KEY, bad).is_ok()
+    });
+    check(&seal_named_blob_key(&key(), &NONCE, NAMED, &blob_key()), &|bad| {
+        open_named_blob_key(&key(), NAMED, bad).is_ok()
     });
     check(&seal_customer_blob_key(&key(), &NONCE, SCOPE, BLOB, &blob_key()), &|bad| {
         open_customer_blob_key(&key(), SCOPE, BLOB, bad).is_ok()
@@ -161,11 +170,23 @@ fn a_wrap_opens_in_no_other_place() {
     check(SCOPE, BlobId([9; 16]), KEY);
     check(SCOPE, BLOB, KeyId(9));
     assert_eq!(open_customer_blob_key(&key(), SCOPE, BLOB, &wrapped), Err(Forged));
+    assert_eq!(open_named_blob_key(&key(), NAMED, &wrapped), Err(Forged));
+
+    let wrapped = seal_named_blob_key(&key(), &NONCE, NAMED, &blob_key());
+    for other in [
+        NamedBlob { tenant: TenantId(9), ..NAMED },
+        NamedBlob { name: NamedKey(9), ..NAMED },
+        NamedBlob { blob: BlobId([9; 16]), ..NAMED },
+        NamedBlob { id: KeyId(9), ..NAMED },
+    ] {
+        assert_eq!(open_named_blob_key(&key(), other, &wrapped), Err(Forged), "{other:?}");
+    }
 
     let wrapped = seal_key(&key(), &NONCE, PLACE, &[7; 32]);
     for other in [
-        KeyPlace { tenant: TenantId(9), ..PLACE },
-        KeyPlace { bucket: BucketId(9), ..PLACE },
+        KeyPlace { owner: Owner { tenant: TenantId(9), ..OWNER }, ..PLACE },
+        KeyPlace { owner: Owner { holder: Holder::Bucket(BucketId(9)), ..OWNER }, ..PLACE },
+        KeyPlace { owner: Owner { holder: Holder::Named(NamedKey(2)), ..OWNER }, ..PLACE },
         KeyPlace { id: KeyId(9), ..PLACE },
         KeyPlace { wrapped_by: KeyId(9), ..PLACE },
     ] {
@@ -227,6 +248,19 @@ fn the_layouts_stay() {
         "0161206e6f6e6365206f662032342062797465732c207965739d6a024c6949030e3d357534decfb7a9d6333efc099449\
         bb24e29f54fef402dcd6bfc124104d9c82c395f0e9a37ddad803be0a2028dd534be472ce71112a8cc4c53d22d089ebcb\
         54b1d944bfa950779f",
+    );
+    check(
+        &seal_named_blob_key(&key(), &NONCE, NAMED, &blob_key()),
+        "0161206e6f6e6365206f662032342062797465732c207965739d6a024c6949030e3d357534decfb7a9d6333efc\
+        099449bb24e29f54fef402dcd6bfc124104d9c82c395f0e9a37ddad803be0a2028dd534be472ce71112a8cc4d9\
+        104c98e98ac123b8cf6a7b7574a21b",
+    );
+    let named = KeyPlace { owner: Owner { holder: Holder::Named(NamedKey(2)), ..OWNER }, ..PLACE };
+    check(
+        &seal_key(&key(), &NONCE, named, &[7; 32]),
+        "61206e6f6e6365206f662032342062797465732c207965739d6a024c6949030e3d357534decfb7a9d6333efc09\
+        9449bb24e29f54fef402dcd9b0ce2b1f42938dcc9affe6ac72d5d70cb1052f27d25c44eb7dc17e1e2583cb9caf\
+        883612458b1afd1d733614da7d19",
     );
     check(
         &seal_secret(&key(), KEY, &NONCE, USE, b"a secret"),

@@ -47,7 +47,7 @@ pub enum VaultError {
     MissingKey {
         /// Whose.
         tenant: TenantId,
-        /// Whose, or [`BucketId::NONE`] for a tenant's own key.
+        /// Whose, or [`BucketId::NONE`] for a key of a tenant or of a name.
         bucket: BucketId,
         /// Which, if a certain one was asked for.
         key: Option<KeyId>,
@@ -59,7 +59,7 @@ pub enum VaultError {
     Destroyed {
         /// Whose.
         tenant: TenantId,
-        /// Whose, or [`BucketId::NONE`] for a tenant's own key.
+        /// Whose, or [`BucketId::NONE`] for a key of a tenant or of a name.
         bucket: BucketId,
         /// Which, if a certain one was asked for.
         key: Option<KeyId>,

@@ -7,6 +7,7 @@
 //! root.check                          proves that a root key is the right one
 //! tenant-<16 hex>.key                 a tenant's keys
 //! t-<16 hex>/bucket-<16 hex>.key      a bucket's keys; a folder for each tenant, for there may be 10,000 buckets
+//! t-<16 hex>/named-<16 hex>.key       the keys of one name (SSE-KMS), by the number of the name
 //! tmp/                                files being written; emptied at every start
 //! ```
 
@@ -15,11 +16,11 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use schemas::{BucketId, TenantId};
+use schemas::TenantId;
 
 use crate::entropy;
 use crate::error::VaultError;
-use crate::ring_file::Owner;
+use crate::ring_file::{Holder, Owner};
 
 pub(crate) struct KeysFolder {
     path: PathBuf,
@@ -45,11 +46,11 @@ impl KeysFolder {
     }
 
     pub(crate) fn ring(&self, owner: Owner) -> PathBuf {
-        let tenant = owner.tenant.0;
-        if owner.bucket == BucketId::NONE {
-            self.path.join(format!("tenant-{tenant:016x}.key"))
-        } else {
-            self.tenant_folder(owner.tenant).join(format!("bucket-{:016x}.key", owner.bucket.0))
+        let of_tenant = || self.tenant_folder(owner.tenant);
+        match owner.holder {
+            Holder::Tenant => self.path.join(format!("tenant-{:016x}.key", owner.tenant.0)),
+            Holder::Bucket(bucket) => of_tenant().join(format!("bucket-{:016x}.key", bucket.0)),
+            Holder::Named(key) => of_tenant().join(format!("named-{:016x}.key", key.number())),
         }
     }
 

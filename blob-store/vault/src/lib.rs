@@ -10,6 +10,7 @@
 //! ```text
 //! root key -> tenant keys -> bucket keys -> blob keys -> frames
 //!             |              +-> bodies of events about the bucket
+//!             +-> named keys -> blob keys of objects under a named key
 //!             +-> bodies of events about no bucket, secrets, de-duplication hints, tokens
 //! customer's key -> blob keys of objects the customer holds the key of
 //! ```
@@ -23,6 +24,7 @@ pub mod entropy;
 mod envelope;
 mod error;
 mod folder;
+mod named;
 mod ring;
 mod ring_file;
 mod root;
@@ -34,6 +36,7 @@ pub use blob::{BlobKey, FRAME_OVERHEAD, Forged, FrameCipher};
 pub use customer::CustomerKey;
 pub use envelope::{BODY_OVERHEAD, BlobScope, WRAPPED_BLOB_KEY_BYTES};
 pub use error::{Damage, VaultError};
+pub use named::NamedKey;
 pub use root::RootKeySource;
 pub use sealing::{Body, WrapScope};
 pub use vault::Vault;

@@ -1,15 +1,16 @@
-//! A key file: the ring of one tenant or one bucket as it lies on disk.
+//! A key file: the ring of one tenant, one bucket or one named key as it lies on disk.
 //!
 //! Owns: the layout, telling damage from a wrong key. Does not own: paths, writing, what opens the wraps.
 //!
-//! `tenant-<16 hex>.key` and `t-<16 hex of the tenant>/bucket-<16 hex>.key`, part of the format, numbers big-endian:
+//! `tenant-<16 hex>.key`, `t-<16 hex of the tenant>/bucket-<16 hex>.key` and `.../named-<16 hex>.key`, part of the format,
+//! numbers big-endian:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
-//! | 0 | 6 | `HFKEYS` |
+//! | 0 | 6 | `HFKEYS`; `HFNAME` in a named key's file |
 //! | 6 | 1 | version, 1 |
 //! | 7 | 8 | tenant |
-//! | 15 | 8 | bucket; 0 in a tenant's file |
+//! | 15 | 8 | bucket; 0 in a tenant's file; the number of a named key |
 //! | 23 | 2 | number of keys n, at least 1 |
 //! | 25 | 121 n | keys, oldest first |
 //! | 25 + 121 n | 16 | first half of SHA-256 over everything before |
@@ -29,8 +30,10 @@ use sha2::{Digest, Sha256};
 
 use crate::envelope::WRAPPED_KEY_BYTES;
 use crate::error::Damage;
+use crate::named::NamedKey;
 
 const MAGIC: &[u8; 6] = b"HFKEYS";
+const MAGIC_NAMED: &[u8; 6] = b"HFNAME";
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 25;
 const ENTRY_BYTES: usize = 17 + WRAPPED_KEY_BYTES;
@@ -48,16 +51,56 @@ pub(crate) const KEYS_MAX: usize = u16::MAX as usize;
 /// Most bytes a key file has.
 pub(crate) const FILE_BYTES_MAX: usize = HEAD_BYTES + KEYS_MAX * ENTRY_BYTES + CHECKSUM_BYTES;
 
-/// Whose keys a file holds. A tenant's own are those of [`BucketId::NONE`].
+/// Whose keys a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) tenant: TenantId,
-    pub(crate) bucket: BucketId,
+    pub(crate) holder: Holder,
+}
+
+/// What of a tenant has a ring of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    Tenant,
+    Bucket(BucketId),
+    Named(NamedKey),
 }
 
 impl Owner {
     pub(crate) fn tenant(tenant: TenantId) -> Self {
-        Self { tenant, bucket: BucketId::NONE }
+        Self { tenant, holder: Holder::Tenant }
+    }
+
+    /// A tenant's own keys are those of [`BucketId::NONE`].
+    pub(crate) fn of(tenant: TenantId, bucket: BucketId) -> Self {
+        Self { tenant, holder: if bucket == BucketId::NONE { Holder::Tenant } else { Holder::Bucket(bucket) } }
+    }
+
+    pub(crate) fn named(tenant: TenantId, key: NamedKey) -> Self {
+        Self { tenant, holder: Holder::Named(key) }
+    }
+
+    /// As errors name it. The file that they name too tells a named key from the tenant's own.
+    pub(crate) fn bucket(self) -> BucketId {
+        match self.holder {
+            Holder::Bucket(bucket) => bucket,
+            Holder::Tenant | Holder::Named(_) => BucketId::NONE,
+        }
+    }
+
+    fn magic(self) -> &'static [u8; 6] {
+        match self.holder {
+            Holder::Tenant | Holder::Bucket(_) => MAGIC,
+            Holder::Named(_) => MAGIC_NAMED,
+        }
+    }
+
+    fn number(self) -> u64 {
+        match self.holder {
+            Holder::Tenant => 0,
+            Holder::Bucket(bucket) => bucket.0,
+            Holder::Named(key) => key.0,
+        }
     }
 }
 
@@ -76,10 +119,10 @@ pub(crate) enum State {
 
 pub(crate) fn encode(owner: Owner, entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEAD_BYTES + entries.len() * ENTRY_BYTES + CHECKSUM_BYTES);
-    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(owner.magic());
     out.push(VERSION);
     out.extend_from_slice(&owner.tenant.0.to_be_bytes());
-    out.extend_from_slice(&owner.bucket.0.to_be_bytes());
+    out.extend_from_slice(&owner.number().to_be_bytes());
     let count = u16::try_from(entries.len()).expect("a ring is never grown past KEYS_MAX");
     out.extend_from_slice(&count.to_be_bytes());
     for entry in entries {
@@ -99,7 +142,7 @@ pub(crate) fn encode(owner: Owner, entries: &[Entry]) -> Vec<u8> {
 
 pub(crate) fn decode(owner: Owner, bytes: &[u8]) -> Result<Vec<Entry>, Damage> {
     let length = Damage::Length { bytes: bytes.len() };
-    let rest = bytes.strip_prefix(MAGIC).ok_or(Damage::NotAKeyFile)?;
+    let rest = bytes.strip_prefix(owner.magic()).ok_or(Damage::NotAKeyFile)?;
     let version = *rest.first().ok_or(length)?;
     if version != VERSION {
         return Err(Damage::Version { version });
@@ -110,7 +153,7 @@ pub(crate) fn decode(owner: Owner, bytes: &[u8]) -> Result<Vec<Entry>, Damage> {
     if entries.len() != usize::from(count) * ENTRY_BYTES {
         return Err(length);
     }
-    if head[7..15] != owner.tenant.0.to_be_bytes() || head[15..23] != owner.bucket.0.to_be_bytes() {
+    if head[7..15] != owner.tenant.0.to_be_bytes() || head[15..23] != owner.number().to_be_bytes() {
         return Err(Damage::OtherOwner);
     }
     let entries = entries.as_chunks::<ENTRY_BYTES>().0;
@@ -129,8 +172,8 @@ fn decode_entry(owner: Owner, bytes: &[u8; ENTRY_BYTES]) -> Result<Entry, Damage
     let wrap: &[u8; WRAPPED_KEY_BYTES] = wrap.try_into().map_err(|_| Damage::Malformed)?;
     let (id, wrapped_by) = (KeyId(u64::from_be_bytes(*id)), KeyId(u64::from_be_bytes(*wrapped_by)));
     let state = match state {
-        // Tenant keys lie under the root key, bucket keys never do.
-        LIVE if (wrapped_by == ROOT) == (owner.bucket == BucketId::NONE) => {
+        // Tenant keys lie under the root key, others never do.
+        LIVE if (wrapped_by == ROOT) == (owner.holder == Holder::Tenant) => {
             State::Live { wrapped_by, wrap: Box::new(*wrap) }
         }
         DESTROYED if wrapped_by == KeyId(0) && wrap.iter().all(|&byte| byte == 0) => State::Destroyed,
@@ -159,7 +202,8 @@ mod tests {
 
     use super::*;
 
-    const BUCKET: Owner = Owner { tenant: TenantId(0x0102_0304_0506_0708), bucket: BucketId(0x1112_1314_1516_1718) };
+    const TENANT: TenantId = TenantId(0x0102_0304_0506_0708);
+    const BUCKET: Owner = Owner { tenant: TENANT, holder: Holder::Bucket(BucketId(0x1112_1314_1516_1718)) };
 
     fn live(id: u64, wrapped_by: u64) -> Entry {
         let wrap = Box::new(std::array::from_fn(|index| index as u8));
@@ -186,7 +230,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_ring_reads_back(tenant: u64, bucket: u64, keys in ring_keys()) {
-            let owner = Owner { tenant: TenantId(tenant), bucket: BucketId(bucket) };
+            let owner = Owner::of(TenantId(tenant), BucketId(bucket));
             let wrapped_by = if bucket == 0 { 0 } else { 7 };
             let entries: Vec<_> =
                 keys.into_iter().map(|(id, alive)| if alive { live(id, wrapped_by) } else { destroyed(id) }).collect();
@@ -230,7 +274,7 @@ mod tests {
         check(&encode(BUCKET, &[live(1, 0)]), Damage::Malformed);
         check(&resealed(good.clone(), |bytes| bytes[HEAD_BYTES + 8] = 3), Damage::Malformed);
         check(&resealed(good, |bytes| bytes[HEAD_BYTES + 8] = DESTROYED), Damage::Malformed);
-        let other = Owner { bucket: BucketId(1), ..BUCKET };
+        let other = Owner { holder: Holder::Bucket(BucketId(1)), ..BUCKET };
         check(&encode(other, &[live(1, 7)]), Damage::OtherOwner);
         let other = Owner { tenant: TenantId(1), ..BUCKET };
         check(&encode(other, &[live(1, 7)]), Damage::OtherOwner);
@@ -247,6 +291,21 @@ mod tests {
             666700000000000000050200000000000000000000000000000000000000000000000000000000000000000000000000\
             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
             000000000000000000000000000000000000000000000000000000b7ad8c49c87479b41d67fd20d4f80804"
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_not_taken_for_a_named_key_of_its_number() {
+        let named = Owner { holder: Holder::Named(NamedKey(0x1112_1314_1516_1718)), ..BUCKET };
+        let (of_bucket, of_name) = (encode(BUCKET, &[live(1, 7)]), encode(named, &[live(1, 7)]));
+        assert_eq!(decode(named, &of_name), Ok(vec![live(1, 7)]));
+        assert_eq!(decode(named, &of_bucket), Err(Damage::NotAKeyFile));
+        assert_eq!(decode(BUCKET, &of_name), Err(Damage::NotAKeyFile));
+        assert_eq!(
+            hex::encode(&of_name[..25]),
+            "48464e414d45010102030405060708111213141516171800\
+            01"
+            .replace(char::is_whitespace, "")
         );
     }
 }

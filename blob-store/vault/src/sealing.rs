@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::blob::{BlobKey, Forged};
 use crate::entropy;
-use crate::envelope::{self, BlobScope, SecretUse};
+use crate::envelope::{self, BlobScope, NamedBlob, SecretUse};
 use crate::error::VaultError;
+use crate::named::NamedKey;
 use crate::ring::{Derivation, Ring, Slot};
 use crate::ring_file::Owner;
 use crate::vault::Vault;
@@ -49,7 +50,7 @@ pub struct WrapScope {
 
 impl WrapScope {
     fn owner(self) -> Owner {
-        Owner { tenant: self.tenant, bucket: self.bucket }
+        Owner::of(self.tenant, self.bucket)
     }
 
     fn blob_scope(self) -> BlobScope {
@@ -121,6 +122,41 @@ impl Vault {
         .map_err(forged("blob key"))
     }
 
+    /// Wraps a blob's key under the current key of a name: the id of that key, and [`crate::WRAPPED_BLOB_KEY_BYTES`] bytes.
+    ///
+    /// # Errors
+    /// A name that has no key yet ([`Vault::make_named_key`]), or one that was destroyed.
+    pub fn wrap_under_name(
+        &self,
+        tenant: TenantId,
+        name: NamedKey,
+        blob: BlobId,
+        key: &BlobKey,
+    ) -> Result<(KeyId, Vec<u8>), VaultError> {
+        let owner = Owner::named(tenant, name);
+        let ring = self.ring(owner)?;
+        let (id, wrapping) = self.current(&ring, owner)?;
+        let blob = NamedBlob { tenant, name, blob, id };
+        Ok((id, envelope::seal_named_blob_key(wrapping, &entropy::bytes(), blob, key)))
+    }
+
+    /// Unwraps a blob's key that was wrapped under a key of a name.
+    ///
+    /// # Errors
+    /// As [`Vault::unwrap_blob_key`].
+    pub fn unwrap_under_name(
+        &self,
+        tenant: TenantId,
+        name: NamedKey,
+        id: KeyId,
+        blob: BlobId,
+        wrapped: &[u8],
+    ) -> Result<BlobKey, VaultError> {
+        let blob = NamedBlob { tenant, name, blob, id };
+        self.with_key_of(Owner::named(tenant, name), id, |key| envelope::open_named_blob_key(key, blob, wrapped))?
+            .map_err(forged("blob key"))
+    }
+
     /// Seals a secret under the tenant's current key, whose id it carries. It opens for the same tenant, purpose and
     /// context alone.
     ///
@@ -183,8 +219,12 @@ impl Vault {
     }
 
     fn with_key<T>(&self, scope: WrapScope, use_key: impl FnOnce(&XaesKey) -> T) -> Result<T, VaultError> {
-        let WrapScope { tenant, bucket, key: id } = scope;
-        let ring: Arc<Ring> = self.ring(scope.owner()).map_err(|error| match error {
+        self.with_key_of(scope.owner(), scope.key, use_key)
+    }
+
+    fn with_key_of<T>(&self, owner: Owner, id: KeyId, use_key: impl FnOnce(&XaesKey) -> T) -> Result<T, VaultError> {
+        let (tenant, bucket) = (owner.tenant, owner.bucket());
+        let ring: Arc<Ring> = self.ring(owner).map_err(|error| match error {
             VaultError::MissingKey { tenant, bucket, file, .. } => {
                 VaultError::MissingKey { tenant, bucket, key: Some(id), file }
             }
@@ -193,7 +233,7 @@ impl Vault {
         match ring.find(id) {
             Some(Slot::Live(key)) => Ok(use_key(key)),
             Some(Slot::Destroyed) => Err(VaultError::Destroyed { tenant, bucket, key: Some(id) }),
-            None => Err(self.missing(scope.owner(), Some(id))),
+            None => Err(self.missing(owner, Some(id))),
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::entropy;
 use crate::envelope::{KeyPlace, open_key, seal_key};
 use crate::error::{Damage, VaultError};
 use crate::folder::{self, KeysFolder};
+use crate::named::NamedKey;
 use crate::ring::{Derivation, Ring, Slot};
-use crate::ring_file::{self, Entry, Owner, State};
+use crate::ring_file::{self, Entry, Holder, Owner, State};
 use crate::root::{self, RootKeySource};
 use crate::xaes::XaesKey;
 
@@ -31,7 +32,7 @@ const CACHED_BUCKETS_MAX: usize = 65_536;
 pub struct Vault {
     folder: KeysFolder,
     root: XaesKey,
-    /// Tenants' rings (all of them) and buckets' (those used). Held for a look-up, never across I/O.
+    /// Tenants' rings (all of them), buckets' and names' (those used). Held for a look-up, never across I/O.
     rings: RwLock<HashMap<Owner, Arc<Ring>>>,
     /// Held by whoever reads or writes a key file. A ring is put in memory under it, so an older reading of a file
     /// cannot replace what a later writing put there: a destroyed key would come back to life.
@@ -92,7 +93,29 @@ impl Vault {
         let tenant_ring = self.tenant_ring(tenant)?;
         let (wrapping_id, wrapping) = self.current(&tenant_ring, Owner::tenant(tenant))?;
         self.folder.make_tenant_folder(tenant)?;
-        self.add_key(&files, Owner { tenant, bucket }, wrapping_id, wrapping)
+        self.add_key(&files, Owner::of(tenant, bucket), wrapping_id, wrapping)
+    }
+
+    /// Sees to it that a name of a tenant has a key that lives: makes its first one, or one after those that were
+    /// destroyed. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Vault::create_bucket_key`].
+    pub fn make_named_key(&self, tenant: TenantId, name: NamedKey) -> Result<(), VaultError> {
+        let owner = Owner::named(tenant, name);
+        let has_key = |ring: &Ring| !ring.is_destroyed();
+        if self.rings.read().get(&owner).is_some_and(|ring| has_key(ring)) {
+            return Ok(());
+        }
+        let files = self.files.lock();
+        // Under the lock once more: another request may have made it since.
+        if self.load(&files, owner)?.is_some_and(|ring| has_key(&ring)) {
+            return Ok(());
+        }
+        let tenant_ring = self.tenant_ring(tenant)?;
+        let (wrapping_id, wrapping) = self.current(&tenant_ring, Owner::tenant(tenant))?;
+        self.folder.make_tenant_folder(tenant)?;
+        self.add_key(&files, owner, wrapping_id, wrapping).map(|_| ())
     }
 
     /// The key a tenant seals with now. None if it has none that lives.
@@ -105,7 +128,7 @@ impl Vault {
     /// is then done with the bucket's keys says why.
     #[must_use]
     pub fn bucket_key(&self, tenant: TenantId, bucket: BucketId) -> Option<KeyId> {
-        self.ring(Owner { tenant, bucket }).ok()?.current().map(|(id, _)| id)
+        self.ring(Owner::of(tenant, bucket)).ok()?.current().map(|(id, _)| id)
     }
 
     /// Destroys a key of a bucket: its file then says "destroyed", and the wrap is gone from it. What else lives in
@@ -115,7 +138,7 @@ impl Vault {
     /// [`VaultError::MissingKey`] for a key that never was; a damaged file; a disk that refused, and then the key may
     /// be destroyed or not: ask again.
     pub fn destroy_bucket_key(&self, tenant: TenantId, bucket: BucketId, key: KeyId) -> Result<(), VaultError> {
-        let owner = Owner { tenant, bucket };
+        let owner = Owner::of(tenant, bucket);
         let files = self.files.lock();
         let tenant_ring = self.tenant_ring(tenant)?;
         if tenant_ring.is_destroyed() {
@@ -156,7 +179,7 @@ impl Vault {
             return Ok(Arc::clone(ring));
         }
         let tenant_ring = self.tenant_ring(owner.tenant)?;
-        if owner.bucket != BucketId::NONE && tenant_ring.is_destroyed() {
+        if owner.holder != Holder::Tenant && tenant_ring.is_destroyed() {
             return Ok(Arc::new(Ring::gone()));
         }
         self.load(&self.files.lock(), owner)?.ok_or_else(|| self.missing(owner, None))
@@ -170,12 +193,12 @@ impl Vault {
 
     /// The current key of a ring.
     pub(crate) fn current<'r>(&self, ring: &'r Ring, owner: Owner) -> Result<(KeyId, &'r XaesKey), VaultError> {
-        let Owner { tenant, bucket } = owner;
+        let (tenant, bucket) = (owner.tenant, owner.bucket());
         ring.current().ok_or(VaultError::Destroyed { tenant, bucket, key: None })
     }
 
     pub(crate) fn missing(&self, owner: Owner, key: Option<KeyId>) -> VaultError {
-        let Owner { tenant, bucket } = owner;
+        let (tenant, bucket) = (owner.tenant, owner.bucket());
         VaultError::MissingKey { tenant, bucket, key, file: self.folder.ring(owner) }
     }
 
@@ -225,14 +248,14 @@ impl Vault {
 
     fn remember(&self, owner: Owner, ring: Arc<Ring>) {
         let mut rings = self.rings.write();
-        if rings.len() >= CACHED_BUCKETS_MAX && owner.bucket != BucketId::NONE && !rings.contains_key(&owner) {
-            rings.retain(|other, _| other.bucket == BucketId::NONE);
+        if rings.len() >= CACHED_BUCKETS_MAX && owner.holder != Holder::Tenant && !rings.contains_key(&owner) {
+            rings.retain(|other, _| other.holder == Holder::Tenant);
         }
         rings.insert(owner, ring);
     }
 
     fn ring_of(&self, owner: Owner, entries: &[Entry]) -> Result<Ring, VaultError> {
-        let of_tenant = owner.bucket == BucketId::NONE;
+        let of_tenant = owner.holder == Holder::Tenant;
         let tenant_ring = if of_tenant { None } else { Some(self.tenant_ring(owner.tenant)?) };
         let mut derivation = None;
         let mut keys = Vec::with_capacity(entries.len());
@@ -272,7 +295,7 @@ impl fmt::Debug for Vault {
 }
 
 fn place(owner: Owner, id: KeyId, wrapped_by: KeyId) -> KeyPlace {
-    KeyPlace { tenant: owner.tenant, bucket: owner.bucket, id, wrapped_by }
+    KeyPlace { owner, id, wrapped_by }
 }
 
 fn wrapped(owner: Owner, id: KeyId, wrapped_by: KeyId, wrapping: &XaesKey, key: &[u8; 32]) -> Entry {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use schemas::record::Header;
 use schemas::{BlobId, BucketId, Epoch, KeyId, LeafHash, Position, TenantId, Time};
-use vault::{BlobKey, BlobScope, Body, CustomerKey, Damage, RootKeySource, Vault, VaultError, WrapScope};
+use vault::{BlobKey, BlobScope, Body, CustomerKey, Damage, NamedKey, RootKeySource, Vault, VaultError, WrapScope};
 
 const TENANT: TenantId = TenantId(0xa1);
 const OTHER: TenantId = TenantId(0xa2);
@@ -556,4 +556,39 @@ fn a_folder_holds_keys_from_the_first_tenant_on() {
     assert!(!Vault::holds_keys(&data.keys()).expect("lists"), "a first start that was cut off sealed nothing");
     vault.create_tenant_key(TENANT).expect("a tenant key");
     assert!(Vault::holds_keys(&data.keys()).expect("lists"));
+}
+
+#[test]
+fn a_named_key_is_made_once_and_opens_after_a_restart() {
+    let (data, ..) = Data::with_a_bucket();
+    let vault = data.reopen();
+    let (name, other) = (NamedKey::of("reports"), NamedKey::of("invoices"));
+    let blob_key = BlobKey::random();
+    let absent = vault.wrap_under_name(TENANT, name, BLOB, &blob_key).expect_err("not made yet");
+    assert!(matches!(absent, VaultError::MissingKey { tenant: TENANT, .. }), "{absent}");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| vault.make_named_key(TENANT, name).expect("made"));
+        }
+    });
+    vault.make_named_key(TENANT, other).expect("made");
+    let (id, wrapped) = vault.wrap_under_name(TENANT, name, BLOB, &blob_key).expect("wraps");
+    assert_eq!(wrapped.len(), vault::WRAPPED_BLOB_KEY_BYTES);
+    let file = data.keys().join(format!("t-00000000000000a1/named-{:016x}.key", name.number()));
+    let bytes = fs::read(&file).expect("a file");
+
+    let vault = data.reopen();
+    vault.make_named_key(TENANT, name).expect("there");
+    assert_eq!(fs::read(&file).expect("a file"), bytes, "it is not made again");
+    assert_eq!(vault.unwrap_under_name(TENANT, name, id, BLOB, &wrapped).expect("unwraps"), blob_key);
+    vault.make_named_key(TENANT, other).expect("there");
+    let elsewhere = vault.unwrap_under_name(TENANT, other, id, BLOB, &wrapped).expect_err("another name");
+    assert!(matches!(elsewhere, VaultError::MissingKey { .. }), "{elsewhere}");
+    let moved = vault.unwrap_under_name(TENANT, name, id, BlobId([8; 16]), &wrapped).expect_err("another blob");
+    assert!(matches!(moved, VaultError::Forged { .. }), "{moved}");
+    vault.destroy_tenant_keys(TENANT).expect("destroyed");
+    let gone = vault.unwrap_under_name(TENANT, name, id, BLOB, &wrapped).expect_err("its tenant is gone");
+    assert!(matches!(gone, VaultError::Destroyed { .. }), "{gone}");
+    let refused = vault.make_named_key(TENANT, name).expect_err("its tenant is gone");
+    assert!(matches!(refused, VaultError::Destroyed { .. }), "{refused}");
 }
