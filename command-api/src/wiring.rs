@@ -67,6 +67,8 @@ fn options(settings: &Settings) -> OpenOptions {
     options.reserve_bytes = storage.reserve_mib << 20;
     options.sweep_grace_s = storage.sweep_grace_s;
     options.lifecycle_day_s = lifecycle.day_seconds;
+    options.kms_keys.clone_from(&security.kms_keys);
+    options.kms_default_key.clone_from(&security.kms_default_key);
     options
 }
 

@@ -103,19 +103,24 @@ impl Vault {
     /// As [`Vault::create_bucket_key`].
     pub fn make_named_key(&self, tenant: TenantId, name: NamedKey) -> Result<(), VaultError> {
         let owner = Owner::named(tenant, name);
-        let has_key = |ring: &Ring| !ring.is_destroyed();
-        if self.rings.read().get(&owner).is_some_and(|ring| has_key(ring)) {
+        if self.knows_named_key(tenant, name) {
             return Ok(());
         }
         let files = self.files.lock();
         // Under the lock once more: another request may have made it since.
-        if self.load(&files, owner)?.is_some_and(|ring| has_key(&ring)) {
+        if self.load(&files, owner)?.is_some_and(|ring| !ring.is_destroyed()) {
             return Ok(());
         }
         let tenant_ring = self.tenant_ring(tenant)?;
         let (wrapping_id, wrapping) = self.current(&tenant_ring, Owner::tenant(tenant))?;
         self.folder.make_tenant_folder(tenant)?;
         self.add_key(&files, owner, wrapping_id, wrapping).map(|_| ())
+    }
+
+    /// Whether memory has a key of this name that lives. Does not look at the disk.
+    #[must_use]
+    pub fn knows_named_key(&self, tenant: TenantId, name: NamedKey) -> bool {
+        self.rings.read().get(&Owner::named(tenant, name)).is_some_and(|ring| !ring.is_destroyed())
     }
 
     /// The key a tenant seals with now. None if it has none that lives.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use schemas::acl::PublicAccessBlock;
 use schemas::event::{
-    BucketCorsSet, BucketLifecycleSet, BucketLoggingSet, BucketNotificationSet, BucketObjectLockSet, BucketPolicySet,
-    BucketPublicAccessBlockSet, BucketTaggingSet, CorsRule, DefaultRetention, Event, NotificationConfiguration,
-    Setting,
+    BucketCorsSet, BucketEncryption, BucketEncryptionSet, BucketLifecycleSet, BucketLoggingSet, BucketNotificationSet,
+    BucketObjectLockSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, CorsRule, DefaultRetention,
+    Event, NotificationConfiguration, Setting,
 };
 use schemas::lifecycle::Rule;
 use schemas::{BucketId, BucketName};
@@ -29,6 +29,8 @@ pub enum Configuration {
     Lifecycle(Option<Vec<Rule>>),
     /// Versions can be locked, and new ones get this retention. The lock itself is never removed.
     ObjectLock(Option<DefaultRetention>),
+    /// How objects are encrypted whose writers do not say. Whether its key exists: [`crate::encryption::check_default`].
+    Encryption(Option<BucketEncryption>),
     /// The policy.
     Policy(Option<BucketPolicy>),
     /// What public access is blocked. Removed, nothing is.
@@ -63,6 +65,7 @@ impl Configuration {
             Self::Notification(_) => Setting::Notification,
             Self::Logging(_) => Setting::Logging,
             Self::ObjectLock(_) => Setting::ObjectLock,
+            Self::Encryption(_) => Setting::Encryption,
         }
     }
 
@@ -82,6 +85,7 @@ impl Configuration {
             Self::Notification(configuration) => configuration.as_ref().map_or(Ok(()), notification::check),
             Self::Logging(asked) => asked.as_ref().map_or(Ok(()), logging::check),
             Self::ObjectLock(default) => default.as_ref().map_or(Ok(()), lock::check_default),
+            Self::Encryption(_) => Ok(()),
         }
     }
 
@@ -103,6 +107,7 @@ impl Configuration {
             }
             Self::Logging(asked) => BucketLoggingSet { bucket, logging: asked.map(|asked| asked.logging) }.into(),
             Self::ObjectLock(default) => BucketObjectLockSet { bucket, default }.into(),
+            Self::Encryption(encryption) => BucketEncryptionSet { bucket, encryption }.into(),
         }
     }
 }

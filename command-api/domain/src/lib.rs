@@ -17,6 +17,7 @@ pub mod bucket_setting;
 mod condition;
 pub mod content;
 pub mod cors;
+pub mod encryption;
 pub mod lifecycle;
 pub mod lock;
 pub mod logging;

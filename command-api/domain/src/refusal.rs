@@ -187,6 +187,15 @@ pub enum Refusal {
     /// The bucket that is to get an access log is not there.
     #[error("the bucket that is to get the access log does not exist")]
     NoSuchLogTarget,
+    /// SSE-KMS without a key, where nobody has said which is meant then.
+    #[error("no KMS key is named, and there is no default")]
+    KmsKeyNotNamed,
+    /// No KMS key of that name is configured.
+    #[error("no such KMS key")]
+    KmsKeyNotFound,
+    /// Not the customer's key that the object was stored with.
+    #[error("another key than the one the object was stored with")]
+    WrongCustomerKey,
     /// Names and values of user metadata are over 2 KiB together.
     #[error("user metadata is too large")]
     MetadataTooLarge {

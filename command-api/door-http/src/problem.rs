@@ -127,9 +127,12 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match refusal {
         Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
-        Refusal::MetadataTooLarge { .. } | Refusal::InvalidTag { .. } | Refusal::InvalidArgument { .. } => {
-            (BAD, "invalid_request")
-        }
+        Refusal::MetadataTooLarge { .. }
+        | Refusal::InvalidTag { .. }
+        | Refusal::InvalidArgument { .. }
+        | Refusal::KmsKeyNotNamed => (BAD, "invalid_request"),
+        Refusal::KmsKeyNotFound => (BAD, "kms_key_not_found"),
+        Refusal::WrongCustomerKey => (BAD, "wrong_customer_key"),
         Refusal::MalformedPolicy { .. } => (BAD, "malformed_policy"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
         Refusal::NoSuchTenant

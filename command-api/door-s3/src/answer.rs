@@ -14,6 +14,7 @@ use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::Encryption;
 use schemas::{Position, Time, VersionId};
 
+use crate::headers::encryption::Customer;
 use crate::lifecycle::announce_expiry;
 use crate::xml::Xml;
 
@@ -23,6 +24,10 @@ pub(crate) const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-dele
 const POSITION: HeaderName = HeaderName::from_static("x-holdfast-position");
 const ENCRYPTION: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
 const ENCRYPTION_KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-aws-kms-key-id");
+const ENCRYPTION_CONTEXT: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-context");
+const BUCKET_KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-bucket-key-enabled");
+const CUSTOMER_ALGORITHM: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
+const CUSTOMER_MD5: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key-md5");
 const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
 
 /// An answer without a body.
@@ -74,11 +79,31 @@ pub(crate) fn encryption(headers: &mut HeaderMap, encryption: &Encryption) {
         Encryption::Managed => {
             headers.insert(ENCRYPTION, HeaderValue::from_static("AES256"));
         }
-        Encryption::Kms { key } => {
+        Encryption::Kms { key, context: _, bucket_key } => {
             headers.insert(ENCRYPTION, HeaderValue::from_static("aws:kms"));
             headers.insert(ENCRYPTION_KEY, text_value(key));
+            if *bucket_key {
+                headers.insert(BUCKET_KEY, HeaderValue::from_static("true"));
+            }
         }
+        // What is answered of a customer's key is what the request said of it: `customer`.
         Encryption::Customer { key_check: _ } => {}
+    }
+}
+
+/// The same of what is being written: the encryption context is answered now and never again.
+pub(crate) fn written_encryption(headers: &mut HeaderMap, it: &Encryption) {
+    encryption(headers, it);
+    if let Encryption::Kms { context: Some(context), .. } = it {
+        headers.insert(ENCRYPTION_CONTEXT, text_value(context));
+    }
+}
+
+/// Of a customer's key: the algorithm, and the MD5 by which the client knows its key.
+pub(crate) fn customer(headers: &mut HeaderMap, customer: Option<&Customer>) {
+    if let Some(customer) = customer {
+        headers.insert(CUSTOMER_ALGORITHM, HeaderValue::from_static("AES256"));
+        headers.insert(CUSTOMER_MD5, text_value(&customer.md5));
     }
 }
 
@@ -133,7 +158,7 @@ pub(crate) fn written(headers: &mut HeaderMap, written: &Written) {
     // AWS names no version where versioning is suspended: a client keeps what it is told, and `null` is soon another's.
     version(headers, VERSION_ID, written.version.filter(|version| *version != VersionId::Null));
     position(headers, written.position);
-    encryption(headers, &written.encryption);
+    written_encryption(headers, &written.encryption);
     announce_expiry(headers, written.expiry.as_ref());
 }
 

@@ -6,10 +6,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use pipeline::{Caller, Said};
+use pipeline::{AskedEncryption, Caller, Said};
 use schemas::{BucketName, ObjectKey};
 
 use crate::errors::DoorError;
+use crate::headers::encryption::{self, Customer};
 use crate::headers::text_of;
 use crate::route::{Query, Target};
 
@@ -52,6 +53,39 @@ impl Deref for Ask {
 }
 
 impl Ask {
+    /// The customer's key of the object (SSE-C), if one came.
+    ///
+    /// # Errors
+    /// See [`encryption::customer`].
+    pub(crate) fn customer(&self) -> Result<Option<Customer>, DoorError> {
+        encryption::customer(encryption::CUSTOMER, &|name| text_of(&self.headers, name))
+    }
+
+    /// The customer's key of the object that is copied, if one came.
+    ///
+    /// # Errors
+    /// See [`encryption::customer`].
+    pub(crate) fn source_customer(&self) -> Result<Option<Customer>, DoorError> {
+        encryption::customer(encryption::COPY_SOURCE_CUSTOMER, &|name| text_of(&self.headers, name))
+    }
+
+    /// How the object is to be encrypted.
+    ///
+    /// # Errors
+    /// See [`encryption::asked`].
+    pub(crate) fn encryption(&self, customer: Option<&Customer>) -> Result<AskedEncryption, DoorError> {
+        encryption::asked(&|name| text_of(&self.headers, name), customer)
+    }
+
+    /// The customer's key of a read, which says nothing else of encryption.
+    ///
+    /// # Errors
+    /// See [`encryption::customer`] and [`encryption::refuse_on_read`].
+    pub(crate) fn reading_customer(&self) -> Result<Option<Customer>, DoorError> {
+        encryption::refuse_on_read(&|name| text_of(&self.headers, name))?;
+        self.customer()
+    }
+
     /// Whether the address names a bucket.
     pub(crate) fn has_bucket(&self) -> bool {
         self.bucket.is_some()
@@ -74,7 +108,13 @@ impl Ask {
 
     /// # Errors
     /// A name that is none.
-    pub(crate) fn new(mut caller: Caller, headers: HeaderMap, query: Query, target: Target) -> Result<Self, DoorError> {
+    pub(crate) fn new(
+        mut caller: Caller,
+        mut headers: HeaderMap,
+        query: Query,
+        target: Target,
+    ) -> Result<Self, DoorError> {
+        encryption::hide_keys(&mut headers);
         let bucket = target.bucket.map(|name| bucket_name(&name)).transpose()?;
         let key = target.key.map(|key| object_key(&key)).transpose()?;
         let words = Arc::new(Words { headers, query });
@@ -97,4 +137,19 @@ pub(crate) fn object_key(text: &str) -> Result<ObjectKey, DoorError> {
         0 => DoorError::InvalidArgument { name: "Key", reason: "A key must be specified." },
         size_bytes => DoorError::KeyTooLong { size_bytes },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing;
+
+    #[test]
+    fn a_customers_key_is_not_printed() {
+        for name in
+            ["x-amz-server-side-encryption-customer-key", "x-amz-copy-source-server-side-encryption-customer-key"]
+        {
+            let ask = testing::ask("GET /bucket/key", &[(name, "pO3upElrwuEXSoFwCfnZPdSsmt")]);
+            assert!(!format!("{ask:?}").contains("pO3upElrwuEXSoFwCfnZPdSsmt"), "{name}");
+        }
+    }
 }

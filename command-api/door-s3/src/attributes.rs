@@ -27,6 +27,7 @@ struct Wanted {
 
 pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let wanted = wanted(ask)?;
+    let customer = ask.reading_customer()?;
     let request = GetObject {
         bucket: ask.bucket(),
         key: ask.key(),
@@ -34,6 +35,7 @@ pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
         part_number: None,
         range: None,
         conditions: read_conditions(&ask.headers),
+        customer_key: customer.map(|customer| customer.key),
     };
     let info = app.store.head_object(&ask.caller, request).await?.info;
     let mut response = answer::xml(attributes_xml(&info, &wanted));

@@ -8,6 +8,7 @@ use schemas::{BucketName, ObjectKey, VersionId};
 use crate::answer;
 use crate::ask::{Ask, bucket_name, object_key};
 use crate::errors::{DoorError, Failure};
+use crate::headers::encryption::Customer;
 use crate::headers::{copy_source_conditions, lock, metadata, storage_class, tags, text_of, write_conditions};
 use crate::multipart::{required_part_number, upload_id};
 use crate::object_read::version_id;
@@ -69,15 +70,17 @@ fn replaces(ask: &Ask, name: &'static str) -> Result<bool, DoorError> {
 pub(crate) async fn object(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let source = Source::asked(ask)?;
     expected_source_owner(app, ask, &source).await?;
-    let copied = app.store.copy_object(&ask.caller, asked(ask, source)?).await?;
+    let customer = ask.customer()?;
+    let copied = app.store.copy_object(&ask.caller, asked(ask, source, customer.as_ref())?).await?;
     let mut response = answer::xml(copied_xml(&copied));
     let headers = response.headers_mut();
     answer::written(headers, &copied.written);
+    answer::customer(headers, customer.as_ref());
     answer::version(headers, answer::SOURCE_VERSION_ID, copied.source_version);
     Ok(response)
 }
 
-fn asked(ask: &Ask, source: Source) -> Result<CopyObject, DoorError> {
+fn asked(ask: &Ask, source: Source, customer: Option<&Customer>) -> Result<CopyObject, DoorError> {
     let algorithm = text_of(&ask.headers, "x-amz-checksum-algorithm").map(|text| {
         let reason = "Checksum algorithm provided is unsupported.";
         ChecksumAlgorithm::parse(&text).ok_or(DoorError::InvalidRequest { reason })
@@ -95,6 +98,8 @@ fn asked(ask: &Ask, source: Source) -> Result<CopyObject, DoorError> {
         storage_class: storage_class(&ask.headers)?,
         checksum_algorithm: algorithm.transpose()?,
         conditions: write_conditions(&ask.headers)?,
+        encryption: ask.encryption(customer)?,
+        source_customer_key: ask.source_customer()?.map(|source| source.key),
     })
 }
 
@@ -115,6 +120,7 @@ pub(crate) async fn part(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let range = text_of(&ask.headers, "x-amz-copy-source-range").map(|text| range(&text)).transpose()?;
     let (number, upload) = (required_part_number(ask)?, upload_id(ask)?);
     expected_source_owner(app, ask, &source).await?;
+    let customer = ask.customer()?;
     let request = UploadPartCopy {
         bucket: ask.bucket(),
         key: ask.key(),
@@ -125,12 +131,15 @@ pub(crate) async fn part(app: &App, ask: &Ask) -> Result<Response, Failure> {
         source_version: source.version,
         source_conditions: copy_source_conditions(&ask.headers),
         range,
+        customer_key: customer.as_ref().map(|customer| customer.key.clone()),
+        source_customer_key: ask.source_customer()?.map(|source| source.key),
     };
     let part = app.store.upload_part_copy(&ask.caller, request).await?;
     let mut response = answer::xml(part_xml(&part));
     answer::version(response.headers_mut(), answer::SOURCE_VERSION_ID, part.source_version);
     answer::position(response.headers_mut(), part.position);
-    answer::encryption(response.headers_mut(), &schemas::event::Encryption::Managed);
+    answer::encryption(response.headers_mut(), &part.encryption);
+    answer::customer(response.headers_mut(), customer.as_ref());
     Ok(response)
 }
 
@@ -211,7 +220,7 @@ mod tests {
     fn directives() {
         let copy = |headers: &[(&'static str, &str)]| {
             let source = Source::parse("bucket/source").expect("a source");
-            asked(&testing::ask("PUT /bucket/key", headers), source)
+            asked(&testing::ask("PUT /bucket/key", headers), source, None)
         };
         let kept = copy(&[("x-amz-meta-a", "1"), ("x-amz-tagging", "a=b")]).expect("a request");
         assert_eq!((kept.metadata, kept.tags), (None, None));
@@ -237,6 +246,7 @@ mod tests {
             checksum: Some(testing::checksum(ChecksumAlgorithm::Crc32, 0)),
             position: Position(3),
             source_version: None,
+            encryption: schemas::event::Encryption::Managed,
         };
         insta::assert_snapshot!(part_xml(&part));
     }

@@ -301,7 +301,6 @@ mod tests {
             ("POST /bucket/key?tagging", &[], "NotImplemented"),
             ("DELETE /bucket/key?retention", &[], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-acl", "public-read")], "NotImplemented"),
-            ("PUT /bucket/key", &[("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
             ("PUT /bucket/key", &[("x-amz-grant-read", "id=x")], "NotImplemented"),
             ("PATCH /bucket/key", &[], "MethodNotAllowed"),
             ("PUT /Bad_Bucket", &[], "InvalidBucketName"),

@@ -12,6 +12,7 @@ mod attributes;
 pub mod auth;
 pub mod body;
 mod bucket;
+mod bucket_encryption;
 mod copy;
 mod cors;
 mod delete;

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use pipeline::{CompleteUpload, CompletedPart, CreateUpload, UploadPart, UploadStarted, Written};
 use schemas::UploadId;
 use schemas::content::{ChecksumAlgorithm, ChecksumType};
-use schemas::event::{Encryption, StorageClass};
+use schemas::event::StorageClass;
 
 use crate::answer;
 use crate::ask::Ask;
@@ -35,6 +35,7 @@ pub(crate) fn required_part_number(ask: &Ask) -> Result<u16, DoorError> {
 }
 
 pub(crate) async fn create(app: &App, ask: &Ask) -> Result<Response, Failure> {
+    let customer = ask.customer()?;
     let request = CreateUpload {
         bucket: ask.bucket(),
         key: ask.key(),
@@ -43,12 +44,14 @@ pub(crate) async fn create(app: &App, ask: &Ask) -> Result<Response, Failure> {
         tags: tags(&ask.headers)?,
         lock: lock(&ask.headers)?,
         checksum: asked_checksum(ask)?,
+        encryption: ask.encryption(customer.as_ref())?,
     };
     let started = app.store.create_upload(&ask.caller, request).await?;
     let mut response = answer::xml(started_xml(ask, &started));
     let headers = response.headers_mut();
     answer::position(headers, started.position);
-    answer::encryption(headers, &Encryption::Managed);
+    answer::written_encryption(headers, &started.encryption);
+    answer::customer(headers, customer.as_ref());
     announce_abort(headers, started.abort.as_ref());
     if let Some((algorithm, covers)) = started.checksum {
         headers.insert(CHECKSUM_ALGORITHM, HeaderValue::from_static(algorithm.as_str()));
@@ -88,14 +91,18 @@ fn started_xml(ask: &Ask, started: &UploadStarted) -> String {
 
 pub(crate) async fn part(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
     let (number, upload) = (required_part_number(ask)?, upload_id(ask)?);
+    let customer = ask.customer()?;
     let Opened { stream, digests, size_bytes } = payload.open(&ask.headers)?;
-    let request = UploadPart { bucket: ask.bucket(), key: ask.key(), upload, number, digests, size_bytes };
+    let customer_key = customer.as_ref().map(|customer| customer.key.clone());
+    let (bucket, key) = (ask.bucket(), ask.key());
+    let request = UploadPart { bucket, key, upload, number, digests, size_bytes, customer_key };
     let part = app.store.upload_part(&ask.caller, request, stream).await?;
     let mut response = answer::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(ETAG, answer::quoted(&part.etag));
     answer::position(headers, part.position);
-    answer::encryption(headers, &Encryption::Managed);
+    answer::encryption(headers, &part.encryption);
+    answer::customer(headers, customer.as_ref());
     if let Some(checksum) = &part.checksum {
         headers
             .insert(answer::checksum_header(checksum.algorithm), answer::text_value(answer::checksum_text(checksum)));
@@ -111,6 +118,7 @@ pub(crate) async fn complete(app: &App, ask: &Ask, payload: Payload) -> Result<R
         let reason = "Value for x-amz-mp-object-size header is invalid.";
         text.parse().map_err(|_| DoorError::InvalidRequest { reason })
     });
+    let customer = ask.customer()?;
     let request = CompleteUpload {
         bucket: ask.bucket(),
         key: ask.key(),
@@ -120,10 +128,12 @@ pub(crate) async fn complete(app: &App, ask: &Ask, payload: Payload) -> Result<R
         checksum_type,
         size_bytes: size.transpose()?,
         parts: asked_parts(&payload.read_completion(&ask.headers).await?)?,
+        customer_key: customer.as_ref().map(|customer| customer.key.clone()),
     };
     let written = app.store.complete_upload(&ask.caller, request).await?;
     let mut response = answer::xml(completed_xml(ask, &location(app, ask), &written));
     answer::written(response.headers_mut(), &written);
+    answer::customer(response.headers_mut(), customer.as_ref());
     Ok(response)
 }
 
@@ -287,7 +297,13 @@ mod tests {
     #[test]
     fn answers() {
         let ask = testing::ask("POST /bucket/a%20%26b?uploads", &[]);
-        let started = UploadStarted { upload: UploadId([7; 16]), checksum: None, position: Position(1), abort: None };
+        let started = UploadStarted {
+            upload: UploadId([7; 16]),
+            checksum: None,
+            position: Position(1),
+            abort: None,
+            encryption: schemas::event::Encryption::Managed,
+        };
         insta::assert_snapshot!(started_xml(&ask, &started));
         insta::assert_snapshot!(completed_xml(&ask, "http://localhost/bucket/a%20%26b", &testing::written()));
     }

@@ -15,6 +15,7 @@ use schemas::content::{Checksum, ChecksumType};
 use crate::answer::{self, text_value};
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
+use crate::headers::encryption::Customer;
 use crate::headers::{
     LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, from_text, read_conditions, retention_mode_name, storage_class_name, text_of,
 };
@@ -28,7 +29,8 @@ const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream"
 pub(crate) const PART_NUMBER_MAX: u16 = 10_000;
 
 pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let read = app.store.get_object(&ask.caller, asked(ask)?).await?;
+    let customer = ask.reading_customer()?;
+    let read = app.store.get_object(&ask.caller, asked(ask, customer.as_ref())?).await?;
     let body = Body::from_stream(read.body.inspect(|piece| {
         if let Err(error) = piece {
             tracing::error!(%error, "an answer broke off");
@@ -36,17 +38,20 @@ pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
     }));
     let mut response = Response::new(body);
     describe(&mut response, ask, &read.info, read.range, read.length_bytes)?;
+    answer::customer(response.headers_mut(), customer.as_ref());
     Ok(response)
 }
 
 pub(crate) async fn head(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let read = app.store.head_object(&ask.caller, asked(ask)?).await?;
+    let customer = ask.reading_customer()?;
+    let read = app.store.head_object(&ask.caller, asked(ask, customer.as_ref())?).await?;
     let mut response = Response::new(Body::empty());
     describe(&mut response, ask, &read.info, read.range, read.length_bytes)?;
+    answer::customer(response.headers_mut(), customer.as_ref());
     Ok(response)
 }
 
-fn asked(ask: &Ask) -> Result<GetObject, DoorError> {
+fn asked(ask: &Ask, customer: Option<&Customer>) -> Result<GetObject, DoorError> {
     let part_number = part_number(&ask.query)?;
     let range = text_of(&ask.headers, RANGE.as_str()).and_then(|text| range(&text));
     if part_number.is_some() && range.is_some() {
@@ -61,6 +66,7 @@ fn asked(ask: &Ask) -> Result<GetObject, DoorError> {
         part_number,
         range,
         conditions: read_conditions(&ask.headers),
+        customer_key: customer.map(|customer| customer.key.clone()),
     })
 }
 
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_asked() {
-        let read = |line: &str| asked(&testing::ask(line, &[("range", "bytes=0-1")]));
+        let read = |line: &str| asked(&testing::ask(line, &[("range", "bytes=0-1")]), None);
         let request = read("GET /bucket/a//b?versionId=null").expect("a request");
         assert_eq!((request.key.as_str(), request.version), ("a//b", Some(VersionId::Null)));
         for line in ["GET /bucket/k?partNumber=1", "GET /bucket/k?versionId=", "GET /bucket/k?versionId=x"] {

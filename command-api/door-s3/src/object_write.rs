@@ -8,28 +8,33 @@ use schemas::event::{Cause, StorageClass};
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::Failure;
+use crate::headers::encryption::Customer;
 use crate::headers::{lock, metadata, storage_class, tags, write_conditions};
 use crate::payload::{Opened, Payload};
 use crate::service::App;
 
 pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let written = write(app, ask, Cause::Put, |headers| payload.open(headers)).await?;
+    let (written, customer) = write(app, ask, Cause::Put, |headers| payload.open(headers)).await?;
     let mut response = answer::empty(StatusCode::OK);
     answer::written_whole(response.headers_mut(), &written);
+    answer::customer(response.headers_mut(), customer.as_ref());
     Ok(response)
 }
 
-/// Stores the object that the request's headers speak of. `open` is called when they make sense.
+/// Stores the object that the request's headers speak of. `open` is called when they make sense. With what was made comes the
+/// customer's key, which is answered too.
 pub(crate) async fn write(
     app: &App,
     ask: &Ask,
     cause: Cause,
     open: impl FnOnce(&HeaderMap) -> Result<Opened, Failure>,
-) -> Result<Written, Failure> {
+) -> Result<(Written, Option<Customer>), Failure> {
     let metadata = metadata(&ask.headers)?;
     let (storage_class, tags) = (storage_class(&ask.headers)?, tags(&ask.headers)?);
     let conditions = write_conditions(&ask.headers)?;
     let lock = lock(&ask.headers)?;
+    let customer = ask.customer()?;
+    let encryption = ask.encryption(customer.as_ref())?;
     let Opened { stream, digests, size_bytes } = open(&ask.headers)?;
     let request = PutObject {
         bucket: ask.bucket(),
@@ -43,8 +48,10 @@ pub(crate) async fn write(
         size_bytes,
         cause,
         command: None,
+        encryption,
     };
-    Ok(app.store.put_object(&ask.caller, request, stream).await?)
+    let written = app.store.put_object(&ask.caller, request, stream).await?;
+    Ok((written, customer))
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ use crate::kept::Kept;
 use crate::payload::{self, Payload};
 use crate::route::{Operation, Target, without_port};
 use crate::{
-    access_log, attributes, bucket, copy, cors, delete, form, lifecycle, list, locks, logging, multipart, notification,
-    object_read, object_write, policy, settings, tagging, uploads, versions,
+    access_log, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
+    multipart, notification, object_read, object_write, policy, settings, tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -187,6 +187,9 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetObjectLockConfiguration => locks::configuration(app, ask).await,
         Operation::PutObjectLockConfiguration => locks::set_configuration(app, ask, payload).await,
         Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
+        Operation::GetBucketEncryption => bucket_encryption::get(app, ask).await,
+        Operation::PutBucketEncryption => bucket_encryption::put(app, ask, payload).await,
+        Operation::DeleteBucketEncryption => bucket_encryption::delete(app, ask).await,
         Operation::ListObjects => list::v1(app, ask).await,
         Operation::ListObjectsV2 => list::v2(app, ask).await,
         Operation::ListObjectVersions => versions::list(app, ask).await,

@@ -24,6 +24,8 @@ use schemas::{
 };
 use secrecy::SecretString;
 
+use crate::customer_key::CustomerKey;
+
 /// Who asks. A door makes it from a verified credential, or of a request without one where the operator allows those, and
 /// from nothing else.
 #[derive(Debug, Clone)]
@@ -244,6 +246,27 @@ pub struct BucketInfo {
     pub ownership: ObjectOwnership,
 }
 
+/// How a write asks to be encrypted.
+#[derive(Debug, Clone, Default)]
+pub enum AskedEncryption {
+    /// It does not say: as the bucket has it, else SSE-S3.
+    #[default]
+    Nothing,
+    /// SSE-S3.
+    Managed,
+    /// SSE-KMS.
+    Kms {
+        /// Name, ARN or alias of a configured key; none for the bucket's or the server's default.
+        key: Option<String>,
+        /// The encryption context as the client sent it, kept and answered.
+        context: Option<String>,
+        /// Whether a bucket key is asked for, kept and answered.
+        bucket_key: Option<bool>,
+    },
+    /// SSE-C.
+    Customer(CustomerKey),
+}
+
 /// PutObject (and POST upload).
 #[derive(Debug, Clone)]
 pub struct PutObject {
@@ -269,6 +292,8 @@ pub struct PutObject {
     pub cause: Cause,
     /// Makes a repeated request return the first one's answer.
     pub command: Option<CommandId>,
+    /// How it is to be encrypted.
+    pub encryption: AskedEncryption,
 }
 
 /// When a lifecycle rule takes something away.
@@ -318,6 +343,8 @@ pub struct GetObject {
     pub range: Option<RangeSpec>,
     /// Conditions.
     pub conditions: ReadConditions,
+    /// The customer's key of what is encrypted under one (SSE-C).
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// What is known of an object.
@@ -493,6 +520,10 @@ pub struct CopyObject {
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
     /// Conditions on the destination.
     pub conditions: WriteConditions,
+    /// How it is to be encrypted.
+    pub encryption: AskedEncryption,
+    /// The customer's key of the source (SSE-C).
+    pub source_customer_key: Option<CustomerKey>,
 }
 
 /// What a copy made.
@@ -612,6 +643,8 @@ pub struct CreateUpload {
     pub lock: LockAsked,
     /// Checksum of the parts. The type must suit: COMPOSITE is refused for CRC64NVME, FULL_OBJECT for SHA1 and SHA256.
     pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
+    /// How it is to be encrypted.
+    pub encryption: AskedEncryption,
 }
 
 /// An upload that began.
@@ -625,6 +658,8 @@ pub struct UploadStarted {
     pub position: Position,
     /// When it is given up if it is not completed, if a rule says so.
     pub abort: Option<Expiry>,
+    /// Encryption of the object.
+    pub encryption: Encryption,
 }
 
 /// UploadPart.
@@ -642,6 +677,8 @@ pub struct UploadPart {
     pub digests: Digests,
     /// Decoded length, when announced.
     pub size_bytes: Option<u64>,
+    /// The customer's key of what is encrypted under one (SSE-C).
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// UploadPartCopy.
@@ -665,6 +702,10 @@ pub struct UploadPartCopy {
     pub source_conditions: ReadConditions,
     /// First and last byte, both included; must lie within the source.
     pub range: Option<(u64, u64)>,
+    /// The customer's key of what is encrypted under one (SSE-C).
+    pub customer_key: Option<CustomerKey>,
+    /// The customer's key of the source (SSE-C).
+    pub source_customer_key: Option<CustomerKey>,
 }
 
 /// A part that was stored.
@@ -680,6 +721,8 @@ pub struct PartWritten {
     pub position: Position,
     /// Version of the source of a part copy.
     pub source_version: Option<VersionId>,
+    /// Encryption of the object.
+    pub encryption: Encryption,
 }
 
 /// A part named in completion.
@@ -712,6 +755,8 @@ pub struct CompleteUpload {
     pub checksum_type: Option<ChecksumType>,
     /// `x-amz-mp-object-size`, if sent; must be the sum.
     pub size_bytes: Option<u64>,
+    /// The customer's key of what is encrypted under one (SSE-C).
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// ListParts.

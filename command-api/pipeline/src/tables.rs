@@ -7,7 +7,9 @@
 //! | table | key: `tenant u64 BE, kind u8, ...` | value |
 //! |---|---|---|
 //! | truth | 1, blob | inline stored form of the blob |
-//! | truth | 2, blob, key id u64 BE | bucket u64 BE, wrapped blob key |
+//! | truth | 2, blob, key id u64 BE | bucket u64 BE, blob key wrapped under that key of the bucket |
+//! | truth | 3, blob, key id u64 BE | number of a name u64 BE, blob key wrapped under that key of the name (SSE-KMS) |
+//! | truth | 4, blob | bucket u64 BE, blob key wrapped under a customer's key (SSE-C) |
 //! | physical | 1, blob | [`BlobRow`] |
 //! | physical | 2, de-duplication hint (32 bytes) | blob |
 //! | physical | 3, child blob, parent manifest | nothing |
@@ -15,6 +17,7 @@
 
 use event_log::Table;
 use schemas::{BlobId, BucketId, KeyId, SegmentId, TenantId, Time};
+use vault::NamedKey;
 
 /// Backed up, never rebuilt.
 pub(crate) const TRUTH: Table = Table { name: "truth" };
@@ -39,7 +42,21 @@ pub(crate) fn wrap_key(tenant: TenantId, blob: BlobId, key_id: KeyId) -> Vec<u8>
     key(tenant, 2, &[&blob.0, &key_id.0.to_be_bytes()])
 }
 
-/// Every wrap of a blob.
+pub(crate) fn named_wrap_key(tenant: TenantId, blob: BlobId, key_id: KeyId) -> Vec<u8> {
+    key(tenant, 3, &[&blob.0, &key_id.0.to_be_bytes()])
+}
+
+/// Every wrap of a blob under keys of names.
+pub(crate) fn named_wraps_prefix(tenant: TenantId, blob: BlobId) -> Vec<u8> {
+    key(tenant, 3, &[&blob.0])
+}
+
+/// The wrap of a blob under a customer's key.
+pub(crate) fn customer_wrap_key(tenant: TenantId, blob: BlobId) -> Vec<u8> {
+    key(tenant, 4, &[&blob.0])
+}
+
+/// Every wrap of a blob under keys of buckets.
 pub(crate) fn wraps_prefix(tenant: TenantId, blob: BlobId) -> Vec<u8> {
     key(tenant, 2, &[&blob.0])
 }
@@ -74,6 +91,22 @@ pub(crate) fn probe_key() -> Vec<u8> {
 /// The blob of a row whose key [`blob_key`] made.
 pub(crate) fn blob_of(key: &[u8]) -> Option<BlobId> {
     Some(BlobId(key.get(9..25)?.try_into().ok()?))
+}
+
+/// The id of the key of a row that [`wrap_key`] or [`named_wrap_key`] keyed.
+pub(crate) fn wrapped_by(key: &[u8]) -> Option<KeyId> {
+    key.last_chunk::<8>().map(|id| KeyId(u64::from_be_bytes(*id)))
+}
+
+/// A wrap under a name's key as stored: the number of the name, and the wrap.
+pub(crate) fn encode_named_wrap(name: NamedKey, wrapped: &[u8]) -> Vec<u8> {
+    encode_wrap(BucketId(name.number()), wrapped)
+}
+
+/// The parts of [`encode_named_wrap`].
+pub(crate) fn decode_named_wrap(value: &[u8]) -> Option<(NamedKey, &[u8])> {
+    let (number, wrapped) = decode_wrap(value)?;
+    Some((NamedKey::from_number(number.0), wrapped))
 }
 
 /// A wrap as stored: the bucket whose key wrapped it, and the wrap.
@@ -203,5 +236,12 @@ mod tests {
         assert!(wrap_key(tenant, blob, KeyId(1)).starts_with(&wraps_prefix(tenant, blob)));
         assert!(child_key(tenant, blob, BlobId([1; 16])).starts_with(&parents_prefix(tenant, blob)));
         assert_eq!(decode_wrap(&encode_wrap(BucketId(3), b"wrap")), Some((BucketId(3), &b"wrap"[..])));
+        assert!(named_wrap_key(tenant, blob, KeyId(1)).starts_with(&named_wraps_prefix(tenant, blob)));
+        assert_eq!(wrapped_by(&named_wrap_key(tenant, blob, KeyId(7))), Some(KeyId(7)));
+        let name = NamedKey::of("name");
+        assert_eq!(decode_named_wrap(&encode_named_wrap(name, b"wrap")), Some((name, &b"wrap"[..])));
+        let kinds = [inline_key(tenant, blob), wraps_prefix(tenant, blob), named_wraps_prefix(tenant, blob)];
+        assert_eq!(kinds.map(|key| key[8]), [1, 2, 3]);
+        assert_eq!(customer_wrap_key(tenant, blob)[8], 4);
     }
 }

@@ -132,6 +132,10 @@ pub struct Security {
     pub root_key_file: Option<PathBuf>,
     /// Name of the environment variable that holds the root key.
     pub root_key_env: Option<String>,
+    /// Names of the local keys that SSE-KMS may ask for. Each tenant has its own key of every name.
+    pub kms_keys: Vec<String>,
+    /// The one of them that is meant where neither request nor bucket names one. Without it such requests are refused.
+    pub kms_default_key: Option<String>,
     /// Take requests without a credential: they get what policies and ACLs open to everyone.
     pub allow_anonymous: bool,
     /// The tenant that requests without a credential are for.
@@ -145,6 +149,8 @@ impl Default for Security {
         Self {
             root_key_file: None,
             root_key_env: None,
+            kms_keys: Vec::new(),
+            kms_default_key: None,
             allow_anonymous: false,
             anonymous_tenant: None,
             allow_sigv2: true,
@@ -208,6 +214,11 @@ impl Settings {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
             !host.is_empty() && !host.starts_with('.') && host.bytes().all(allowed)
         };
+        // They stand in headers, XML and policies.
+        let is_key_name = |name: &String| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+            (1..=256).contains(&name.len()) && name.bytes().all(allowed)
+        };
         let rules = [
             (
                 server.public_url.as_deref().is_none_or(is_url),
@@ -232,6 +243,16 @@ impl Settings {
             ((16..=4096).contains(&storage.segment_mib), "storage.segment_mib", "expected 16 to 4096"),
             ((1..=86_400).contains(&s3.access_log_flush_s), "s3.access_log_flush_s", "expected 1 to 86400"),
             (storage.reserve_mib <= 1 << 30, "storage.reserve_mib", "expected at most 1073741824"),
+            (
+                security.kms_keys.iter().all(is_key_name),
+                "security.kms_keys",
+                "expected names of letters, digits and - _ . / :",
+            ),
+            (
+                security.kms_default_key.as_ref().is_none_or(|key| security.kms_keys.contains(key)),
+                "security.kms_default_key",
+                "expected one of security.kms_keys",
+            ),
             (
                 security.root_key_file.is_none() || security.root_key_env.is_none(),
                 "security.root_key_env",

@@ -119,6 +119,7 @@ pub fn apply_event(
         | Event::BucketCorsSet(_)
         | Event::BucketNotificationSet(_)
         | Event::BucketLoggingSet(_)
+        | Event::BucketEncryptionSet(_)
         | Event::BucketLifecycleSet(_)
         | Event::BucketPolicySet(_)
         | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),

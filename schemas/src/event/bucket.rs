@@ -152,3 +152,27 @@ pub struct BucketObjectLockSet {
     /// From now on; none when new versions are not locked unless they ask for it.
     pub default: Option<DefaultRetention>,
 }
+
+/// How the objects of a bucket are encrypted whose writers do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BucketEncryption {
+    /// By keys of the bucket: SSE-S3.
+    Managed,
+    /// By a named local key: SSE-KMS.
+    Kms {
+        /// The key as the bucket's owner named it; none for the operator's default.
+        key: Option<String>,
+        /// Whether with a bucket key.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        bucket_key: bool,
+    },
+}
+
+/// A bucket's default encryption was set or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketEncryptionSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// From now on; none when it was removed.
+    pub encryption: Option<BucketEncryption>,
+}

@@ -16,8 +16,9 @@ mod tenant;
 mod upload;
 
 pub use bucket::{
-    BucketCreated, BucketDeleted, BucketObjectLockSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet,
-    DefaultRetention, ObjectOwnership, RetentionPeriod, Setting, Versioning, VersioningSet,
+    BucketCreated, BucketDeleted, BucketEncryption, BucketEncryptionSet, BucketObjectLockSet, BucketPolicySet,
+    BucketPublicAccessBlockSet, BucketTaggingSet, DefaultRetention, ObjectOwnership, RetentionPeriod, Setting,
+    Versioning, VersioningSet,
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use lifecycle::BucketLifecycleSet;
@@ -201,6 +202,8 @@ events! {
     70 1 BucketLoggingSet,
     /// Versions of a bucket can be locked from now on, and new ones get this retention.
     68 1 BucketObjectLockSet,
+    /// A bucket's default encryption was set or removed.
+    67 1 BucketEncryptionSet,
 }
 
 impl Event {
@@ -217,6 +220,7 @@ impl Event {
             Event::BucketNotificationSet(set) => Some((set.bucket, Setting::Notification, set.configuration.is_some())),
             Event::BucketLoggingSet(set) => Some((set.bucket, Setting::Logging, set.logging.is_some())),
             Event::BucketObjectLockSet(set) => Some((set.bucket, Setting::ObjectLock, true)),
+            Event::BucketEncryptionSet(set) => Some((set.bucket, Setting::Encryption, set.encryption.is_some())),
             _ => None,
         }
     }

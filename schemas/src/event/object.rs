@@ -66,13 +66,27 @@ pub enum Encryption {
     Kms {
         /// The key's name.
         key: String,
+        /// The encryption context as the client sent it: base64 of a JSON object of strings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<String>,
+        /// Whether the client asked for a bucket key. Wraps are local and cost the same with and without.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        bucket_key: bool,
     },
     /// By the customer's key: SSE-C. Only its salted digest is kept.
     Customer {
-        /// Salted digest, to tell a wrong key.
+        /// Salted digest, to tell a wrong key (`vault::CustomerKey`).
         #[serde(with = "serde_bytes")]
         key_check: Vec<u8>,
     },
+}
+
+impl Encryption {
+    /// Under a named key, with nothing else said.
+    #[must_use]
+    pub fn kms(key: impl Into<String>) -> Self {
+        Self::Kms { key: key.into(), context: None, bucket_key: false }
+    }
 }
 
 /// S3 storage classes that are accepted; all are stored alike.

@@ -210,6 +210,10 @@ fn buckets() -> Vec<Event> {
         lock_set(Some((RetentionMode::Governance, RetentionPeriod::Days(1)))),
         lock_set(Some((RetentionMode::Compliance, RetentionPeriod::Years(100)))),
         lock_set(None),
+        encrypted(Some(BucketEncryption::Managed)).into(),
+        encrypted(Some(BucketEncryption::Kms { key: Some("key-1".to_owned()), bucket_key: true })).into(),
+        encrypted(Some(BucketEncryption::Kms { key: None, bucket_key: false })).into(),
+        encrypted(None).into(),
     ]
 }
 
@@ -300,6 +304,10 @@ fn logging() -> Vec<Event> {
     ]
 }
 
+fn encrypted(encryption: Option<BucketEncryption>) -> BucketEncryptionSet {
+    BucketEncryptionSet { bucket: BucketId(5), encryption }
+}
+
 /// As little as a version can say.
 fn least() -> VersionCommitted {
     VersionCommitted {
@@ -334,7 +342,7 @@ fn most() -> VersionCommitted {
         metadata: metadata(),
         owner: user("bob"),
         storage_class: StorageClass::ReducedRedundancy,
-        encryption: Encryption::Kms { key: "key-1".to_owned() },
+        encryption: Encryption::kms("key-1"),
         cause: Cause::CompleteMultipartUpload,
         upload: Some(UploadId([6; 16])),
         parts: vec![part(1, &[1, 2, 3, 4]), part(10_000, &[])],
@@ -372,6 +380,8 @@ fn objects() -> Vec<Event> {
         ..least()
     };
     let intelligent = VersionCommitted { storage_class: StorageClass::IntelligentTiering, ..least() };
+    let context = Some("eyJhIjoiYiJ9".to_owned());
+    let in_context = Encryption::Kms { key: "key-1".to_owned(), context, bucket_key: true };
     let released = |referrer| Released { blob: blob(8), referrer };
     vec![
         least().into(),
@@ -381,6 +391,7 @@ fn objects() -> Vec<Event> {
         intelligent.into(),
         locked(RetentionMode::Governance, true).into(),
         locked(RetentionMode::Compliance, false).into(),
+        VersionCommitted { encryption: in_context, ..least() }.into(),
         DeleteMarkerCreated { null: true, owner: user("ann") }.into(),
         DeleteMarkerCreated { null: false, owner: user("ann") }.into(),
         VersionRemoved { version: VersionId::Null, made_by: event_id(40), was_marker: false, size_bytes: 1 << 40 }
@@ -414,7 +425,7 @@ fn uploads() -> Vec<Event> {
         owner: user("bob"),
         metadata: metadata(),
         storage_class: StorageClass::Standard,
-        encryption: Encryption::Kms { key: "key-1".to_owned() },
+        encryption: Encryption::kms("key-1"),
         checksum: Some((ChecksumAlgorithm::Sha256, ChecksumType::Composite)),
         tags: text(&[("project", "gull")]),
         retention: None,

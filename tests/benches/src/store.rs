@@ -106,6 +106,7 @@ impl Client {
             size_bytes: Some(body.len() as u64),
             cause: Cause::Put,
             command: None,
+            encryption: pipeline::AskedEncryption::Nothing,
         };
         let stream: ByteStream =
             if body.is_empty() { Box::pin(stream::empty()) } else { Box::pin(stream::iter([Ok(body)])) };

@@ -197,7 +197,7 @@ fn a_commit_carries_everything_that_was_said() {
         upload,
         source: Some(source.clone()),
         storage_class: StorageClass::OnezoneIa,
-        encryption: Encryption::Kms { key: "k1".to_owned() },
+        encryption: Encryption::kms("k1"),
         parts: vec![CommittedPart { number: 1, size_bytes: 10, digest: vec![1] }],
         ..new_version("a")
     };
@@ -210,7 +210,7 @@ fn a_commit_carries_everything_that_was_said() {
         upload,
         source: Some(source),
         storage_class: StorageClass::OnezoneIa,
-        encryption: Encryption::Kms { key: "k1".to_owned() },
+        encryption: Encryption::kms("k1"),
         parts: asked.parts,
         ..plain
     };

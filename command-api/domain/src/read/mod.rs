@@ -151,6 +151,15 @@ pub fn check_copy_range((first, last): (u64, u64), size_bytes: u64) -> Result<()
     if first <= last && last < size_bytes { Ok(()) } else { Err(Refusal::InvalidRange { size_bytes }) }
 }
 
+/// Whether an object has a part of this number. One that was not uploaded in parts (`parts` is 0) is its own part 1.
+///
+/// # Errors
+/// [`Refusal::InvalidPartNumber`].
+pub fn check_part_number(number: u16, parts: u32) -> Result<(), Refusal> {
+    let parts = parts.max(1);
+    if (1..=parts).contains(&u32::from(number)) { Ok(()) } else { Err(Refusal::InvalidPartNumber { parts }) }
+}
+
 /// First and last byte (both included) of part `number` of an object whose parts have these sizes; none when the part has
 /// no bytes. An object that was not uploaded in parts has none in `part_sizes` and is its own part 1.
 ///

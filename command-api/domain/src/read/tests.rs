@@ -185,3 +185,14 @@ fn with_a_version_id_that_version_answers() {
     let refusal = Refusal::IsDeleteMarker { version: marker.id(), modified: Time(5) };
     assert_eq!(named(Some(&marker)), Err(refusal));
 }
+
+#[test]
+fn part_numbers_begin_at_one_and_end_with_the_parts() {
+    for (number, parts, there) in
+        [(0, 0, false), (1, 0, true), (2, 0, false), (0, 3, false), (1, 3, true), (3, 3, true), (4, 3, false)]
+    {
+        let refused = Err(Refusal::InvalidPartNumber { parts: parts.max(1) });
+        let expected = if there { Ok(()) } else { refused };
+        assert_eq!(check_part_number(number, parts), expected, "{number} of {parts}");
+    }
+}

@@ -240,6 +240,20 @@ fn refused(refusal: &Refusal) -> Described {
         // AWS says InvalidTargetBucketForLogging; suites expect what Ceph says.
         Refusal::NoSuchLogTarget => plain(S::NOT_FOUND, "NoSuchKey", "The target bucket for logging does not exist"),
         Refusal::InvalidArgument { name, reason } => DoorError::InvalidArgument { name, reason }.describe(),
+        Refusal::KmsKeyNotNamed => DoorError::InvalidArgument {
+            name: "x-amz-server-side-encryption-aws-kms-key-id",
+            reason: "A KMS key must be named: neither the bucket nor the server has a default one.",
+        }
+        .describe(),
+        Refusal::KmsKeyNotFound => {
+            plain(S::BAD_REQUEST, "KMS.NotFoundException", "There is no KMS key of the specified id.")
+        }
+        // AWS says AccessDenied; suites expect what Ceph says.
+        Refusal::WrongCustomerKey => plain(
+            S::BAD_REQUEST,
+            "InvalidRequest",
+            "The provided encryption parameters did not match the ones used originally.",
+        ),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",
@@ -316,6 +330,9 @@ mod tests {
             Refusal::NotSupported { what: "QueueConfiguration" },
             Refusal::NoSuchLogTarget,
             Refusal::InvalidArgument { name: "name", reason: "because" },
+            Refusal::KmsKeyNotNamed,
+            Refusal::KmsKeyNotFound,
+            Refusal::WrongCustomerKey,
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,

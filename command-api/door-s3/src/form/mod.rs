@@ -89,7 +89,10 @@ pub(crate) async fn upload(
     let written = object_write::write(app, &ask, Cause::Post, |headers| {
         Ok(Opened { stream, digests: digests(headers, PayloadForm::Unsigned)?, size_bytes: None })
     });
-    Ok(answered(&fields, &ask, &place, &written.await?))
+    let (written, customer) = written.await?;
+    let mut response = answered(&fields, &ask, &place, &written);
+    answer::customer(response.headers_mut(), customer.as_ref());
+    Ok(response)
 }
 
 /// How the bucket was reached.

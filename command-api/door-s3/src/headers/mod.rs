@@ -3,6 +3,7 @@
 //! Owns: the meaning of a header that several operations share. Does not own: signatures and digests.
 
 mod condition;
+pub(crate) mod encryption;
 mod lock;
 mod refused;
 mod stored;

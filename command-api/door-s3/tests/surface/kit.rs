@@ -81,6 +81,7 @@ impl Door {
         }
         (options.segment_bytes, options.cache_bytes, options.reserve_bytes) = (4 << 20, 4 << 20, 0);
         options.access_log_flush_s = 1;
+        options.kms_keys = vec!["one".to_owned()];
         let opened = tokio::task::spawn_blocking(|| Store::open(options)).await.expect("no panic");
         let (store, _) = opened.expect("a store");
         let admin = AdminCaller {

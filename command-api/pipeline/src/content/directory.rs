@@ -7,12 +7,15 @@ use blob_store::Place;
 use blob_store::content::{Directory, Found};
 use event_log::{Rows, Snapshot};
 use schemas::{BlobId, TenantId};
-use vault::Vault;
+use vault::{BlobKey, CustomerKey, NamedKey, Vault, VaultError};
 
-use super::Scope;
-use crate::tables::{BlobRow, Located, PHYSICAL, TRUTH, blob_key, decode_wrap, inline_key, wrap_key};
+use super::{Mode, Scope};
+use crate::tables::{
+    BlobRow, Located, PHYSICAL, TRUTH, blob_key, customer_wrap_key, decode_named_wrap, decode_wrap, inline_key,
+    named_wraps_prefix, wrap_key, wrapped_by,
+};
 
-/// The blobs that one bucket can open.
+/// The blobs that one bucket, and the mode of one object in it, can open.
 pub(crate) struct BlobDirectory {
     pub(crate) snapshot: Arc<dyn Snapshot>,
     pub(crate) vault: Arc<Vault>,
@@ -47,13 +50,57 @@ pub(crate) fn place(
     })
 }
 
+/// What looking a key up may end with.
+type Unwrapped = Result<Option<BlobKey>, Box<dyn Error + Send + Sync>>;
+
+/// The key of a blob that is under a named key; none if it is not, or not under one that lives.
+pub(crate) fn under_name(rows: &dyn Rows, vault: &Vault, tenant: TenantId, name: NamedKey, blob: BlobId) -> Unwrapped {
+    let mut destroyed = None;
+    for row in event_log::prefix(rows, TRUTH, &named_wraps_prefix(tenant, blob)) {
+        let (key, value) = row?;
+        let (of, wrapped) = decode_named_wrap(&value).ok_or(MalformedRow(blob))?;
+        let id = wrapped_by(&key).ok_or(MalformedRow(blob))?;
+        if of != name {
+            continue;
+        }
+        match vault.unwrap_under_name(tenant, name, id, blob, wrapped) {
+            Ok(key) => return Ok(Some(key)),
+            // Another wrap may be under a key that lives.
+            Err(error @ VaultError::Destroyed { .. }) => destroyed = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    destroyed.map_or(Ok(None), |error| Err(error.into()))
+}
+
+impl BlobDirectory {
+    fn under_bucket(&self, blob: BlobId) -> Unwrapped {
+        let wrap = self.snapshot.get(TRUTH, &wrap_key(self.scope.tenant, blob, self.scope.key))?;
+        let Some(wrap) = wrap else { return Ok(None) };
+        let (_, wrapped) = decode_wrap(&wrap).ok_or(MalformedRow(blob))?;
+        Ok(Some(self.vault.unwrap_blob_key(self.scope.wrap(), blob, wrapped)?))
+    }
+
+    fn under_customer(&self, blob: BlobId, key: &CustomerKey) -> Unwrapped {
+        let Some(wrap) = self.snapshot.get(TRUTH, &customer_wrap_key(self.scope.tenant, blob))? else {
+            return Ok(None);
+        };
+        let (_, wrapped) = decode_wrap(&wrap).ok_or(MalformedRow(blob))?;
+        Ok(Some(key.unwrap_blob_key(self.scope.blob(), blob, wrapped)?))
+    }
+}
+
 impl Directory for BlobDirectory {
     fn find(&self, tenant: TenantId, blob: BlobId) -> Result<Option<Found>, Box<dyn Error + Send + Sync>> {
         let rows: &dyn Rows = self.snapshot.as_ref();
         let Some(row) = blob_row(rows, tenant, blob)? else { return Ok(None) };
-        let Some(wrap) = rows.get(TRUTH, &wrap_key(tenant, blob, self.scope.key))? else { return Ok(None) };
-        let (_, wrapped) = decode_wrap(&wrap).ok_or(MalformedRow(blob))?;
-        let key = self.vault.unwrap_blob_key(self.scope.wrap(), blob, wrapped)?;
+        let key = match &self.scope.mode {
+            _ if row.manifest => self.under_bucket(blob)?,
+            Mode::Managed => self.under_bucket(blob)?,
+            Mode::Named(name) => under_name(rows, &self.vault, tenant, *name, blob)?,
+            Mode::Customer(key) => self.under_customer(blob, key)?,
+        };
+        let Some(key) = key else { return Ok(None) };
         let Some(place) = place(rows, tenant, blob, &row)? else { return Ok(None) };
         Ok(Some(Found { key, place, size_bytes: row.size_bytes }))
     }

@@ -17,15 +17,16 @@ use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root
 use schemas::{BlobId, SegmentId, TenantId};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use vault::WrapScope;
 
-use super::directory::{MalformedRow, blob_row};
+use super::directory::{MalformedRow, blob_row, under_name};
 use super::hashing::{BodyHasher, Hashed};
-use super::{ActiveGuard, Contents, Scope};
+use super::{ActiveGuard, Contents, Mode, Scope};
 use crate::api::{ByteStream, Digests, StoreError};
 use crate::sequencer::describe;
 use crate::tables::{
-    BlobRow, Located, PHYSICAL, TRUTH, blob_key, child_key, decode_wrap, encode_wrap, hint_key, inline_key, wrap_key,
-    wraps_prefix,
+    BlobRow, Located, PHYSICAL, TRUTH, blob_key, child_key, customer_wrap_key, decode_wrap, encode_named_wrap,
+    encode_wrap, hint_key, inline_key, named_wrap_key, wrap_key, wrapped_by, wraps_prefix,
 };
 
 /// Up to here a blob shares the segment that is synced once per drain; longer ones are synced by their own request.
@@ -34,8 +35,6 @@ const SMALL_BYTES_MAX: usize = 128 << 10;
 const INLINE_WORK_BYTES_MAX: usize = 64 << 10;
 /// Shorter content is not de-duplicated: the rows would be longer than the bytes.
 const DEDUP_BYTES_MIN: usize = 2 << 10;
-/// Everything managed by the bucket's keys shares one de-duplication scope in a tenant.
-const DEDUP_SCOPE: &[u8] = b"managed";
 
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +118,7 @@ impl Contents {
     /// collects.
     pub(crate) async fn ingest(
         &self,
-        scope: Scope,
+        scope: &Scope,
         body: ByteStream,
         digests: &Digests,
         also: Option<ChecksumAlgorithm>,
@@ -130,7 +129,7 @@ impl Contents {
             return Err(too_large(announced).into());
         }
         let active = self.active.begin(&self.blobs);
-        let mut assembly = Assembly::new(scope);
+        let mut assembly = Assembly::new(scope.clone());
         let named = digests.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(also);
         let mut pieces = Pieces::new(body, limits.announced_bytes);
         let mut total = 0;
@@ -181,13 +180,13 @@ impl Contents {
         if piece.is_empty() {
             return Ok(hasher.finish(named));
         }
-        if piece.len() >= DEDUP_BYTES_MIN {
+        if piece.len() >= DEDUP_BYTES_MIN && assembly.scope.mode.dedup_scope().is_some() {
             // The blob's digest is the body's: looking for a copy computes it.
             hasher.leave_sha256();
         }
         let (stored, mut hashed) = if piece.len() <= INLINE_WORK_BYTES_MAX {
             hasher.update(&piece);
-            (self.store_piece(assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
+            (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
         } else {
             let hashed_piece = piece.clone();
             let hashing = tokio::task::spawn_blocking(move || {
@@ -203,8 +202,8 @@ impl Contents {
     }
 
     async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
-        let (contents, scope, seen) = (self.clone(), assembly.scope, assembly.seen.clone());
-        tokio::task::spawn_blocking(move || contents.store_piece(scope, &piece, &seen))
+        let (contents, scope, seen) = (self.clone(), assembly.scope.clone(), assembly.seen.clone());
+        tokio::task::spawn_blocking(move || contents.store_piece(&scope, &piece, &seen))
             .await
             .map_err(|error| internal(&error))?
     }
@@ -224,7 +223,7 @@ impl Contents {
                 let manifest = Manifest { parts, entries: entries.to_vec() };
                 let named = entries.iter().map(|entry| entry.blob).filter(|blob| *blob != BlobId::default());
                 let children: std::collections::BTreeSet<BlobId> = named.collect();
-                let stored = self.store_blob(assembly.scope, &manifest.encode(), true, None)?;
+                let stored = self.store_blob(&assembly.scope, &manifest.encode(), true, None)?;
                 let root = stored.entry.blob;
                 assembly.segments.extend(stored.segment);
                 assembly.changes.add(stored.changes);
@@ -252,9 +251,9 @@ impl Contents {
     }
 
     /// A manifest over the parts of an upload. Their blobs are referenced by the parts until the upload is forgotten.
-    pub(crate) async fn join_parts(&self, scope: Scope, parts: &[Content]) -> Result<StagedContent, StoreError> {
+    pub(crate) async fn join_parts(&self, scope: &Scope, parts: &[Content]) -> Result<StagedContent, StoreError> {
         let active = self.active.begin(&self.blobs);
-        let mut assembly = Assembly::new(scope);
+        let mut assembly = Assembly::new(scope.clone());
         for part in parts {
             let (blob, is_manifest) = match part.root {
                 // A part without bytes keeps its number: an entry that names no blob.
@@ -267,24 +266,25 @@ impl Contents {
         self.assemble(assembly, true, active).await
     }
 
-    /// Content of one bucket for another of its tenant: the wraps that the other lacks. Nothing is copied.
+    /// Content of one bucket for another of its tenant, whose modes share: the wraps that the other lacks. Nothing is copied.
     pub(crate) async fn share(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        from: Scope,
-        to: Scope,
+        from: &Scope,
+        to: &Scope,
         content: Content,
     ) -> Result<StagedContent, StoreError> {
-        let contents = self.clone();
-        let shared = tokio::task::spawn_blocking(move || contents.share_blocking(snapshot, from, to, content));
+        assert!(from.mode.shares_with(&to.mode), "the caller checked the modes");
+        let (contents, from, to) = (self.clone(), from.clone(), to.clone());
+        let shared = tokio::task::spawn_blocking(move || contents.share_blocking(snapshot, &from, &to, content));
         shared.await.map_err(|error| internal(&error))?
     }
 
     fn share_blocking(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        from: Scope,
-        to: Scope,
+        from: &Scope,
+        to: &Scope,
         content: Content,
     ) -> Result<StagedContent, StoreError> {
         let active = self.active.begin(&self.blobs);
@@ -296,7 +296,10 @@ impl Contents {
             if from.key != to.key {
                 let rows: &dyn Rows = snapshot.as_ref();
                 for blob in self.tree(snapshot.clone(), from, &content)? {
-                    let changes = self.wrap_for(rows, to, blob).map_err(internal_box)?.ok_or_else(|| gone(blob))?;
+                    let manifest =
+                        blob_row(rows, to.tenant, blob).map_err(internal_box)?.is_some_and(|row| row.manifest);
+                    let changes =
+                        self.wrap_for(rows, to, blob, manifest).map_err(internal_box)?.ok_or_else(|| gone(blob))?;
                     lists.add(changes);
                 }
             }
@@ -315,12 +318,13 @@ impl Contents {
     }
 
     /// Stores one piece of a body, or finds a blob of the same bytes. Blocking.
-    fn store_piece(&self, scope: Scope, plaintext: &[u8], seen: &Seen) -> Result<StoredBlob, StoreError> {
-        if plaintext.len() < DEDUP_BYTES_MIN {
+    fn store_piece(&self, scope: &Scope, plaintext: &[u8], seen: &Seen) -> Result<StoredBlob, StoreError> {
+        let dedup_scope = scope.mode.dedup_scope().filter(|_| plaintext.len() >= DEDUP_BYTES_MIN);
+        let Some(dedup_scope) = dedup_scope else {
             return self.store_blob(scope, plaintext, false, None);
-        }
+        };
         let sha256: [u8; 32] = Sha256::digest(plaintext).into();
-        let hint = self.vault.dedup_hint(scope.tenant, DEDUP_SCOPE, &sha256).map_err(|error| internal(&error))?;
+        let hint = self.vault.dedup_hint(scope.tenant, &dedup_scope, &sha256).map_err(|error| internal(&error))?;
         let known = seen.lock().get(&hint).copied();
         if let Some(entry) = known
             && let Some(pin) = self.blobs.pins().pin(scope.tenant, entry.blob)
@@ -341,7 +345,7 @@ impl Contents {
     /// Stores one blob. Blocking.
     fn store_blob(
         &self,
-        scope: Scope,
+        scope: &Scope,
         plaintext: &[u8],
         manifest: bool,
         hint: Option<[u8; 32]>,
@@ -366,7 +370,7 @@ impl Contents {
     /// The rows of a new blob.
     fn rows_of(
         &self,
-        scope: Scope,
+        scope: &Scope,
         staged: Staged,
         manifest: bool,
         hint: Option<[u8; 32]>,
@@ -387,15 +391,28 @@ impl Contents {
         if let Some(hint) = hint {
             changes.put(PHYSICAL, hint_key(scope.tenant, &hint), blob.0.to_vec());
         }
-        let wrapped = self.vault.wrap_blob_key(scope.wrap(), blob, &key).map_err(|error| internal(&error))?;
-        changes.put(TRUTH, wrap_key(scope.tenant, blob, scope.key), encode_wrap(scope.bucket, &wrapped));
+        match &scope.mode {
+            Mode::Named(name) if !manifest => {
+                let wrapped = self.vault.wrap_under_name(scope.tenant, *name, blob, &key);
+                let (id, wrapped) = wrapped.map_err(|error| internal(&error))?;
+                changes.put(TRUTH, named_wrap_key(scope.tenant, blob, id), encode_named_wrap(*name, &wrapped));
+            }
+            Mode::Customer(customer) if !manifest => {
+                let wrapped = customer.wrap_blob_key(scope.blob(), blob, &key);
+                changes.put(TRUTH, customer_wrap_key(scope.tenant, blob), encode_wrap(scope.bucket, &wrapped));
+            }
+            Mode::Managed | Mode::Named(_) | Mode::Customer(_) => {
+                let wrapped = self.vault.wrap_blob_key(scope.wrap(), blob, &key).map_err(|error| internal(&error))?;
+                changes.put(TRUTH, wrap_key(scope.tenant, blob, scope.key), encode_wrap(scope.bucket, &wrapped));
+            }
+        }
         Ok(changes)
     }
 
     /// A stored blob of the same bytes, pinned, and the wrap that this bucket lacks.
     fn find_copy(
         &self,
-        scope: Scope,
+        scope: &Scope,
         hint: &[u8; 32],
         size: usize,
     ) -> Result<Option<StoredBlob>, Box<dyn Error + Send + Sync>> {
@@ -415,19 +432,26 @@ impl Contents {
         if !place.is_some_and(|place| self.blobs.stands(tenant, blob, &place)) {
             return Ok(None);
         }
-        let Some(changes) = self.wrap_for(rows, scope, blob)? else { return Ok(None) };
+        let Some(changes) = self.wrap_for(rows, scope, blob, false)? else { return Ok(None) };
         let entry = ManifestEntry { is_manifest: false, blob, size_bytes: size as u64 };
         Ok(Some(StoredBlob { entry, changes, pin, segment: None, sha256: None }))
     }
 
-    /// The wrap row that lets a bucket open a blob of its tenant: nothing to add when it has one; none when no live key
-    /// of the tenant opens the blob.
-    pub(crate) fn wrap_for(
+    /// The wrap row that lets a bucket open a blob of its tenant: nothing to add when it has one, or when the blob is under a
+    /// named key; none when no live key of the tenant opens the blob.
+    fn wrap_for(
         &self,
         rows: &dyn Rows,
-        scope: Scope,
+        scope: &Scope,
         blob: BlobId,
+        manifest: bool,
     ) -> Result<Option<Changes>, Box<dyn Error + Send + Sync>> {
+        if let Mode::Named(name) = &scope.mode
+            && !manifest
+        {
+            let opens = matches!(under_name(rows, &self.vault, scope.tenant, *name, blob), Ok(Some(_)));
+            return Ok(opens.then(Changes::default));
+        }
         let own = wrap_key(scope.tenant, blob, scope.key);
         if rows.get(TRUTH, &own)?.is_some() {
             return Ok(Some(Changes::default()));
@@ -435,10 +459,9 @@ impl Contents {
         for row in event_log::prefix(rows, TRUTH, &wraps_prefix(scope.tenant, blob)) {
             let (key, value) = row?;
             let (bucket, wrapped) = decode_wrap(&value).ok_or(MalformedRow(blob))?;
-            let key_id = key.last_chunk::<8>().ok_or(MalformedRow(blob))?;
-            let from = Scope { bucket, key: schemas::KeyId(u64::from_be_bytes(*key_id)), ..scope };
+            let from = WrapScope { tenant: scope.tenant, bucket, key: wrapped_by(&key).ok_or(MalformedRow(blob))? };
             // A wrap under a destroyed key is no way in; another one may be.
-            let Ok(blob_key) = self.vault.unwrap_blob_key(from.wrap(), blob, wrapped) else { continue };
+            let Ok(blob_key) = self.vault.unwrap_blob_key(from, blob, wrapped) else { continue };
             let wrapped = self.vault.wrap_blob_key(scope.wrap(), blob, &blob_key)?;
             let mut changes = Changes::default();
             changes.put(TRUTH, own, encode_wrap(scope.bucket, &wrapped));

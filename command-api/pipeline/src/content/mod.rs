@@ -15,7 +15,7 @@ use std::sync::Arc;
 use blob_store::BlobStore;
 use event_log::EventLog;
 use schemas::{BucketId, KeyId, TenantId};
-use vault::Vault;
+use vault::{CustomerKey, NamedKey, Vault};
 
 pub(crate) use active::{Active, ActiveGuard};
 pub(crate) use directory::{BlobDirectory, blob_row};
@@ -23,17 +23,57 @@ pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_err
 
 use crate::clock::Clock;
 
-/// Whose content, and under which bucket key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whose content, and what opens it.
+#[derive(Debug, Clone)]
 pub(crate) struct Scope {
     pub(crate) tenant: TenantId,
     pub(crate) bucket: BucketId,
+    /// Key of the bucket: opens manifests, whatever opens the bytes.
     pub(crate) key: KeyId,
+    /// What opens the bytes.
+    pub(crate) mode: Mode,
+}
+
+/// Which keys an object's bytes are under. Manifests have none of its bytes and are always under the bucket's key: sweep
+/// walks them without a customer (decision 0005).
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    /// Under the bucket's key.
+    Managed,
+    /// Under a named key of the tenant (SSE-KMS).
+    Named(NamedKey),
+    /// Under a customer's key (SSE-C).
+    Customer(Arc<CustomerKey>),
+}
+
+impl Mode {
+    /// Whether content under one may be named by an object under the other without writing it anew.
+    pub(crate) fn shares_with(&self, other: &Mode) -> bool {
+        match (self, other) {
+            (Mode::Managed, Mode::Managed) => true,
+            (Mode::Named(one), Mode::Named(other)) => one == other,
+            // A customer's content is nobody else's, and a customer may come with a new key every time.
+            _ => false,
+        }
+    }
+
+    /// What content may be de-duplicated with; none that which never is.
+    fn dedup_scope(&self) -> Option<Vec<u8>> {
+        match self {
+            Mode::Managed => Some(b"managed".to_vec()),
+            Mode::Named(name) => Some([&b"named/"[..], &name.number().to_be_bytes()].concat()),
+            Mode::Customer(_) => None,
+        }
+    }
 }
 
 impl Scope {
-    fn wrap(self) -> vault::WrapScope {
+    fn wrap(&self) -> vault::WrapScope {
         vault::WrapScope { tenant: self.tenant, bucket: self.bucket, key: self.key }
+    }
+
+    fn blob(&self) -> vault::BlobScope {
+        vault::BlobScope { tenant: self.tenant, bucket: self.bucket }
     }
 }
 

@@ -43,7 +43,7 @@ impl Contents {
     pub(crate) async fn read(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         content: Content,
         range: Range<u64>,
     ) -> Result<ByteStream, StoreError> {
@@ -55,13 +55,14 @@ impl Contents {
             let bytes = self.open(snapshot, scope, &Piece { blob: root, range })?;
             return Ok(Box::pin(stream::iter([Ok(bytes)])));
         }
-        let contents = self.clone();
+        let (contents, of) = (self.clone(), scope.clone());
         let plan = move || -> Result<_, StoreError> {
-            let pin = contents.pin_root(scope.tenant, root)?;
-            Ok((pin, contents.plan(snapshot, scope, &content, range)?))
+            let pin = contents.pin_root(of.tenant, root)?;
+            Ok((pin, contents.plan(snapshot, &of, &content, range)?))
         };
         let planned = tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))?;
         let (pin, pieces) = planned?;
+        let scope = scope.clone();
         let mut reading = Reading { contents: self.clone(), scope, pieces: pieces.into(), ahead: None, _pin: pin };
         let first = reading.next().await.transpose()?;
         let rest = stream::unfold((reading, first), |(mut reading, first)| async move {
@@ -84,19 +85,19 @@ impl Contents {
     fn plan(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         content: &Content,
         range: Range<u64>,
     ) -> Result<Vec<Piece>, StoreError> {
-        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
         blob_store::content::pieces(&self.blobs, &directory, scope.tenant, content, range)
             .map_err(|error| read_error(&error))
     }
 
     /// Opens one piece. A blob that sweep has moved since the snapshot is looked up again.
-    fn open(&self, snapshot: Arc<dyn Snapshot>, scope: Scope, piece: &Piece) -> Result<Bytes, StoreError> {
+    fn open(&self, snapshot: Arc<dyn Snapshot>, scope: &Scope, piece: &Piece) -> Result<Bytes, StoreError> {
         let attempt = |snapshot: Arc<dyn Snapshot>| -> Result<Vec<u8>, StoreError> {
-            let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+            let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
             let found = directory.find(scope.tenant, piece.blob).map_err(internal_box)?;
             let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
             self.blobs
@@ -111,7 +112,7 @@ impl Contents {
     pub(crate) fn tree(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         content: &Content,
     ) -> Result<Vec<BlobId>, StoreError> {
         let malformed = |blob: BlobId| StoreError::Corrupt { what: format!("manifest {blob} is malformed") };
@@ -139,10 +140,10 @@ impl Contents {
     pub(crate) fn manifest(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         blob: BlobId,
     ) -> Result<Manifest, StoreError> {
-        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
         let found = directory.find(scope.tenant, blob).map_err(internal_box)?;
         let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("manifest {blob} is missing") })?;
         let range = 0..u64::from(found.size_bytes);
@@ -156,11 +157,11 @@ impl Contents {
     pub(crate) fn part_range(
         &self,
         snapshot: Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         content: &Content,
         number: u16,
     ) -> Result<Option<PartRange>, StoreError> {
-        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope };
+        let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
         blob_store::content::part_range(&self.blobs, &directory, scope.tenant, content, u32::from(number))
             .map_err(|error| read_error(&error))
     }
@@ -169,8 +170,8 @@ impl Contents {
 impl Reading {
     fn start(&mut self) -> Option<JoinHandle<Result<Bytes, StoreError>>> {
         let piece = self.pieces.pop_front()?;
-        let (contents, scope) = (self.contents.clone(), self.scope);
-        Some(tokio::task::spawn_blocking(move || contents.open(contents.log.snapshot(), scope, &piece)))
+        let (contents, scope) = (self.contents.clone(), self.scope.clone());
+        Some(tokio::task::spawn_blocking(move || contents.open(contents.log.snapshot(), &scope, &piece)))
     }
 
     /// The next piece, while the one behind it is begun.

@@ -18,12 +18,12 @@ use schemas::event::Released;
 use schemas::{BlobId, BucketId, SegmentId, TenantId, Time};
 
 use crate::api::StoreError;
-use crate::content::{Scope, blob_row, write_error};
+use crate::content::{Mode, Scope, blob_row, write_error};
 use crate::sequencer::{Decide, Planned, Unit, describe};
 use crate::store::{Inner, Request, internal, log_error, rows_error};
 use crate::tables::{
-    BlobRow, Located, PHYSICAL, TRUTH, blob_key, blob_of, blobs_prefix, child_key, decode_wrap, hint_key, inline_key,
-    parents_prefix, wraps_prefix,
+    BlobRow, Located, PHYSICAL, TRUTH, blob_key, blob_of, blobs_prefix, child_key, customer_wrap_key, decode_wrap,
+    hint_key, inline_key, named_wraps_prefix, parents_prefix, wrapped_by, wraps_prefix,
 };
 
 /// References given up, or blobs freed, in one unit.
@@ -255,8 +255,11 @@ fn forget(
             changes.remove(PHYSICAL, hint_key(tenant, &hint));
         }
     }
-    for wrap in event_log::prefix(view, TRUTH, &wraps_prefix(tenant, blob)) {
-        changes.remove(TRUTH, wrap.map_err(failed)?.0);
+    // A blob is under one kind of key. The rows of the others are not there, which costs a look each.
+    for wraps in [wraps_prefix(tenant, blob), named_wraps_prefix(tenant, blob), customer_wrap_key(tenant, blob)] {
+        for wrap in event_log::prefix(view, TRUTH, &wraps) {
+            changes.remove(TRUTH, wrap.map_err(failed)?.0);
+        }
     }
     Ok(())
 }
@@ -286,12 +289,12 @@ fn children(inner: &Inner, tenant: TenantId, manifest: BlobId) -> Result<Option<
     let mut scopes = Vec::new();
     for wrap in event_log::prefix(snapshot.as_ref(), TRUTH, &wraps_prefix(tenant, manifest)) {
         let (key, value) = wrap.map_err(|error| internal(&error))?;
-        if let (Some((bucket, _)), Some(id)) = (decode_wrap(&value), key.last_chunk::<8>()) {
-            scopes.push(Scope { tenant, bucket, key: schemas::KeyId(u64::from_be_bytes(*id)) });
+        if let (Some((bucket, _)), Some(key)) = (decode_wrap(&value), wrapped_by(&key)) {
+            scopes.push(Scope { tenant, bucket, key, mode: Mode::Managed });
         }
     }
     for scope in scopes {
-        if let Ok(found) = inner.contents.manifest(snapshot.clone(), scope, manifest) {
+        if let Ok(found) = inner.contents.manifest(snapshot.clone(), &scope, manifest) {
             return Ok(Some(found.entries.iter().map(|entry| entry.blob).collect()));
         }
     }

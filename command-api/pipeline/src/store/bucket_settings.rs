@@ -56,6 +56,9 @@ impl Store {
         configuration: Configuration,
     ) -> Result<Position, StoreError> {
         configuration.check(bucket)?;
+        if let Configuration::Encryption(Some(encryption)) = &configuration {
+            domain::encryption::check_default(encryption, &self.inner.settings.kms_keys)?;
+        }
         self.change_bucket(caller, bucket, action, domain::bucket::Command::Configure(configuration)).await
     }
 

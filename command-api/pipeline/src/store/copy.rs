@@ -1,21 +1,33 @@
-//! CopyObject: a new version that shares the source's content.
+//! CopyObject: a new version that shares the source's content where both are under the same keys, or has its bytes anew.
+
+use std::sync::Arc;
 
 use domain::Refusal;
 use domain::bucket_policy::Asked;
 use domain::object::Commit;
 use domain::policy::Resource;
+use event_log::Snapshot;
 use schemas::action::Action;
-use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType};
-use schemas::event::{Cause, CopySource, StorageClass};
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use schemas::event::{Cause, CommittedPart, CopySource, StorageClass};
 
 use super::amend::lock_asked;
 use super::objects::{Opened, representation};
 use super::{Request, Store, read_again};
-use crate::api::{Caller, Copied, CopyObject, GetObject, ReadConditions, StoreError};
-use crate::content::{Scope, hashing};
+use crate::api::{Caller, Copied, CopyObject, Digests, GetObject, ReadConditions, StoreError};
+use crate::content::{Ingested, Limits, Scope, StagedContent, hashing};
+
+/// What a copy is made of.
+struct Copy {
+    staged: StagedContent,
+    etag: ETag,
+    checksums: Vec<Checksum>,
+    chosen_checksum: Option<u8>,
+    parts: Vec<CommittedPart>,
+}
 
 impl Store {
-    /// Copies an object within the tenant, sharing its content.
+    /// Copies an object within the tenant, sharing its content unless the copy is to be under other keys.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
@@ -41,51 +53,100 @@ impl Store {
             part_number: None,
             range: None,
             conditions: ReadConditions::default(),
+            customer_key: request.source_customer_key,
         };
-        let opened = inner.open_object(snapshot.as_ref(), caller, &source)?;
+        let (opened, mode) = inner.open_object(snapshot.as_ref(), caller, &source)?;
         domain::read::check_copy_source(&request.source_conditions, &representation(&opened.info))?;
+        let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
         let onto_itself = opened.bucket.id == bucket.id && request.source_key == request.key;
         let storage_class = request.storage_class.unwrap_or(StorageClass::Standard);
         let changes_something = request.metadata.is_some()
             || request.tags.is_some()
             || storage_class != opened.info.storage_class
+            || chosen.encryption != opened.info.encryption
             || request.source_version.is_some();
         domain::validate::copy(onto_itself, changes_something)?;
         if opened.content.size_bytes > super::PUT_BYTES_MAX {
             let (size_bytes, bound_bytes) = (opened.content.size_bytes, super::PUT_BYTES_MAX);
             return Err(Refusal::EntityTooLarge { size_bytes, bound_bytes }.into());
         }
-        let from = opened.bucket.scope(caller.tenant);
-        let (checksums, chosen_checksum) =
-            self.copy_checksums(snapshot.clone(), from, &opened, request.checksum_algorithm).await?;
-        let mut staged = inner.contents.share(snapshot, from, bucket.scope(caller.tenant), opened.content).await?;
+        let (from, to) = (opened.bucket.scope(caller.tenant, mode), bucket.scope(caller.tenant, chosen.mode));
+        let mut copy = if from.mode.shares_with(&to.mode) {
+            self.share(snapshot, &from, &to, &opened, request.checksum_algorithm).await?
+        } else {
+            self.encrypt_anew(snapshot, &from, &to, &opened, request.checksum_algorithm).await?
+        };
         let commit = Commit {
             conditions: request.conditions,
-            content: staged.content,
-            etag: opened.info.etag,
-            checksums,
-            chosen_checksum,
+            content: copy.staged.content,
+            etag: copy.etag,
+            checksums: copy.checksums,
+            chosen_checksum: copy.chosen_checksum,
             metadata: request.metadata.unwrap_or(opened.committed.metadata),
             owner: bucket.owner_of_new(caller),
             storage_class,
-            encryption: schemas::event::Encryption::Managed,
+            encryption: chosen.encryption,
             cause: Cause::Copy,
             upload: None,
-            parts: opened.committed.parts,
+            parts: copy.parts,
             source: Some(CopySource { bucket: opened.bucket.id, key: request.source_key, version: opened.event }),
             tags: request.tags.unwrap_or(opened.committed.tags),
             lock: request.lock,
         };
-        let changes = inner.stage_rows(caller, &mut staged).await?;
-        let recorded = inner.commit_version(Request::of(caller), &bucket, request.key, commit, changes, staged).await?;
+        let changes = inner.stage_rows(caller, &mut copy.staged).await?;
+        let work = Request::of(caller);
+        let recorded = inner.commit_version(work, &bucket, request.key, commit, changes, copy.staged).await?;
         Ok(Copied { written: inner.written(&bucket, &recorded)?, source_version: opened.info.version })
+    }
+
+    /// The source's own content, under the same keys: nothing is written but wraps.
+    async fn share(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        from: &Scope,
+        to: &Scope,
+        opened: &Opened,
+        wanted: Option<ChecksumAlgorithm>,
+    ) -> Result<Copy, StoreError> {
+        let (checksums, chosen_checksum) = self.copy_checksums(snapshot.clone(), from, opened, wanted).await?;
+        let staged = self.inner.contents.share(snapshot, from, to, opened.content).await?;
+        let parts = opened.committed.parts.clone();
+        Ok(Copy { staged, etag: opened.info.etag, checksums, chosen_checksum, parts })
+    }
+
+    /// The same bytes under other keys. As at AWS the copy was not uploaded in parts, whatever its source was.
+    async fn encrypt_anew(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        from: &Scope,
+        to: &Scope,
+        opened: &Opened,
+        wanted: Option<ChecksumAlgorithm>,
+    ) -> Result<Copy, StoreError> {
+        let size_bytes = opened.content.size_bytes;
+        let body = self.inner.contents.read(snapshot, from, opened.content, 0..size_bytes).await?;
+        let wanted = wanted.or(opened.info.chosen_checksum.as_ref().map(|checksum| checksum.algorithm));
+        let limits = Limits { announced_bytes: Some(size_bytes), bytes_max: super::PUT_BYTES_MAX };
+        let ingested = self.inner.contents.ingest(to, body, &Digests::default(), wanted, limits).await?;
+        let Ingested { staged, hashed } = ingested;
+        // A source that was not uploaded in parts has the MD5 of its bytes: what was read must be what was written.
+        if opened.info.etag.parts == 0 && opened.info.etag.md5 != hashed.md5 {
+            return Err(StoreError::Corrupt { what: "a copy's source does not have the MD5 that it had".to_owned() });
+        }
+        Ok(Copy {
+            staged,
+            etag: ETag { md5: hashed.md5, parts: 0 },
+            checksums: hashed.checksums,
+            chosen_checksum: hashed.chosen,
+            parts: Vec::new(),
+        })
     }
 
     /// The source's checksums, and the one that is asked for, computed if the source has none of it.
     async fn copy_checksums(
         &self,
-        snapshot: std::sync::Arc<dyn event_log::Snapshot>,
-        scope: Scope,
+        snapshot: Arc<dyn Snapshot>,
+        scope: &Scope,
         opened: &Opened,
         wanted: Option<ChecksumAlgorithm>,
     ) -> Result<(Vec<Checksum>, Option<u8>), StoreError> {

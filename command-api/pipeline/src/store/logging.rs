@@ -177,6 +177,7 @@ impl Inner {
             size_bytes: Some(batch.text.len() as u64),
             cause: Cause::Put,
             command: None,
+            encryption: crate::api::AskedEncryption::Nothing,
         };
         Ok((caller, request))
     }

@@ -12,6 +12,7 @@ mod bucket_settings;
 mod buckets;
 mod copy;
 mod delete;
+mod encryption;
 mod identity;
 mod lifecycle;
 mod list;
@@ -40,7 +41,7 @@ pub use open::{FirstStart, OpenError, OpenOptions};
 use crate::access_log::AccessLog;
 use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
 use crate::clock::{Clock, Ids};
-use crate::content::{Contents, Scope, StagedContent};
+use crate::content::{Contents, Mode, Scope, StagedContent};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Sequencer, Work, describe};
 use crate::standing::{Delivery, Standing};
 use crate::view::Preload;
@@ -86,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) access_log_flush_s: u64,
     /// Where scratch rows stand.
     pub(crate) scratch: PathBuf,
+    /// The named keys that there are.
+    pub(crate) kms_keys: domain::encryption::KmsKeys,
 }
 
 /// Most bytes of one PUT or part (S3: 5 GiB).
@@ -118,8 +121,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn scope(&self, tenant: TenantId) -> Scope {
-        Scope { tenant, bucket: self.id, key: self.row.key }
+    pub(crate) fn scope(&self, tenant: TenantId, mode: Mode) -> Scope {
+        Scope { tenant, bucket: self.id, key: self.row.key, mode }
     }
 }
 

@@ -15,13 +15,14 @@ use projections::query;
 use projections::row::{Object, Version};
 use schemas::action::Action;
 use schemas::content::{Checksum, Content};
-use schemas::event::{Encryption, Event, VersionCommitted, Versioning};
+use schemas::event::{Event, VersionCommitted, Versioning};
 use schemas::{EventId, ObjectKey, TenantId, VersionId};
 
 use super::amend::lock_asked;
+use super::encryption::opening;
 use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
-use crate::content::{Ingested, Limits, Scope, StagedContent};
+use crate::content::{Ingested, Limits, Mode, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
 
 /// An object found for reading.
@@ -51,23 +52,23 @@ impl Store {
         body: crate::api::ByteStream,
     ) -> Result<Written, StoreError> {
         let inner = &self.inner;
-        let bucket = {
-            let snapshot = inner.log.snapshot();
-            let resource = Resource::Object(&request.bucket, &request.key);
-            let asked = Asked {
-                tags: Some(&request.tags),
-                lock: lock_asked(&request.lock),
-                ..Asked::new(Action::PutObject, resource)
-            };
-            let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
-            inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
-            bucket
+        let snapshot = inner.log.snapshot();
+        let resource = Resource::Object(&request.bucket, &request.key);
+        let asked = Asked {
+            tags: Some(&request.tags),
+            lock: lock_asked(&request.lock),
+            ..Asked::new(Action::PutObject, resource)
         };
+        let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+        inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
-        let scope = bucket.scope(caller.tenant);
+        let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
+        // A body may take longer to come than a snapshot may live.
+        drop(snapshot);
+        let scope = bucket.scope(caller.tenant, chosen.mode);
         let limits = Limits { announced_bytes: request.size_bytes, bytes_max: PUT_BYTES_MAX };
-        let ingested = inner.contents.ingest(scope, body, &request.digests, None, limits).await?;
+        let ingested = inner.contents.ingest(&scope, body, &request.digests, None, limits).await?;
         let Ingested { staged, hashed } = ingested;
         let commit = Commit {
             conditions: request.conditions,
@@ -78,7 +79,7 @@ impl Store {
             metadata: request.metadata,
             owner: bucket.owner_of_new(caller),
             storage_class: request.storage_class,
-            encryption: Encryption::Managed,
+            encryption: chosen.encryption,
             cause: request.cause,
             upload: None,
             parts: Vec::new(),
@@ -107,12 +108,12 @@ impl Store {
 
     async fn get_once(&self, caller: &Caller, request: &GetObject) -> Result<ObjectRead, StoreError> {
         let snapshot = self.inner.log.snapshot();
-        let opened = self.inner.open_object(snapshot.as_ref(), caller, request)?;
-        let scope = opened.bucket.scope(caller.tenant);
-        let selected = self.inner.select(&snapshot, scope, &opened, request).await?;
+        let (opened, mode) = self.inner.open_object(snapshot.as_ref(), caller, request)?;
+        let scope = opened.bucket.scope(caller.tenant, mode);
+        let selected = self.inner.select(&snapshot, &scope, &opened, request).await?;
         let start = selected.range.map_or(0, |(first, _)| first);
         let range = start..start + selected.length_bytes;
-        let body = self.inner.contents.read(snapshot, scope, opened.content, range).await?;
+        let body = self.inner.contents.read(snapshot, &scope, opened.content, range).await?;
         Ok(ObjectRead { info: opened.info, range: selected.range, length_bytes: selected.length_bytes, body })
     }
 
@@ -122,9 +123,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn head_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectHead, StoreError> {
         let snapshot = self.inner.log.snapshot();
-        let opened = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
-        let scope = opened.bucket.scope(caller.tenant);
-        let selected = self.inner.select(&snapshot, scope, &opened, &request).await?;
+        let (opened, mode) = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
+        let scope = opened.bucket.scope(caller.tenant, mode);
+        let selected = self.inner.select(&snapshot, &scope, &opened, &request).await?;
         Ok(ObjectHead { info: opened.info, range: selected.range, length_bytes: selected.length_bytes })
     }
 }
@@ -178,22 +179,28 @@ impl Inner {
         })
     }
 
-    /// Finds the version that a read names, and what its event says of it; then judges the conditions.
+    /// Finds the version that a read names, and what its event says of it; then judges the customer's key and the
+    /// conditions. With it come the keys that open it.
     pub(crate) fn open_object(
         &self,
         snapshot: &dyn Snapshot,
         caller: &Caller,
         request: &GetObject,
-    ) -> Result<Opened, StoreError> {
+    ) -> Result<(Opened, Mode), StoreError> {
         let what = (&request.bucket, &request.key, request.version);
         let bucket = self.enter_version(snapshot, caller, Action::GetObject, what)?;
         let version = self.find_version(snapshot, caller.tenant, &bucket, &request.key, request.version)?;
         let mut opened = self.open_version(snapshot, caller.tenant, bucket, &request.key, &version)?;
+        if let Some(number) = request.part_number {
+            // Before the key: how many parts there are is in the ETag, which listings show too.
+            domain::read::check_part_number(number, opened.info.parts_count)?;
+        }
+        let mode = opening(&opened.committed.encryption, request.customer_key.as_ref())?;
         domain::read::check(&request.conditions, &representation(&opened.info))?;
         let (bucket, key) = (&opened.bucket, &request.key);
         opened.info.expiry = self.expiry_of_read(snapshot, caller.tenant, bucket, key, &version, request.version)?;
         self.hide(snapshot, caller, request, &mut opened.info);
-        Ok(opened)
+        Ok((opened, mode))
     }
 
     /// Takes out of what is known of an object what the caller may not see. Most objects have none of it.
@@ -298,7 +305,7 @@ impl Inner {
     async fn select(
         &self,
         snapshot: &Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         opened: &Opened,
         request: &GetObject,
     ) -> Result<Selected, StoreError> {
@@ -317,20 +324,19 @@ impl Inner {
     async fn select_part(
         &self,
         snapshot: &Arc<dyn Snapshot>,
-        scope: Scope,
+        scope: &Scope,
         opened: &Opened,
         number: u16,
     ) -> Result<Selected, StoreError> {
         let size_bytes = opened.content.size_bytes;
         let parts = opened.info.parts_count;
         // An object that was not uploaded in parts is its own part 1.
-        let range = if parts == 0 && number == 1 {
+        let range = if parts == 0 {
             0..size_bytes
-        } else if parts == 0 || number == 0 || u32::from(number) > parts {
-            return Err(Refusal::InvalidPartNumber { parts: parts.max(1) }.into());
         } else {
             let (contents, snapshot, content) = (self.contents.clone(), snapshot.clone(), opened.content);
-            let found = tokio::task::spawn_blocking(move || contents.part_range(snapshot, scope, &content, number));
+            let scope = scope.clone();
+            let found = tokio::task::spawn_blocking(move || contents.part_range(snapshot, &scope, &content, number));
             let found = found.await.map_err(|error| super::internal(&error))??;
             found.ok_or(Refusal::InvalidPartNumber { parts })?.range
         };

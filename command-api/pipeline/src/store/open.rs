@@ -55,6 +55,10 @@ pub struct OpenOptions {
     pub reserve_bytes: u64,
     /// Time without a commit, while commands wait, after which the process ends.
     pub watchdog: Duration,
+    /// Names of the local keys that SSE-KMS may ask for.
+    pub kms_keys: Vec<String>,
+    /// The one of them that is meant where a request and its bucket name none; none refuses such requests.
+    pub kms_default_key: Option<String>,
     /// Smallest part of an upload that is not its last; S3: 5 MiB.
     pub part_bytes_min: u64,
     /// How long lines of access logs are gathered before they are delivered, seconds.
@@ -88,6 +92,8 @@ impl OpenOptions {
             compression: true,
             reserve_bytes: 512 << 20,
             watchdog: Duration::from_secs(30),
+            kms_keys: Vec::new(),
+            kms_default_key: None,
             part_bytes_min: 5 << 20,
             access_log_flush_s: 300,
             accept_lost_tail: false,
@@ -254,6 +260,7 @@ impl Store {
             lifecycle_day: domain::lifecycle::Day::of_seconds(options.lifecycle_day_s),
             part_bytes_min: options.part_bytes_min,
             access_log_flush_s: options.access_log_flush_s,
+            kms_keys: domain::encryption::KmsKeys::new(options.kms_keys, options.kms_default_key),
             scratch,
         };
         let standing = Standing::default();

@@ -10,10 +10,11 @@ use projections::query::{self, ListQuery};
 use projections::row::{Part, Row as _, Upload, UploadState};
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
-use schemas::event::{Encryption, Event};
+use schemas::event::Event;
 use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, Time, UploadId};
 
 use super::amend::lock_asked;
+use super::encryption::adding;
 use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
@@ -50,6 +51,7 @@ impl Store {
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &key, &request.lock)?;
         let rules = inner.rules(snapshot.as_ref(), tenant, &bucket.row)?;
+        let chosen = inner.choose_encryption(snapshot.as_ref(), tenant, &bucket, &request.encryption).await?;
         drop(snapshot);
         let create = upload::Create {
             upload: inner.ids.upload(),
@@ -57,7 +59,7 @@ impl Store {
             owner: bucket.owner_of_new(caller),
             metadata: request.metadata,
             storage_class: request.storage_class,
-            encryption: Encryption::Managed,
+            encryption: chosen.encryption,
             checksum: request.checksum,
             tags: request.tags,
             lock: request.lock,
@@ -84,6 +86,7 @@ impl Store {
             checksum: created.checksum,
             position: record.header.position,
             abort: abort_of(rules.as_ref(), &begun_key, record.header.time),
+            encryption: created.encryption,
         })
     }
 
@@ -105,10 +108,11 @@ impl Store {
             let begun = inner.open_upload(snapshot, caller.tenant, &bucket, &request.key, request.upload)?;
             (bucket, begun)
         };
-        let scope = bucket.scope(caller.tenant);
+        let mode = adding(&begun.open.encryption, request.customer_key.as_ref())?;
+        let scope = bucket.scope(caller.tenant, mode);
         let also = begun.open.checksum.map(|(algorithm, _)| algorithm);
         let limits = crate::content::Limits { announced_bytes: request.size_bytes, bytes_max: PUT_BYTES_MAX };
-        let Ingested { staged, hashed } = inner.contents.ingest(scope, body, &request.digests, also, limits).await?;
+        let Ingested { staged, hashed } = inner.contents.ingest(&scope, body, &request.digests, also, limits).await?;
         let part = StagePart {
             number: request.number,
             content: staged.content,
@@ -142,23 +146,26 @@ impl Store {
             part_number: None,
             range: None,
             conditions: ReadConditions::default(),
+            customer_key: request.source_customer_key,
         };
         let begun = inner.open_upload(snapshot.as_ref(), caller.tenant, &bucket, &request.key, request.upload)?;
-        let opened = inner.open_object(snapshot.as_ref(), caller, &source)?;
+        let mode = adding(&begun.open.encryption, request.customer_key.as_ref())?;
+        let (opened, from) = inner.open_object(snapshot.as_ref(), caller, &source)?;
         domain::read::check_copy_source(&request.source_conditions, &representation(&opened.info))?;
         let size = opened.content.size_bytes;
         if let Some(range) = request.range {
             domain::read::check_copy_range(range, size)?;
         }
         let range = request.range.map_or(0..size, |(first, last)| first..last + 1);
-        let from = opened.bucket.scope(caller.tenant);
-        let body = inner.contents.read(snapshot, from, opened.content, range.clone()).await?;
+        let from = opened.bucket.scope(caller.tenant, from);
+        let body = inner.contents.read(snapshot, &from, opened.content, range.clone()).await?;
         let also = begun.open.checksum.map(|(algorithm, _)| algorithm);
         let limits =
             crate::content::Limits { announced_bytes: Some(range.end - range.start), bytes_max: PUT_BYTES_MAX };
         // Read and stored again: the pieces of the source are found by their hints and shared where they fall together.
         let none = Digests::default();
-        let ingested = inner.contents.ingest(bucket.scope(caller.tenant), body, &none, also, limits);
+        let scope = bucket.scope(caller.tenant, mode);
+        let ingested = inner.contents.ingest(&scope, body, &none, also, limits);
         let Ingested { staged, hashed } = ingested.await?;
         let part = StagePart {
             number: request.number,
@@ -185,11 +192,12 @@ impl Store {
             return inner.completed(snapshot.as_ref(), tenant, &bucket, event);
         }
         let begun = inner.begun(snapshot.as_ref(), tenant, row)?;
+        let mode = adding(&begun.open.encryption, request.customer_key.as_ref())?;
         let completion = completion(&request, inner.settings.part_bytes_min);
         let (assembly, parts) = inner.assembly(snapshot.as_ref(), tenant, &begun, &completion)?;
         drop(snapshot);
         let contents: Vec<Content> = assembly.parts.iter().map(|part| part.content).collect();
-        let mut staged = inner.contents.join_parts(bucket.scope(tenant), &contents).await?;
+        let mut staged = inner.contents.join_parts(&bucket.scope(tenant, mode), &contents).await?;
         let assembled = assemble(&assembly, staged.content);
         let (algorithm, covers) = assembly.checksum;
         let computed =
@@ -414,6 +422,7 @@ impl Inner {
         let wanted = part.sent.or(begun.open.checksum.map(|(algorithm, _)| algorithm));
         let checksum = wanted.and_then(|wanted| part.checksums.iter().find(|checksum| checksum.algorithm == wanted));
         let (checksum, etag) = (checksum.cloned(), part.etag);
+        let encryption = begun.open.encryption.clone();
         let decide: Decide = Box::new(move |rows, _| {
             let _held = &staged;
             let state = state(rows, tenant, &begun)?;
@@ -423,7 +432,7 @@ impl Inner {
         let recorded = self.run(Request::of(caller), decide).await?;
         let modified = recorded.first().map(|record| record.header.time).unwrap_or_default();
         let position = self.position(tenant, &recorded)?;
-        Ok(PartWritten { etag, modified, checksum, position, source_version: None })
+        Ok(PartWritten { etag, modified, checksum, position, source_version: None, encryption })
     }
 
     /// The parts that a completion names, checked; and their rows, to be checked again in the commit.

@@ -2,8 +2,8 @@
 
 use domain::Refusal;
 use pipeline::{
-    AccessKeyStatus, Caller, CompleteUpload, CopyObject, CreateAccessKey, ListObjects, ListParts, ListUploads,
-    ListVersions, ReadConditions, UploadPartCopy, Who, WriteConditions,
+    AccessKeyStatus, AskedEncryption, Caller, CompleteUpload, CopyObject, CreateAccessKey, ListObjects, ListParts,
+    ListUploads, ListVersions, ReadConditions, UploadPartCopy, Who, WriteConditions,
 };
 use schemas::UserId;
 use schemas::scope::Scopes;
@@ -59,6 +59,8 @@ async fn two_tenants_with_the_same_names_share_nothing() {
         source_version: None,
         source_conditions: ReadConditions::default(),
         range: None,
+        customer_key: None,
+        source_customer_key: None,
     };
     assert!(matches!(refusal(house.store.upload_part_copy(&mine, copied).await), Refusal::NoSuchKey { .. }));
     let uploads = ListUploads {
@@ -110,6 +112,8 @@ async fn a_bucket_of_another_tenant_does_not_exist() {
         storage_class: None,
         checksum_algorithm: None,
         conditions: WriteConditions::default(),
+        encryption: AskedEncryption::Nothing,
+        source_customer_key: None,
     };
     absent(refusal(house.store.copy_object(&mine, copy).await));
     let complete = CompleteUpload {
@@ -121,6 +125,7 @@ async fn a_bucket_of_another_tenant_does_not_exist() {
         checksum: None,
         checksum_type: None,
         size_bytes: None,
+        customer_key: None,
     };
     absent(refusal(house.store.complete_upload(&mine, complete).await));
     let (mine, _) = house.store.list_buckets(&mine, "", None, 100).await.expect("lists");

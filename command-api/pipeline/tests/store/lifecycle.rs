@@ -368,6 +368,7 @@ async fn what_is_written_and_read_announces_its_end() {
         lock: pipeline::LockAsked::default(),
         tags: BTreeMap::new(),
         checksum: None,
+        encryption: pipeline::AskedEncryption::Nothing,
     };
     let started = house.store.create_upload(&caller, request).await.expect("begun");
     assert_eq!(started.abort, expiry(2, "uploads"));

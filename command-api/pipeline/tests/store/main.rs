@@ -1,8 +1,10 @@
-//! The store as doors hold it: races of writes, uploads and sweeps, tenants and keys, lifecycle rules, rebuild, time.
+//! The store as doors hold it: races of writes, uploads and sweeps, encryption, tenants and keys, lifecycle rules, rebuild,
+//! time.
 
 mod access_log;
 mod conditional;
 mod digests;
+mod encryption;
 mod identity;
 mod lifecycle;
 mod locks;

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use domain::Refusal;
 use futures_util::StreamExt;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject, CreateAccessKey,
-    CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked, OpenOptions, PartWritten,
-    PutObject, ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart, Who, WriteConditions,
-    Written,
+    AdminCaller, AskedEncryption, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject,
+    CreateAccessKey, CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked,
+    OpenOptions, PartWritten, PutObject, ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart,
+    Who, WriteConditions, Written,
 };
 use schemas::content::ETag;
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass};
@@ -198,6 +198,8 @@ impl House {
             storage_class: None,
             checksum_algorithm: None,
             conditions: WriteConditions::default(),
+            encryption: AskedEncryption::Nothing,
+            source_customer_key: None,
         };
         self.store.copy_object(caller, request).await.map(|_| ())
     }
@@ -211,6 +213,7 @@ impl House {
             tags: BTreeMap::new(),
             lock: LockAsked::default(),
             checksum: None,
+            encryption: AskedEncryption::Nothing,
         };
         self.store.create_upload(caller, request).await.expect("begun").upload
     }
@@ -224,7 +227,7 @@ impl House {
         bytes: &[u8],
     ) -> Result<PartWritten, StoreError> {
         let (bucket, key, digests) = (bucket("bucket"), key(name), Digests::default());
-        let request = UploadPart { bucket, key, upload, number, digests, size_bytes: None };
+        let request = UploadPart { bucket, key, upload, number, digests, size_bytes: None, customer_key: None };
         self.store.upload_part(caller, request, body(bytes)).await
     }
 
@@ -246,6 +249,7 @@ impl House {
             checksum: None,
             checksum_type: None,
             size_bytes: None,
+            customer_key: None,
         };
         self.store.complete_upload(caller, request).await
     }
@@ -270,6 +274,12 @@ impl House {
         self.segments().iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len())).sum()
     }
 
+    /// Everything in the data directory: log, tables, keys and segments.
+    pub(crate) fn on_disk(&self) -> Vec<Vec<u8>> {
+        let files = files_below(self.directory.path().join("data"));
+        files.iter().filter_map(|file| std::fs::read(file).ok()).collect()
+    }
+
     /// Flips a bit in every 64 KiB of every segment file.
     pub(crate) fn damage_segments(&self) {
         for file in self.segments() {
@@ -280,21 +290,25 @@ impl House {
     }
 
     fn segments(&self) -> Vec<std::path::PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.directory.path().join("data").join("blobs")];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder") {
-                let entry = entry.expect("an entry");
-                match entry.metadata() {
-                    Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                    Ok(_) => files.push(entry.path()),
-                    // Removed meanwhile.
-                    Err(_) => {}
-                }
+        files_below(self.directory.path().join("data").join("blobs"))
+    }
+}
+
+fn files_below(folder: std::path::PathBuf) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(_) => files.push(entry.path()),
+                // Removed meanwhile.
+                Err(_) => {}
             }
         }
-        files
     }
+    files
 }
 
 pub(crate) fn bucket(name: &str) -> BucketName {
@@ -322,6 +336,7 @@ pub(crate) fn put_request(bucket_name: &str, name: &str) -> PutObject {
         size_bytes: None,
         cause: Cause::Put,
         command: None,
+        encryption: AskedEncryption::Nothing,
     }
 }
 
@@ -333,6 +348,7 @@ pub(crate) fn get_request(bucket_name: &str, name: &str) -> GetObject {
         part_number: None,
         range: None,
         conditions: ReadConditions::default(),
+        customer_key: None,
     }
 }
 
