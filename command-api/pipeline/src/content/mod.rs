@@ -10,6 +10,7 @@ pub(crate) mod hashing;
 mod ingest;
 mod read;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use blob_store::BlobStore;
@@ -20,6 +21,7 @@ use vault::{CustomerKey, NamedKey, Vault};
 pub(crate) use active::{Active, ActiveGuard};
 pub(crate) use directory::{BlobDirectory, blob_row};
 pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_error};
+pub(crate) use read::of_source;
 
 use crate::clock::Clock;
 
@@ -58,10 +60,10 @@ impl Mode {
     }
 
     /// What content may be de-duplicated with; none that which never is.
-    fn dedup_scope(&self) -> Option<Vec<u8>> {
+    fn dedup_scope(&self) -> Option<Cow<'static, [u8]>> {
         match self {
-            Mode::Managed => Some(b"managed".to_vec()),
-            Mode::Named(name) => Some([&b"named/"[..], &name.number().to_be_bytes()].concat()),
+            Mode::Managed => Some(Cow::Borrowed(b"managed")),
+            Mode::Named(name) => Some(Cow::Owned([&b"named/"[..], &name.number().to_be_bytes()].concat())),
             Mode::Customer(_) => None,
         }
     }

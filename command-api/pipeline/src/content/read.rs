@@ -193,6 +193,31 @@ impl Reading {
     }
 }
 
+/// Why content that was read here could not be stored again: the body's error is one of ours, not a client's.
+pub(crate) fn of_source(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Body(BodyError(inner)) => match inner.downcast::<StoreError>() {
+            Ok(ours) => *ours,
+            Err(inner) => StoreError::Body(BodyError(inner)),
+        },
+        other => other,
+    }
+}
+
 pub(crate) fn read_error(error: &blob_store::ReadError) -> StoreError {
     StoreError::Corrupt { what: describe(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_damaged_is_not_a_client_that_went_away() {
+        let body = |inner: Box<dyn std::error::Error + Send + Sync>| StoreError::Body(BodyError(inner));
+        let damaged = StoreError::Corrupt { what: "blob".to_owned() };
+        assert!(matches!(of_source(body(Box::new(damaged))), StoreError::Corrupt { .. }));
+        assert!(matches!(of_source(body("the connection broke".into())), StoreError::Body(_)));
+        assert!(matches!(of_source(StoreError::DiskFull), StoreError::DiskFull));
+    }
 }

@@ -15,7 +15,7 @@ use super::amend::lock_asked;
 use super::objects::{Opened, representation};
 use super::{Request, Store, read_again};
 use crate::api::{Caller, Copied, CopyObject, Digests, GetObject, ReadConditions, StoreError};
-use crate::content::{Ingested, Limits, Scope, StagedContent, hashing};
+use crate::content::{Ingested, Limits, Scope, StagedContent, hashing, of_source};
 
 /// What a copy is made of.
 struct Copy {
@@ -127,7 +127,8 @@ impl Store {
         let body = self.inner.contents.read(snapshot, from, opened.content, 0..size_bytes).await?;
         let wanted = wanted.or(opened.info.chosen_checksum.as_ref().map(|checksum| checksum.algorithm));
         let limits = Limits { announced_bytes: Some(size_bytes), bytes_max: super::PUT_BYTES_MAX };
-        let ingested = self.inner.contents.ingest(to, body, &Digests::default(), wanted, limits).await?;
+        let ingested =
+            self.inner.contents.ingest(to, body, &Digests::default(), wanted, limits).await.map_err(of_source)?;
         let Ingested { staged, hashed } = ingested;
         // A source that was not uploaded in parts has the MD5 of its bytes: what was read must be what was written.
         if opened.info.etag.parts == 0 && opened.info.etag.md5 != hashed.md5 {
@@ -158,7 +159,7 @@ impl Store {
             let mut body = self.inner.contents.read(snapshot, scope, opened.content, 0..size).await?;
             let mut hasher = hashing::Hasher::new(algorithm);
             while let Some(bytes) = futures_util::StreamExt::next(&mut body).await {
-                let bytes = bytes.map_err(StoreError::Body)?;
+                let bytes = bytes.map_err(|error| of_source(StoreError::Body(error)))?;
                 // Up to 4 MiB at once: not on a thread that serves others.
                 let hashed = tokio::task::spawn_blocking(move || {
                     hasher.update(&bytes);

@@ -24,7 +24,7 @@ use crate::api::{
     ListedPart, ListedUpload, PartWritten, PartsPage, ReadConditions, StoreError, UploadPart, UploadPartCopy,
     UploadStarted, UploadsPage, Written,
 };
-use crate::content::{Ingested, StagedContent, hashing};
+use crate::content::{Ingested, StagedContent, hashing, of_source};
 use crate::sequencer::{Decide, Unit};
 
 /// An upload that a request named, with what its first event says.
@@ -166,7 +166,7 @@ impl Store {
         let none = Digests::default();
         let scope = bucket.scope(caller.tenant, mode);
         let ingested = inner.contents.ingest(&scope, body, &none, also, limits);
-        let Ingested { staged, hashed } = ingested.await?;
+        let Ingested { staged, hashed } = ingested.await.map_err(of_source)?;
         let part = StagePart {
             number: request.number,
             content: staged.content,
