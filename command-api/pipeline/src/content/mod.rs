@@ -37,7 +37,7 @@ pub(crate) struct Scope {
 }
 
 /// Which keys an object's bytes are under. Manifests have none of its bytes and are always under the bucket's key: sweep
-/// walks them without a customer (decision 0005).
+/// walks them without a customer (decision 0008).
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
     /// Under the bucket's key.
