@@ -54,6 +54,8 @@ fn any_event() -> impl Strategy<Value = Event> {
                 ownership: ObjectOwnership::ObjectWriter,
                 versioning: if flag { Versioning::Enabled } else { Versioning::Unversioned },
                 object_lock: flag,
+                without_ownership_controls: false,
+                acl: None,
             }
             .into(),
             11 => BucketDeleted { bucket, name: bucket_name }.into(),

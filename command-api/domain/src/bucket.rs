@@ -1,9 +1,12 @@
-//! Buckets: a name in a tenant, with an owner and a versioning.
+//! Buckets: a name in a tenant, with an owner, a versioning and an ownership of uploads.
 //!
-//! Owns: who may take a name, when a bucket counts as empty, which versioning may follow which.
+//! Owns: who may take a name, when a bucket counts as empty, which versioning may follow which, when ACLs can be off.
 //! Does not own: the objects in it, its key on disk, whether the caller's scopes grant anything.
 
-use schemas::event::{BucketCreated, BucketDeleted, Event, ObjectOwnership, Versioning, VersioningSet};
+use schemas::acl::Acl;
+use schemas::event::{
+    BucketAclSet, BucketCreated, BucketDeleted, BucketOwnershipSet, Event, ObjectOwnership, Versioning, VersioningSet,
+};
 use schemas::{BucketId, BucketName, KeyId, UserId};
 
 use crate::Refusal;
@@ -37,6 +40,10 @@ pub enum Bucket {
         versioning: Versioning,
         /// Whether versions can be locked.
         object_lock: bool,
+        /// Whether ACLs are on, and whose uploads are.
+        ownership: ObjectOwnership,
+        /// Whether it has a list of its own: without one only its owner may do anything.
+        has_acl: bool,
         /// Versions and delete markers in it: the exact counter. Events about objects do not come through [`evolve`];
         /// whoever builds the state takes the counter from its row.
         versions: u64,
@@ -55,6 +62,15 @@ pub enum Command {
     SetVersioning(Versioning),
     /// Set or remove one of its configurations.
     Configure(Configuration),
+    /// Replace its list; none leaves it to its owner alone. Nothing happens when that is so already.
+    SetAcl(Option<Acl>),
+    /// Set or remove its ownership controls.
+    SetOwnership {
+        /// From now on; none when they are removed.
+        ownership: Option<ObjectOwnership>,
+        /// Whether its list, if it has one, grants anything to others than its owner.
+        acl_grants_others: bool,
+    },
 }
 
 /// A new bucket.
@@ -70,22 +86,22 @@ pub struct Create {
     pub owner: UserId,
     /// The key file that is durable already.
     pub key: KeyId,
-    /// Who owns uploads.
-    pub ownership: ObjectOwnership,
+    /// Who owns uploads; none when nobody chose: whoever uploads then, and there are no ownership controls to show.
+    pub ownership: Option<ObjectOwnership>,
     /// Whether versions can be locked. Implies versioning.
     pub object_lock: bool,
+    /// Its list; none when only its owner may do anything.
+    pub acl: Option<Acl>,
 }
 
 /// # Errors
 /// [`Refusal::BucketAlreadyOwnedByYou`], [`Refusal::BucketAlreadyExists`], [`Refusal::TooManyBuckets`],
 /// [`Refusal::NoSuchBucket`], [`Refusal::BucketNotEmpty`], [`Refusal::VersioningLocked`], [`Refusal::InvalidRequest`],
-/// [`Refusal::LockNeedsVersioning`], or that of the configuration.
+/// [`Refusal::LockNeedsVersioning`], [`Refusal::AclNotSupported`], [`Refusal::AclGrantsOthers`], or that of the configuration.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (&state.bucket, command) {
         (_, Command::Create(create)) => self::create(state, create),
-        (Bucket::Absent, Command::Delete | Command::SetVersioning(_) | Command::Configure(_)) => {
-            Err(Refusal::NoSuchBucket)
-        }
+        (Bucket::Absent, _) => Err(Refusal::NoSuchBucket),
         (Bucket::Live { versions: 1.., .. }, Command::Delete) => Err(Refusal::BucketNotEmpty),
         (Bucket::Live { id, name, .. }, Command::Delete) => {
             Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
@@ -100,6 +116,17 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
                 return Err(Refusal::InvalidRequest { reason: "the configuration is too large" });
             }
             Ok(vec![event])
+        }
+        (Bucket::Live { ownership: ObjectOwnership::BucketOwnerEnforced, .. }, Command::SetAcl(_)) => {
+            Err(Refusal::AclNotSupported)
+        }
+        (Bucket::Live { has_acl: false, .. }, Command::SetAcl(None)) => Ok(vec![]),
+        (Bucket::Live { id, .. }, Command::SetAcl(acl)) => Ok(vec![BucketAclSet { bucket: *id, acl }.into()]),
+        (Bucket::Live { id, has_acl, .. }, Command::SetOwnership { ownership, acl_grants_others }) => {
+            if ownership == Some(ObjectOwnership::BucketOwnerEnforced) && *has_acl && acl_grants_others {
+                return Err(Refusal::AclGrantsOthers);
+            }
+            Ok(vec![BucketOwnershipSet { bucket: *id, ownership }.into()])
         }
         (Bucket::Live { id, versioning, object_lock, .. }, Command::SetVersioning(asked)) => match asked {
             _ if asked == *versioning => Ok(vec![]),
@@ -116,14 +143,31 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
 
 fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
     match &state.bucket {
-        Bucket::Live { owner, .. } if *owner == create.owner => return Err(Refusal::BucketAlreadyOwnedByYou),
+        // Asking for the same again finds it done; asking for another list does not.
+        Bucket::Live { owner, has_acl, .. } if *owner == create.owner && *has_acl == create.acl.is_some() => {
+            return Err(Refusal::BucketAlreadyOwnedByYou);
+        }
         Bucket::Live { .. } => return Err(Refusal::BucketAlreadyExists),
         Bucket::Absent if state.buckets >= state.buckets_max => return Err(Refusal::TooManyBuckets),
         Bucket::Absent => {}
     }
-    let Create { bucket, name, region, owner, key, ownership, object_lock } = create;
+    let Create { bucket, name, region, owner, key, ownership, object_lock, acl } = create;
+    let without_ownership_controls = ownership.is_none();
+    let ownership = ownership.unwrap_or(ObjectOwnership::ObjectWriter);
     let versioning = if object_lock { Versioning::Enabled } else { Versioning::Unversioned };
-    Ok(vec![BucketCreated { bucket, name, region, owner, key, ownership, versioning, object_lock }.into()])
+    let created = BucketCreated {
+        bucket,
+        name,
+        region,
+        owner,
+        key,
+        ownership,
+        versioning,
+        object_lock,
+        without_ownership_controls,
+        acl,
+    };
+    Ok(vec![created.into()])
 }
 
 /// The state after an event. Events that do not concern it change nothing.
@@ -138,6 +182,8 @@ pub fn evolve(mut state: State, event: &Event) -> State {
                 owner: created.owner.clone(),
                 versioning: created.versioning,
                 object_lock: created.object_lock,
+                ownership: created.ownership,
+                has_acl: created.acl.is_some(),
                 versions: 0,
             };
         }
@@ -150,6 +196,12 @@ pub fn evolve(mut state: State, event: &Event) -> State {
         }
         (Bucket::Live { id, object_lock, .. }, Event::BucketObjectLockSet(set)) if set.bucket == *id => {
             *object_lock = true;
+        }
+        (Bucket::Live { id, has_acl, .. }, Event::BucketAclSet(set)) if set.bucket == *id => {
+            *has_acl = set.acl.is_some();
+        }
+        (Bucket::Live { id, ownership, .. }, Event::BucketOwnershipSet(set)) if set.bucket == *id => {
+            *ownership = set.ownership.unwrap_or(ObjectOwnership::ObjectWriter);
         }
         _ => {}
     }
@@ -185,8 +237,9 @@ mod tests {
             region: "us-east-1".to_owned(),
             owner: user("ann"),
             key: KeyId(4),
-            ownership: ObjectOwnership::BucketOwnerEnforced,
+            ownership: Some(ObjectOwnership::BucketOwnerEnforced),
             object_lock: false,
+            acl: None,
         }
     }
 
@@ -200,6 +253,8 @@ mod tests {
             ownership: ObjectOwnership::BucketOwnerEnforced,
             versioning,
             object_lock,
+            without_ownership_controls: false,
+            acl: None,
         }
         .into()
     }
@@ -297,6 +352,65 @@ mod tests {
             .when(Command::SetVersioning(Versioning::Suspended))
             .then_refused(Refusal::VersioningLocked);
         given([locked]).when(Command::SetVersioning(Versioning::Enabled)).then_nothing();
+    }
+
+    fn public() -> Option<Acl> {
+        Some(crate::acl::CannedAcl::PublicRead.of_bucket(&user("ann")))
+    }
+
+    fn acl_set(acl: Option<Acl>) -> Event {
+        BucketAclSet { bucket: BucketId(5), acl }.into()
+    }
+
+    fn own(ownership: Option<ObjectOwnership>) -> Command {
+        Command::SetOwnership { ownership, acl_grants_others: true }
+    }
+
+    fn owned(ownership: Option<ObjectOwnership>) -> Event {
+        BucketOwnershipSet { bucket: BucketId(5), ownership }.into()
+    }
+
+    #[test]
+    fn a_bucket_is_created_with_a_list_and_without_ownership_controls() {
+        let create = Create { ownership: None, acl: public(), ..new_bucket() };
+        let Event::BucketCreated(plain) = created() else { panic!("a creation") };
+        let ownership = ObjectOwnership::ObjectWriter;
+        let expected = BucketCreated { ownership, without_ownership_controls: true, acl: public(), ..plain };
+        given([]).when(Command::Create(create)).then([expected.into()]);
+    }
+
+    #[test]
+    fn creating_ones_bucket_again_with_another_list_is_no_repetition() {
+        let with_list = Command::Create(Create { acl: public(), ..new_bucket() });
+        given([created()]).when(with_list.clone()).then_refused(Refusal::BucketAlreadyExists);
+        let listed = [created(), acl_set(public())];
+        given(listed.clone()).when(Command::Create(new_bucket())).then_refused(Refusal::BucketAlreadyExists);
+        given(listed).when(with_list).then_refused(Refusal::BucketAlreadyOwnedByYou);
+    }
+
+    #[test]
+    fn a_list_is_set_where_acls_are_on() {
+        let on = [created(), owned(None)];
+        given(on.clone()).when(Command::SetAcl(public())).then([acl_set(public())]);
+        given(on.clone()).when(Command::SetAcl(None)).then_nothing();
+        given(on).given([acl_set(public())]).when(Command::SetAcl(None)).then([acl_set(None)]);
+        for acl in [None, public()] {
+            given([created()]).when(Command::SetAcl(acl.clone())).then_refused(Refusal::AclNotSupported);
+            given([]).when(Command::SetAcl(acl)).then_refused(Refusal::NoSuchBucket);
+        }
+    }
+
+    #[test]
+    fn acls_are_turned_off_only_while_the_list_grants_nothing_to_others() {
+        use ObjectOwnership::{BucketOwnerEnforced, BucketOwnerPreferred, ObjectWriter};
+        for ownership in [Some(BucketOwnerEnforced), Some(BucketOwnerPreferred), Some(ObjectWriter), None] {
+            given([created(), owned(None)]).when(own(ownership)).then([owned(ownership)]);
+        }
+        let listed = given([created(), owned(None), acl_set(public())]);
+        listed.when(own(Some(BucketOwnerEnforced))).then_refused(Refusal::AclGrantsOthers);
+        listed.when(own(Some(BucketOwnerPreferred))).then([owned(Some(BucketOwnerPreferred))]);
+        let harmless = Command::SetOwnership { ownership: Some(BucketOwnerEnforced), acl_grants_others: false };
+        listed.when(harmless).then([owned(Some(BucketOwnerEnforced))]);
     }
 
     #[test]

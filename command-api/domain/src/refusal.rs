@@ -216,6 +216,27 @@ pub enum Refusal {
         /// A sentence for the client.
         reason: String,
     },
+    /// ACLs are off in the bucket: its owner owns everything, and nobody is granted anything by a list.
+    #[error("the bucket does not allow ACLs")]
+    AclNotSupported,
+    /// ACLs cannot be off while the bucket's own list grants something to others.
+    #[error("the bucket's ACL grants something to others than its owner")]
+    AclGrantsOthers,
+    /// A bucket cannot be created with a public list where those are blocked.
+    #[error("public ACLs are blocked")]
+    PublicAclBlocked,
+    /// A list that is none.
+    #[error("the ACL is malformed")]
+    MalformedAcl,
+    /// A list grants something to a user that there is not.
+    #[error("no such user to grant anything to")]
+    NoSuchGrantee,
+    /// No user has the address that a list grants something to.
+    #[error("no user has this mail address")]
+    NoSuchGranteeEmail,
+    /// Several users have it.
+    #[error("several users have this mail address")]
+    AmbiguousGrantee,
     /// A copy onto itself that changes nothing.
     #[error("a copy onto itself must change something")]
     CopyOntoItself,

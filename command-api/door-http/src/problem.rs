@@ -134,6 +134,9 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::KmsKeyNotFound => (BAD, "kms_key_not_found"),
         Refusal::WrongCustomerKey => (BAD, "wrong_customer_key"),
         Refusal::MalformedPolicy { .. } => (BAD, "malformed_policy"),
+        Refusal::AclNotSupported | Refusal::AclGrantsOthers | Refusal::PublicAclBlocked => (BAD, "acl_not_supported"),
+        Refusal::MalformedAcl => (BAD, "malformed_acl"),
+        Refusal::NoSuchGrantee | Refusal::NoSuchGranteeEmail | Refusal::AmbiguousGrantee => (BAD, "no_such_grantee"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser

@@ -1,11 +1,9 @@
 //! Events about everything that is not an object or upload: buckets, users, keys, tenants, tasks, the clock.
 
-use std::collections::BTreeMap;
-
 use schemas::event::{
     AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked, BucketCreated,
-    BucketDeleted, BucketObjectLockSet, ClockTicked, Event, InstallationCreated, Setting, TaskFinished, TaskProgressed,
-    TaskStarted, TenantCreated, UserCreated, UserDeleted, VersioningSet,
+    BucketDeleted, BucketObjectLockSet, BucketOwnershipSet, ClockTicked, Event, InstallationCreated, ObjectOwnership,
+    Setting, TaskFinished, TaskProgressed, TaskStarted, TenantCreated, UserCreated, UserDeleted, VersioningSet,
 };
 use schemas::{AccessKeyId, TenantId};
 
@@ -27,9 +25,10 @@ impl Fold<'_> {
             ownership: event.ownership,
             versioning: event.versioning,
             object_lock: event.object_lock,
+            without_ownership_controls: event.without_ownership_controls,
             created_by: self.header.id(),
-            settings: BTreeMap::new(),
             default_retention: None,
+            settings: event.acl.iter().map(|_| (Setting::Acl, self.header.id())).collect(),
         };
         self.put(Bucket::key(self.tenant, event.bucket), &bucket);
         self.put(BucketByName::key(self.tenant, &event.name), &BucketByName(event.bucket));
@@ -70,6 +69,16 @@ impl Fold<'_> {
             row.default_retention = event.default;
             row.settings.insert(Setting::ObjectLock, self.header.id());
             self.put(key, &row);
+        }
+        Ok(())
+    }
+
+    pub(super) fn bucket_ownership_set(&mut self, event: &BucketOwnershipSet) -> Result<(), RowError> {
+        let key = Bucket::key(self.tenant, event.bucket);
+        if let Some(bucket) = self.get::<Bucket>(&key)? {
+            let ownership = event.ownership.unwrap_or(ObjectOwnership::ObjectWriter);
+            let without_ownership_controls = event.ownership.is_none();
+            self.put(key, &Bucket { ownership, without_ownership_controls, ..bucket });
         }
         Ok(())
     }

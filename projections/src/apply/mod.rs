@@ -115,14 +115,20 @@ pub fn apply_event(
         }
         Event::LegalHoldSet(event) => fold.amended(object()?, event.made_by, |details| details.legal_hold = event.on),
         Event::BucketObjectLockSet(event) => fold.bucket_object_lock_set(event),
+        Event::ObjectAclSet(set) => {
+            let acl = set.acl.as_ref().map(|_| fold.header.id());
+            fold.amended(object()?, set.made_by, |details| details.acl = acl)
+        }
         Event::BucketTaggingSet(_)
         | Event::BucketCorsSet(_)
         | Event::BucketNotificationSet(_)
         | Event::BucketLoggingSet(_)
         | Event::BucketEncryptionSet(_)
+        | Event::BucketAclSet(_)
         | Event::BucketLifecycleSet(_)
         | Event::BucketPolicySet(_)
         | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),
+        Event::BucketOwnershipSet(event) => fold.bucket_ownership_set(event),
     };
     folded.and_then(|()| fold.count()).map(|()| fold.changes).map_err(|source| ApplyError::Row {
         tenant,

@@ -232,6 +232,11 @@ fn object(header: &schemas::record::Header, event: &VersionCommitted) -> Object 
         size_bytes: event.content.size_bytes,
         etag: event.etag,
         root: event.content.root,
-        details: Details { retention: event.retention, legal_hold: event.legal_hold, ..Details::default() },
+        details: Details {
+            tags: None,
+            acl: event.acl.as_ref().map(|_| header.id()),
+            retention: event.retention,
+            legal_hold: event.legal_hold,
+        },
     }
 }

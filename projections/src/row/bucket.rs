@@ -35,6 +35,9 @@ pub struct Bucket {
     /// The retention that new versions get: every write is decided on it, so it stands here as well as in the log.
     #[serde(default)]
     pub default_retention: Option<DefaultRetention>,
+    /// Whether `ownership` is nobody's choice: there are no ownership controls to show.
+    #[serde(default)]
+    pub without_ownership_controls: bool,
 }
 super::packed!(Bucket, DIRECTORY, "bucket");
 
@@ -155,7 +158,7 @@ mod tests {
         #[test]
         fn rows_read_back(
             name in "[a-z0-9]{3,20}", created: u64, region in ".{0,20}", owner in user(), key: u64, choice in 0..3usize,
-            object_lock: bool, created_by in event_id(),
+            object_lock: bool, without_ownership_controls: bool, created_by in event_id(),
             settings in prop::collection::vec((setting(), event_id()), 0..12),
             default_retention in prop::option::of(default_retention()),
         ) {
@@ -171,6 +174,7 @@ mod tests {
                 ownership: ownerships[choice],
                 versioning: [Versioning::Unversioned, Versioning::Enabled, Versioning::Suspended][choice],
                 object_lock,
+                without_ownership_controls,
                 created_by,
                 settings: settings.into_iter().collect(),
                 default_retention,

@@ -3,6 +3,7 @@
 use projections::query::{self, ListQuery};
 use projections::row::{Object, UploadState};
 use projections::{ApplyError, MemoryRows, apply};
+use schemas::acl::Acl;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
 use schemas::event::*;
 use schemas::*;
@@ -289,7 +290,12 @@ fn what_can_change_of_a_version_changes_in_its_row_current_or_not() {
     let tagged = log.happens(BUCKET, Some("k"), tags_set(&["a"])).0;
     assert!(tagged.position > first.position);
     let details = current(&log, "k").expect("is there").details;
-    assert_eq!(details.tags, Some(tagged));
+    assert_eq!((details.tags, details.acl), (Some(tagged), None));
+    let acl_set = |acl| ObjectAclSet { version, made_by, acl };
+    let listed = log.happens(BUCKET, Some("k"), acl_set(Some(Acl::default()))).0;
+    assert_eq!(current(&log, "k").expect("is there").details.acl, Some(listed));
+    log.happens(BUCKET, Some("k"), acl_set(None));
+    assert_eq!(current(&log, "k").expect("is there").details.acl, None, "a list like none is none");
     // What it was before can still be found: past, change, current.
     assert_eq!(log.happens(BUCKET, Some("k"), LegalHoldSet { version, made_by, on: true }).1, 3);
     log.happens(BUCKET, Some("k"), version_committed(false, blob(2), None));
@@ -315,6 +321,34 @@ fn a_bucket_knows_the_retention_that_new_versions_get() {
     let set = log.happens(BUCKET, None, BucketObjectLockSet { bucket: BUCKET, default: None }).0;
     assert_eq!((row(&log).object_lock, row(&log).default_retention), (true, None), "a lock is never taken off");
     assert_eq!(row(&log).settings, [(Setting::ObjectLock, set)].into());
+}
+
+#[test]
+fn a_version_that_came_with_a_list_names_its_own_event() {
+    let mut log = log_with_bucket(Versioning::Enabled);
+    let with_list = VersionCommitted { acl: Some(Acl::default()), ..version_committed(false, blob(1), None) };
+    let made_by = log.happens(BUCKET, Some("k"), with_list).0;
+    assert_eq!(current(&log, "k").expect("is there").details.acl, Some(made_by));
+}
+
+#[test]
+fn a_bucket_knows_its_list_and_its_ownership() {
+    let mut log = Log::of(TENANT);
+    let created = BucketCreated { acl: Some(Acl::default()), ..bucket_created(BUCKET, Versioning::Unversioned) };
+    let created = log.happens(BUCKET, None, created).0;
+    let row = |log: &Log| query::bucket(&log.rows, TENANT, BUCKET).expect("reads").expect("is there");
+    assert_eq!(row(&log).settings, [(Setting::Acl, created)].into());
+    let set = log.happens(BUCKET, None, BucketAclSet { bucket: BUCKET, acl: Some(Acl::default()) }).0;
+    assert_eq!(row(&log).settings, [(Setting::Acl, set)].into());
+    log.happens(BUCKET, None, BucketAclSet { bucket: BUCKET, acl: None });
+    assert_eq!(row(&log).settings, [].into());
+    let ownership = |row: projections::row::Bucket| (row.ownership, row.without_ownership_controls);
+    assert_eq!(ownership(row(&log)), (ObjectOwnership::BucketOwnerEnforced, false));
+    log.happens(BUCKET, None, BucketOwnershipSet { bucket: BUCKET, ownership: None });
+    assert_eq!(ownership(row(&log)), (ObjectOwnership::ObjectWriter, true));
+    let preferred = Some(ObjectOwnership::BucketOwnerPreferred);
+    log.happens(BUCKET, None, BucketOwnershipSet { bucket: BUCKET, ownership: preferred });
+    assert_eq!(ownership(row(&log)), (ObjectOwnership::BucketOwnerPreferred, false));
 }
 
 #[test]

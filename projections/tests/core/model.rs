@@ -556,6 +556,8 @@ pub(crate) fn bucket_created(bucket: BucketId, versioning: Versioning) -> Bucket
         ownership: ObjectOwnership::BucketOwnerEnforced,
         versioning,
         object_lock: false,
+        without_ownership_controls: false,
+        acl: None,
     }
 }
 
@@ -571,6 +573,7 @@ pub(crate) fn upload_created(upload: UploadId) -> UploadCreated {
         tags: BTreeMap::new(),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
 }
 
@@ -592,5 +595,6 @@ pub(crate) fn version_committed(null: bool, content: Content, upload: Option<Upl
         tags: BTreeMap::new(),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
 }

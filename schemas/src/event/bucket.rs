@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::RetentionMode;
-use crate::acl::PublicAccessBlock;
+use crate::acl::{Acl, PublicAccessBlock};
 use crate::{BucketId, BucketName, KeyId, UserId};
 
 /// Who owns what others upload (S3 object ownership).
@@ -50,6 +50,12 @@ pub struct BucketCreated {
     /// Whether versions can be locked from the start.
     #[serde(default)]
     pub object_lock: bool,
+    /// Whether `ownership` is nobody's choice: the bucket has no ownership controls, as all had before there were any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_ownership_controls: bool,
+    /// Its access control list; none when only its owner may do anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acl: Option<Acl>,
 }
 
 /// An empty bucket was deleted.
@@ -175,4 +181,22 @@ pub struct BucketEncryptionSet {
     pub bucket: BucketId,
     /// From now on; none when it was removed.
     pub encryption: Option<BucketEncryption>,
+}
+
+/// A bucket's access control list was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketAclSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// From now on; none when only its owner may do anything.
+    pub acl: Option<Acl>,
+}
+
+/// A bucket's ownership controls were set or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketOwnershipSet {
+    /// Its id.
+    pub bucket: BucketId,
+    /// From now on; none when they were removed: whoever uploads owns it then.
+    pub ownership: Option<ObjectOwnership>,
 }

@@ -16,9 +16,9 @@ mod tenant;
 mod upload;
 
 pub use bucket::{
-    BucketCreated, BucketDeleted, BucketEncryption, BucketEncryptionSet, BucketObjectLockSet, BucketPolicySet,
-    BucketPublicAccessBlockSet, BucketTaggingSet, DefaultRetention, ObjectOwnership, RetentionPeriod, Setting,
-    Versioning, VersioningSet,
+    BucketAclSet, BucketCreated, BucketDeleted, BucketEncryption, BucketEncryptionSet, BucketObjectLockSet,
+    BucketOwnershipSet, BucketPolicySet, BucketPublicAccessBlockSet, BucketTaggingSet, DefaultRetention,
+    ObjectOwnership, RetentionPeriod, Setting, Versioning, VersioningSet,
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use lifecycle::BucketLifecycleSet;
@@ -30,7 +30,7 @@ pub use logging::{BucketLoggingSet, LogKeyFormat, Logging};
 pub use notification::{BucketNotificationSet, DestinationKind, NotificationConfiguration, NotificationRule};
 pub use object::{
     Cause, CommittedPart, ContentReleased, CopySource, DeleteMarkerCreated, Encryption, Headers, LegalHoldSet,
-    Metadata, ObjectTagsSet, Referrer, Released, Retention, RetentionMode, RetentionSet, StorageClass,
+    Metadata, ObjectAclSet, ObjectTagsSet, Referrer, Released, Retention, RetentionMode, RetentionSet, StorageClass,
     VersionCommitted, VersionRemoved,
 };
 pub use tenant::{
@@ -174,6 +174,8 @@ events! {
     43 1 ContentReleased,
     /// A version's tags were replaced.
     44 1 ObjectTagsSet,
+    /// A version's access control list was replaced.
+    45 1 ObjectAclSet,
     /// A version's retention was set, prolonged or, where that was allowed, shortened.
     46 1 RetentionSet,
     /// A legal hold was put on a version or taken off it.
@@ -194,6 +196,10 @@ events! {
     62 1 BucketLifecycleSet,
     /// A bucket's policy was replaced or removed.
     63 1 BucketPolicySet,
+    /// A bucket's access control list was replaced.
+    64 1 BucketAclSet,
+    /// A bucket's ownership controls were set or removed.
+    65 1 BucketOwnershipSet,
     /// What public access of a bucket is blocked was set or removed.
     66 1 BucketPublicAccessBlockSet,
     /// A bucket's notification configuration was replaced or removed.
@@ -221,6 +227,7 @@ impl Event {
             Event::BucketLoggingSet(set) => Some((set.bucket, Setting::Logging, set.logging.is_some())),
             Event::BucketObjectLockSet(set) => Some((set.bucket, Setting::ObjectLock, true)),
             Event::BucketEncryptionSet(set) => Some((set.bucket, Setting::Encryption, set.encryption.is_some())),
+            Event::BucketAclSet(set) => Some((set.bucket, Setting::Acl, set.acl.is_some())),
             _ => None,
         }
     }

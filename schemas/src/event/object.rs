@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::acl::Acl;
 use crate::content::{Checksum, Content, ETag};
 use crate::{BlobId, EventId, Time, UploadId, UserId, VersionId};
 
@@ -146,6 +147,9 @@ pub struct VersionCommitted {
     /// Whether it cannot be removed until somebody says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub legal_hold: bool,
+    /// Its access control list; none when only its owner may do anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acl: Option<Acl>,
 }
 
 /// Who may end a retention before its time.
@@ -175,6 +179,17 @@ pub struct ObjectTagsSet {
     pub made_by: EventId,
     /// Tags, by name; none when all were removed.
     pub tags: BTreeMap<String, String>,
+}
+
+/// A version's access control list was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectAclSet {
+    /// As the client knows the version.
+    pub version: VersionId,
+    /// The event that had made it.
+    pub made_by: EventId,
+    /// From now on; none when only its owner may do anything.
+    pub acl: Option<Acl>,
 }
 
 /// A version's retention was set or changed.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Encryption, Metadata, Retention, StorageClass};
+use crate::acl::Acl;
 use crate::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use crate::{UploadId, UserId};
 
@@ -32,6 +33,9 @@ pub struct UploadCreated {
     /// Whether the object cannot be removed until somebody says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub legal_hold: bool,
+    /// Access control list of the object; none when only its owner may do anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acl: Option<Acl>,
 }
 
 /// A part was stored. It replaces an earlier one of its number.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::acl::PublicAccessBlock;
+use schemas::acl::{Acl, Grant, Grantee, Permission, PublicAccessBlock};
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
 use schemas::event::*;
 use schemas::lifecycle::{Conditions, Expiration, NoncurrentExpiration, Rule, Scope};
@@ -179,7 +179,22 @@ fn lock_set(default: Option<(RetentionMode, RetentionPeriod)>) -> Event {
     BucketObjectLockSet { bucket: BucketId(5), default }.into()
 }
 
+/// Every grantee and every permission.
+fn acl() -> Acl {
+    let grant = |grantee, permission| Grant { grantee, permission };
+    Acl {
+        grants: vec![
+            grant(Grantee::User(user("bob")), Permission::FullControl),
+            grant(Grantee::AllUsers, Permission::Read),
+            grant(Grantee::AuthenticatedUsers, Permission::Write),
+            grant(Grantee::LogDelivery, Permission::ReadAcp),
+            grant(Grantee::LogDelivery, Permission::WriteAcp),
+        ],
+    }
+}
+
 fn buckets() -> Vec<Event> {
+    let owned = |ownership| BucketOwnershipSet { bucket: BucketId(5), ownership };
     let created = |ownership, versioning, object_lock| BucketCreated {
         bucket: BucketId(5),
         name: bucket_name(),
@@ -189,6 +204,8 @@ fn buckets() -> Vec<Event> {
         ownership,
         versioning,
         object_lock,
+        without_ownership_controls: false,
+        acl: None,
     };
     vec![
         created(ObjectOwnership::BucketOwnerEnforced, Versioning::Unversioned, false).into(),
@@ -214,6 +231,18 @@ fn buckets() -> Vec<Event> {
         encrypted(Some(BucketEncryption::Kms { key: Some("key-1".to_owned()), bucket_key: true })).into(),
         encrypted(Some(BucketEncryption::Kms { key: None, bucket_key: false })).into(),
         encrypted(None).into(),
+        BucketCreated {
+            without_ownership_controls: true,
+            acl: Some(acl()),
+            ..created(ObjectOwnership::ObjectWriter, Versioning::Unversioned, false)
+        }
+        .into(),
+        BucketAclSet { bucket: BucketId(5), acl: Some(acl()) }.into(),
+        BucketAclSet { bucket: BucketId(5), acl: None }.into(),
+        owned(Some(ObjectOwnership::BucketOwnerEnforced)).into(),
+        owned(Some(ObjectOwnership::BucketOwnerPreferred)).into(),
+        owned(Some(ObjectOwnership::ObjectWriter)).into(),
+        owned(None).into(),
     ]
 }
 
@@ -327,6 +356,7 @@ fn least() -> VersionCommitted {
         tags: BTreeMap::new(),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
 }
 
@@ -350,6 +380,7 @@ fn most() -> VersionCommitted {
         tags: text(&[("project", "gull"), ("team", "blue")]),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
 }
 
@@ -392,6 +423,7 @@ fn objects() -> Vec<Event> {
         locked(RetentionMode::Governance, true).into(),
         locked(RetentionMode::Compliance, false).into(),
         VersionCommitted { encryption: in_context, ..least() }.into(),
+        VersionCommitted { acl: Some(acl()), ..least() }.into(),
         DeleteMarkerCreated { null: true, owner: user("ann") }.into(),
         DeleteMarkerCreated { null: false, owner: user("ann") }.into(),
         VersionRemoved { version: VersionId::Null, made_by: event_id(40), was_marker: false, size_bytes: 1 << 40 }
@@ -410,6 +442,8 @@ fn objects() -> Vec<Event> {
         ContentReleased { released: vec![] }.into(),
         ObjectTagsSet { version: VersionId::Null, made_by: event_id(40), tags: text(&[("team", "rot")]) }.into(),
         ObjectTagsSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), tags: BTreeMap::new() }.into(),
+        ObjectAclSet { version: VersionId::Null, made_by: event_id(40), acl: Some(Acl::default()) }.into(),
+        ObjectAclSet { version: VersionId::Event(event_id(40)), made_by: event_id(40), acl: None }.into(),
         retention_set(Some(retention(RetentionMode::Governance)), true).into(),
         retention_set(Some(retention(RetentionMode::Compliance)), false).into(),
         retention_set(None, true).into(),
@@ -430,6 +464,7 @@ fn uploads() -> Vec<Event> {
         tags: text(&[("project", "gull")]),
         retention: None,
         legal_hold: false,
+        acl: None,
     };
     let plain = UploadCreated {
         metadata: Metadata::default(),
@@ -443,7 +478,8 @@ fn uploads() -> Vec<Event> {
         |content, checksums| PartStaged { upload: UploadId([6; 16]), number: 10_000, content, etag, checksums };
     vec![
         created.into(),
-        plain.into(),
+        plain.clone().into(),
+        UploadCreated { acl: Some(acl()), ..plain }.into(),
         staged(Content { size_bytes: 5 << 20, root: Root::Manifest(blob(9)) }, checksums()).into(),
         staged(Content { size_bytes: 0, root: Root::Empty }, vec![]).into(),
         UploadAborted { upload: UploadId([6; 16]) }.into(),

@@ -1,11 +1,12 @@
-//! What can be changed of a version that stays: its tags, its retention, its legal hold.
+//! What can be changed of a version that stays: its tags, its list of grants, its retention, its legal hold.
 //!
 //! Owns: which version is meant, and when a change is none. Does not own: the rules of locks ([`crate::lock`]), bounds of tags.
 
 use std::collections::BTreeMap;
 
 use schemas::Time;
-use schemas::event::{Event, LegalHoldSet, ObjectTagsSet, Retention, RetentionSet};
+use schemas::acl::Acl;
+use schemas::event::{Event, LegalHoldSet, ObjectAclSet, ObjectTagsSet, Retention, RetentionSet};
 
 use super::{State, Version};
 use crate::lock::BucketLock;
@@ -25,6 +26,8 @@ pub enum Target {
 pub enum Amendment {
     /// All its tags.
     Tags(BTreeMap<String, String>),
+    /// Its access control list: from now on, none when only its owner may do anything.
+    Acl(Option<Acl>),
     /// Its retention.
     Retention {
         /// From now on; none takes it off.
@@ -52,7 +55,7 @@ pub(super) fn amend(
     change: Amendment,
     now: Time,
 ) -> Result<Vec<Event>, Refusal> {
-    if !matches!(change, Amendment::Tags(_)) {
+    if !matches!(change, Amendment::Tags(_) | Amendment::Acl(_)) {
         lock.required()?;
     }
     let found = target.find(state)?;
@@ -62,6 +65,7 @@ pub(super) fn amend(
             validate::tags(&tags)?;
             Ok(vec![ObjectTagsSet { version, made_by, tags }.into()])
         }
+        Amendment::Acl(acl) => Ok(vec![ObjectAclSet { version, made_by, acl }.into()]),
         Amendment::Retention { retention, bypass_governance } => {
             let bypass = found.lock.allow_retention(retention, now, bypass_governance)?;
             if retention == found.lock.retention {

@@ -53,6 +53,7 @@ fn commit(lock: lock::Asked, now: Time) -> Command {
         source: None,
         tags: BTreeMap::new(),
         lock,
+        acl: None,
     };
     Command::Commit { version, now }
 }

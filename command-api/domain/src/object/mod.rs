@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::acl::Acl;
 use schemas::content::{Checksum, Content, ETag};
 use schemas::event::{
     Cause, CommittedPart, CopySource, DeleteMarkerCreated, Encryption, Event, Metadata, StorageClass, VersionCommitted,
@@ -167,6 +168,8 @@ pub struct Commit {
     pub tags: BTreeMap<String, String>,
     /// What keeps it from being removed.
     pub lock: lock::Asked,
+    /// Its access control list; none when only its owner may do anything.
+    pub acl: Option<Acl>,
 }
 
 impl Version {
@@ -255,7 +258,7 @@ fn commit(
     let Lock { retention, legal_hold } = bucket_lock.of_new_version(&commit.lock, now);
     let Commit { conditions: _, content, etag, checksums, chosen_checksum, metadata, owner, storage_class, .. } =
         commit;
-    let Commit { encryption, cause, upload, parts, source, tags, .. } = commit;
+    let Commit { encryption, cause, upload, parts, source, tags, acl, .. } = commit;
     let committed = VersionCommitted {
         null: versioning != Versioning::Enabled,
         content,
@@ -273,6 +276,7 @@ fn commit(
         tags,
         retention,
         legal_hold,
+        acl,
     };
     Ok(vec![committed.into()])
 }

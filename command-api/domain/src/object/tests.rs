@@ -68,6 +68,7 @@ fn new_version(letter: &str) -> Commit {
         source: None,
         tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
         lock: lock::Asked::default(),
+        acl: None,
     }
 }
 
@@ -130,6 +131,7 @@ fn committed_as(letter: &str, null: bool) -> Event {
         tags,
         retention: None,
         legal_hold: false,
+        acl: None,
     }
     .into()
 }
@@ -382,6 +384,29 @@ fn a_delete_marker_is_there_but_has_no_tag_and_no_bytes() {
 // Deletes of a version.
 
 #[test]
+fn a_list_is_set_on_a_version_that_is_there() {
+    use schemas::event::ObjectAclSet;
+    let acl = Some(schemas::acl::Acl::default());
+    let set = |target| Command::Amend { target, change: Amendment::Acl(acl.clone()), now: NOW };
+    let event = |position| -> Event {
+        let made_by = made(position).by;
+        ObjectAclSet { version: VersionId::Event(made_by), made_by, acl: acl.clone() }.into()
+    };
+    let key = given(Versioning::Enabled, [committed("a"), committed("b")]);
+    key.when(set(Target::Current)).then([event(1)]);
+    key.when(set(Target::Named(Some(object(0, "a", false))))).then([event(0)]);
+    key.when(set(Target::Named(None))).then_refused(Refusal::NoSuchVersion);
+    let deleted = given(Versioning::Enabled, [committed("a"), marker()]);
+    let marker = VersionId::Event(made(1).by);
+    deleted.when(set(Target::Current)).then_refused(Refusal::NoSuchKey { marker: Some(marker) });
+    let modified = made(1).at;
+    deleted
+        .when(set(Target::Named(Some(marker_at(1)))))
+        .then_refused(Refusal::IsDeleteMarker { version: marker, modified });
+    given(Versioning::Enabled, []).when(set(Target::Current)).then_refused(Refusal::NoSuchKey { marker: None });
+}
+
+#[test]
 fn a_version_is_removed_for_good() {
     let key = given(Versioning::Enabled, [committed("a"), committed("b")]);
     key.when(remove(Some(object(0, "a", false)))).then([removed(0, false)]);
@@ -473,6 +498,8 @@ fn a_bucket_made_again_has_nothing_of_the_one_before() {
         ownership: ObjectOwnership::ObjectWriter,
         versioning: Versioning::Enabled,
         object_lock: true,
+        without_ownership_controls: false,
+        acl: None,
     };
     let deleted = BucketDeleted { bucket: BucketId(1), name: name() };
     let key = given(Versioning::Unversioned, [committed_null("a"), deleted.into(), created.into()]);

@@ -269,6 +269,7 @@ impl Assembly {
             source: None,
             tags: open.tags.clone(),
             lock: lock::Asked { retention: open.retention, legal_hold: open.legal_hold.then_some(true) },
+            acl: open.acl.clone(),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::acl::Acl;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{
     Encryption, Event, Metadata, PartStaged, PartsCleared, StorageClass, UploadAborted, UploadCreated,
@@ -94,6 +95,8 @@ pub struct Create {
     pub tags: BTreeMap<String, String>,
     /// What keeps the object from being removed.
     pub lock: lock::Asked,
+    /// Access control list of the object; none when only its owner may do anything.
+    pub acl: Option<Acl>,
     /// Whether the bucket is there.
     pub bucket_exists: bool,
     /// Whether its versions can be locked.
@@ -167,6 +170,7 @@ fn create(create: Create) -> Result<Vec<Event>, Refusal> {
     };
     let Create { upload, initiator, owner, metadata, storage_class, encryption, tags, .. } = create;
     let lock::Asked { retention, legal_hold } = create.lock;
+    let Create { acl, .. } = create;
     let created = UploadCreated {
         upload,
         initiator,
@@ -178,6 +182,7 @@ fn create(create: Create) -> Result<Vec<Event>, Refusal> {
         tags,
         retention,
         legal_hold: legal_hold.unwrap_or(false),
+        acl,
     };
     Ok(vec![created.into()])
 }

@@ -40,6 +40,7 @@ fn new_upload() -> Create {
         lock: lock::Asked::default(),
         bucket_lock: BucketLock::Off,
         now: Time(7),
+        acl: None,
     }
 }
 
@@ -59,6 +60,7 @@ fn created_with(checksum: Option<(ChecksumAlgorithm, ChecksumType)>) -> Event {
         tags: tags(),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
     .into()
 }
@@ -124,6 +126,7 @@ fn committed(upload: Option<UploadId>) -> Event {
         tags: BTreeMap::new(),
         retention: None,
         legal_hold: false,
+        acl: None,
     }
     .into()
 }

@@ -254,6 +254,37 @@ fn refused(refusal: &Refusal) -> Described {
             "InvalidRequest",
             "The provided encryption parameters did not match the ones used originally.",
         ),
+        Refusal::AclNotSupported => {
+            plain(S::BAD_REQUEST, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+        }
+        Refusal::AclGrantsOthers => plain(
+            S::BAD_REQUEST,
+            "InvalidBucketAclWithObjectOwnership",
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        ),
+        Refusal::PublicAclBlocked => plain(
+            S::BAD_REQUEST,
+            "InvalidBucketAclWithBlockPublicAccessError",
+            "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
+        ),
+        Refusal::MalformedAcl => plain(
+            S::BAD_REQUEST,
+            "MalformedACLError",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ),
+        Refusal::NoSuchGrantee => {
+            plain(S::BAD_REQUEST, "InvalidArgument", "Invalid id").field("ArgumentName", "CanonicalUser/ID")
+        }
+        Refusal::NoSuchGranteeEmail => plain(
+            S::BAD_REQUEST,
+            "UnresolvableGrantByEmailAddress",
+            "The e-mail address you provided does not match any account on record.",
+        ),
+        Refusal::AmbiguousGrantee => plain(
+            S::BAD_REQUEST,
+            "AmbiguousGrantByEmailAddress",
+            "The e-mail address you provided is associated with more than one account.",
+        ),
         Refusal::CopyOntoItself => plain(
             S::BAD_REQUEST,
             "InvalidRequest",
@@ -333,6 +364,13 @@ mod tests {
             Refusal::KmsKeyNotNamed,
             Refusal::KmsKeyNotFound,
             Refusal::WrongCustomerKey,
+            Refusal::AclNotSupported,
+            Refusal::AclGrantsOthers,
+            Refusal::PublicAclBlocked,
+            Refusal::MalformedAcl,
+            Refusal::NoSuchGrantee,
+            Refusal::NoSuchGranteeEmail,
+            Refusal::AmbiguousGrantee,
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,

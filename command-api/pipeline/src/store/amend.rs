@@ -104,7 +104,7 @@ impl Store {
 
 impl Inner {
     /// Amends a version.
-    async fn amend(
+    pub(super) async fn amend(
         &self,
         caller: &Caller,
         request: ObjectVersion,
@@ -116,6 +116,7 @@ impl Inner {
         let plain = Asked { version, ..Asked::new(action, Resource::Object(&bucket, &key)) };
         let asked = match &change {
             Amendment::Tags(tags) => Asked { tags: Some(tags), ..plain },
+            Amendment::Acl(_) => plain,
             Amendment::Retention { retention, .. } => {
                 Asked { lock: lock_asked(&LockAsked { retention: *retention, legal_hold: None }), ..plain }
             }
@@ -198,6 +199,7 @@ fn amended(recorded: &Outcome) -> Option<VersionId> {
         Event::ObjectTagsSet(set) => Some(set.version),
         Event::RetentionSet(set) => Some(set.version),
         Event::LegalHoldSet(set) => Some(set.version),
+        Event::ObjectAclSet(set) => Some(set.version),
         _ => None,
     }
 }

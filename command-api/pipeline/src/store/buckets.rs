@@ -39,8 +39,9 @@ impl Store {
             region: request.region.unwrap_or_else(|| inner.settings.region.clone()),
             owner: caller.user(),
             key: schemas::KeyId::default(),
-            ownership: request.ownership.unwrap_or(inner.settings.default_ownership),
+            ownership: Some(request.ownership.unwrap_or(inner.settings.default_ownership)),
             object_lock: request.object_lock,
+            acl: None,
         };
         let state = situation::bucket(inner.log.snapshot().as_ref(), tenant, &request.name)?;
         domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;

@@ -92,6 +92,7 @@ impl Store {
             source: Some(CopySource { bucket: opened.bucket.id, key: request.source_key, version: opened.event }),
             tags: request.tags.unwrap_or(opened.committed.tags),
             lock: request.lock,
+            acl: None,
         };
         let changes = inner.stage_rows(caller, &mut copy.staged).await?;
         let work = Request::of(caller);

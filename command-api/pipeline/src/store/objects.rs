@@ -86,6 +86,7 @@ impl Store {
             source: None,
             tags: request.tags,
             lock: request.lock,
+            acl: None,
         };
         let mut staged = staged;
         let changes = inner.stage_rows(caller, &mut staged).await?;

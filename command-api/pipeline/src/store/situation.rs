@@ -8,7 +8,7 @@ use domain::{access_key, admin_token, bucket, object, tenant, user};
 use event_log::{Rows, Table};
 use projections::query;
 use projections::row::{self, AccessKeyStatus, Current, Row, Usage, Version};
-use schemas::event::Versioning;
+use schemas::event::{Setting, Versioning};
 use schemas::{AccessKeyId, BucketId, BucketName, ObjectKey, TenantId, TenantName, UserId, VersionId};
 
 use super::rows_error;
@@ -109,6 +109,8 @@ pub(crate) fn bucket(rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Re
             owner: row.owner,
             versioning: row.versioning,
             object_lock: row.object_lock,
+            ownership: row.ownership,
+            has_acl: row.settings.contains_key(&Setting::Acl),
             versions: query::usage(rows, tenant, id).map_err(rows_error)?.versions,
         },
     };

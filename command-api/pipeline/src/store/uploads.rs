@@ -63,6 +63,7 @@ impl Store {
             checksum: request.checksum,
             tags: request.tags,
             lock: request.lock,
+            acl: None,
             // What the commit finds is decided on.
             bucket_exists: true,
             bucket_lock: BucketLock::Off,

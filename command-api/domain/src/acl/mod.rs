@@ -3,8 +3,14 @@
 //! Owns: what the canned ACLs grant, when a list is public, how long it may be, whom a grant reaches.
 //! Does not own: which action needs which permission, and when ACLs count at all (`access`).
 
+mod asked;
+
 use schemas::UserId;
 use schemas::acl::{Acl, Grant, Grantee, Permission};
+
+pub use asked::{
+    Asked, AskedGrant, AskedGrantee, Rules, Uploaded, Wanted, check_owner, grants_others, owner_only, resolve,
+};
 
 /// Most grants of a list, as in S3.
 pub const GRANTS_MAX: usize = 100;
