@@ -234,7 +234,8 @@ impl Installer for StoreInstaller {
             request: self.admin.request.clone(),
             circumstances: Circumstances::default(),
         };
-        let request = CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None };
+        let request =
+            CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None, acl: None };
         made(self.store.create_bucket(&caller, request).await, &Refusal::BucketAlreadyOwnedByYou)
     }
 }

@@ -5,13 +5,15 @@ use domain::Refusal;
 use http::header::LOCATION;
 use http::{HeaderName, HeaderValue, StatusCode};
 use pipeline::{BucketInfo, Caller, CreateBucket, StoreError};
-use schemas::event::{ObjectOwnership, Versioning};
+use schemas::event::Versioning;
 
+use crate::acl::asked_acl;
 use crate::answer::{self, text_value};
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::text_of;
 use crate::list::{Token, bounded};
+use crate::ownership;
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
 use crate::xml::{self, Xml, timestamp};
@@ -29,15 +31,14 @@ pub(crate) async fn expected_owner(app: &App, ask: &Ask) -> Result<(), Failure> 
 }
 
 /// # Errors
-/// The bucket belongs to someone else, or is not there.
+/// The bucket belongs to someone else.
 pub(crate) async fn owned_by(
     app: &App,
     caller: &Caller,
     bucket: &schemas::BucketName,
     expected: &str,
 ) -> Result<(), Failure> {
-    let info = app.store.head_bucket(caller, bucket).await?;
-    if info.owner.as_str() == expected { Ok(()) } else { Err(DoorError::UnexpectedOwner.into()) }
+    Ok(app.store.expect_bucket_owner(caller, bucket, expected).await?)
 }
 
 pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
@@ -80,7 +81,8 @@ pub(crate) async fn create(app: &App, ask: &Ask, payload: Payload) -> Result<Res
     let request = CreateBucket {
         name: ask.bucket(),
         object_lock: flag(ask, "x-amz-bucket-object-lock-enabled")?,
-        ownership: ownership(ask)?,
+        ownership: ownership::asked_of_new(&ask.headers)?,
+        acl: asked_acl(&ask.headers)?,
         region: Some(region.unwrap_or_else(|| app.options.default_region.clone())),
     };
     let plain =
@@ -122,17 +124,6 @@ fn flag(ask: &Ask, name: &'static str) -> Result<bool, DoorError> {
         Some("true") => Ok(true),
         Some(_) => Err(DoorError::InvalidArgument { name, reason: "The value must be true or false." }),
     }
-}
-
-fn ownership(ask: &Ask) -> Result<Option<ObjectOwnership>, DoorError> {
-    const NAME: &str = "x-amz-object-ownership";
-    let parse = |text: String| match text.as_str() {
-        "BucketOwnerEnforced" => Ok(ObjectOwnership::BucketOwnerEnforced),
-        // Whoever uploads would own it and nobody else: that is an ACL, and there is none yet.
-        "BucketOwnerPreferred" | "ObjectWriter" => Err(DoorError::NotImplemented { what: NAME }),
-        _ => Err(DoorError::InvalidArgument { name: NAME, reason: "Invalid x-amz-object-ownership header" }),
-    };
-    text_of(&ask.headers, NAME).map(parse).transpose()
 }
 
 pub(crate) async fn head(app: &App, ask: &Ask) -> Result<Response, Failure> {
@@ -234,19 +225,6 @@ mod tests {
         assert_eq!(with("<LocationConstraint>é</LocationConstraint>"), Err("IllegalLocationConstraintException"));
         assert_eq!(with("<Bucket><Type>Directory</Type></Bucket>"), Err("NotImplemented"));
         assert_eq!(read("nonsense"), Err("MalformedXML"));
-    }
-
-    #[test]
-    fn ownership_that_would_have_no_effect_is_not_accepted() {
-        let read = |value: &str| {
-            let ask = testing::ask("PUT /bucket", &[("x-amz-object-ownership", value)]);
-            ownership(&ask).map_err(|error| error.describe().code)
-        };
-        assert_eq!(read("BucketOwnerEnforced"), Ok(Some(ObjectOwnership::BucketOwnerEnforced)));
-        assert_eq!(read("BucketOwnerPreferred"), Err("NotImplemented"));
-        assert_eq!(read("ObjectWriter"), Err("NotImplemented"));
-        assert_eq!(read("Nobody"), Err("InvalidArgument"));
-        assert_eq!(ownership(&testing::ask("PUT /bucket", &[])), Ok(None));
     }
 
     #[test]

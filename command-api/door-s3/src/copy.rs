@@ -5,6 +5,7 @@ use pipeline::{Copied, CopyObject, PartWritten, UploadPartCopy};
 use schemas::content::ChecksumAlgorithm;
 use schemas::{BucketName, ObjectKey, VersionId};
 
+use crate::acl::asked_acl;
 use crate::answer;
 use crate::ask::{Ask, bucket_name, object_key};
 use crate::errors::{DoorError, Failure};
@@ -96,6 +97,7 @@ fn asked(ask: &Ask, source: Source, customer: Option<&Customer>) -> Result<CopyO
         tags: if replaces(ask, "x-amz-tagging-directive")? { Some(tags(&ask.headers)?) } else { None },
         lock: lock(&ask.headers)?,
         storage_class: storage_class(&ask.headers)?,
+        acl: asked_acl(&ask.headers)?,
         checksum_algorithm: algorithm.transpose()?,
         conditions: write_conditions(&ask.headers)?,
         encryption: ask.encryption(customer)?,

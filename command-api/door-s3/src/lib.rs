@@ -6,6 +6,7 @@
 //! never accepted without effect.
 
 mod access_log;
+mod acl;
 mod answer;
 mod ask;
 mod attributes;
@@ -31,11 +32,11 @@ mod names;
 mod notification;
 mod object_read;
 mod object_write;
+mod ownership;
 mod payload;
 mod policy;
 mod route;
 mod service;
-mod settings;
 mod tagging;
 #[cfg(test)]
 mod testing;

@@ -8,6 +8,7 @@ use schemas::UploadId;
 use schemas::content::{ChecksumAlgorithm, ChecksumType};
 use schemas::event::StorageClass;
 
+use crate::acl::asked_acl;
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
@@ -43,6 +44,7 @@ pub(crate) async fn create(app: &App, ask: &Ask) -> Result<Response, Failure> {
         storage_class: storage_class(&ask.headers)?.unwrap_or(StorageClass::Standard),
         tags: tags(&ask.headers)?,
         lock: lock(&ask.headers)?,
+        acl: asked_acl(&ask.headers)?,
         checksum: asked_checksum(ask)?,
         encryption: ask.encryption(customer.as_ref())?,
     };

@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 use pipeline::{PutObject, Written};
 use schemas::event::{Cause, StorageClass};
 
+use crate::acl::asked_acl;
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::Failure;
@@ -31,7 +32,7 @@ pub(crate) async fn write(
 ) -> Result<(Written, Option<Customer>), Failure> {
     let metadata = metadata(&ask.headers)?;
     let (storage_class, tags) = (storage_class(&ask.headers)?, tags(&ask.headers)?);
-    let conditions = write_conditions(&ask.headers)?;
+    let (acl, conditions) = (asked_acl(&ask.headers)?, write_conditions(&ask.headers)?);
     let lock = lock(&ask.headers)?;
     let customer = ask.customer()?;
     let encryption = ask.encryption(customer.as_ref())?;
@@ -43,6 +44,7 @@ pub(crate) async fn write(
         storage_class: storage_class.unwrap_or(StorageClass::Standard),
         tags,
         lock,
+        acl,
         conditions,
         digests,
         size_bytes,

@@ -26,8 +26,8 @@ use crate::kept::Kept;
 use crate::payload::{self, Payload};
 use crate::route::{Operation, Target, without_port};
 use crate::{
-    access_log, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
-    multipart, notification, object_read, object_write, policy, settings, tagging, uploads, versions,
+    access_log, acl, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
+    multipart, notification, object_read, object_write, ownership, policy, tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -169,7 +169,6 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetBucketLocation => bucket::location(app, ask).await,
         Operation::GetBucketVersioning => bucket::versioning(app, ask).await,
         Operation::PutBucketVersioning => bucket::set_versioning(app, ask, payload).await,
-        Operation::GetBucketSetting(setting) => settings::of_bucket(app, ask, setting).await,
         Operation::Access(access) => policy::of_bucket(app, ask, access, payload).await,
         Operation::GetBucketLifecycle => lifecycle::get(app, ask).await,
         Operation::PutBucketLifecycle => lifecycle::put(app, ask, payload).await,
@@ -186,7 +185,9 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::DeleteBucketTagging => tagging::remove_of_bucket(app, ask).await,
         Operation::GetObjectLockConfiguration => locks::configuration(app, ask).await,
         Operation::PutObjectLockConfiguration => locks::set_configuration(app, ask, payload).await,
-        Operation::PutBucketAcl => settings::put_bucket_acl(app, ask).await,
+        Operation::GetBucketAcl => acl::of_bucket(app, ask).await,
+        Operation::PutBucketAcl => acl::set_on_bucket(app, ask, payload).await,
+        Operation::Ownership(controls) => ownership::of_bucket(app, ask, controls, payload).await,
         Operation::GetBucketEncryption => bucket_encryption::get(app, ask).await,
         Operation::PutBucketEncryption => bucket_encryption::put(app, ask, payload).await,
         Operation::DeleteBucketEncryption => bucket_encryption::delete(app, ask).await,
@@ -206,8 +207,8 @@ async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -
         Operation::GetObjectTagging => tagging::of_object(app, ask).await,
         Operation::PutObjectTagging => tagging::set_of_object(app, ask, payload).await,
         Operation::DeleteObjectTagging => tagging::remove_of_object(app, ask).await,
-        Operation::GetObjectAcl => settings::object_acl(app, ask).await,
-        Operation::PutObjectAcl => settings::put_object_acl(app, ask).await,
+        Operation::GetObjectAcl => acl::of_object(app, ask).await,
+        Operation::PutObjectAcl => acl::set_on_object(app, ask, payload).await,
         Operation::GetObjectRetention => locks::retention(app, ask).await,
         Operation::PutObjectRetention => locks::set_retention(app, ask, payload).await,
         Operation::GetObjectLegalHold => locks::hold(app, ask).await,

@@ -60,6 +60,7 @@ pub(crate) fn bucket(name: &str) -> BucketInfo {
         object_lock: false,
         default_retention: None,
         ownership: ObjectOwnership::BucketOwnerEnforced,
+        has_ownership_controls: true,
     }
 }
 

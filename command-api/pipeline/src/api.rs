@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use domain::Refusal;
+pub use domain::acl::{Asked as AskedAcl, AskedGrant, AskedGrantee, CannedAcl};
 pub use domain::bucket_policy::{Said, Signature, SignaturePlace, SignatureVersion};
 pub use domain::bucket_setting::{BucketPolicy, Configuration};
 pub use domain::lock::Asked as LockAsked;
 pub use domain::read::{Conditions as ReadConditions, RangeSpec};
 pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
+use schemas::acl::Acl;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::{
     Cause, CommittedPart, DefaultRetention, Encryption, Metadata, ObjectOwnership, Retention, StorageClass, Versioning,
@@ -219,6 +221,8 @@ pub struct CreateBucket {
     pub object_lock: bool,
     /// Ownership, if given; else as configured.
     pub ownership: Option<ObjectOwnership>,
+    /// A list of grants, if given.
+    pub acl: Option<AskedAcl>,
 }
 
 /// A bucket.
@@ -244,6 +248,8 @@ pub struct BucketInfo {
     pub default_retention: Option<DefaultRetention>,
     /// Ownership of uploads.
     pub ownership: ObjectOwnership,
+    /// Whether somebody chose it.
+    pub has_ownership_controls: bool,
 }
 
 /// How a write asks to be encrypted.
@@ -282,6 +288,8 @@ pub struct PutObject {
     pub tags: BTreeMap<String, String>,
     /// What keeps it from being removed.
     pub lock: LockAsked,
+    /// A list of grants, if given.
+    pub acl: Option<AskedAcl>,
     /// Conditions.
     pub conditions: WriteConditions,
     /// Digests to compare.
@@ -456,15 +464,24 @@ pub struct VersionHold {
     pub version: Option<VersionId>,
 }
 
-/// Whose a version is.
+/// A list of grants, and whose it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionOwner {
-    /// Who.
+pub struct ListedAcl {
+    /// Who owns the bucket or object.
     pub owner: UserId,
-    /// Its name for people.
-    pub display_name: String,
-    /// Which version; none in a bucket that was never versioned.
+    /// The list.
+    pub acl: Acl,
+    /// Of which version; none of a bucket, and of an object in one that was never versioned.
     pub version: Option<VersionId>,
+}
+
+/// PutBucketAcl and PutObjectAcl.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAcl {
+    /// The list.
+    pub acl: AskedAcl,
+    /// Whose the bucket or object is, if the request says so: it cannot be changed by it.
+    pub owner: Option<String>,
 }
 
 /// DeleteObject.
@@ -516,6 +533,8 @@ pub struct CopyObject {
     pub lock: LockAsked,
     /// New storage class, or none for STANDARD.
     pub storage_class: Option<StorageClass>,
+    /// A list of grants, if given: that of the source is not copied.
+    pub acl: Option<AskedAcl>,
     /// A checksum to compute for the destination.
     pub checksum_algorithm: Option<ChecksumAlgorithm>,
     /// Conditions on the destination.
@@ -641,6 +660,8 @@ pub struct CreateUpload {
     pub tags: BTreeMap<String, String>,
     /// What keeps the object from being removed.
     pub lock: LockAsked,
+    /// A list of grants, if given.
+    pub acl: Option<AskedAcl>,
     /// Checksum of the parts. The type must suit: COMPOSITE is refused for CRC64NVME, FULL_OBJECT for SHA1 and SHA256.
     pub checksum: Option<(ChecksumAlgorithm, Option<ChecksumType>)>,
     /// How it is to be encrypted.

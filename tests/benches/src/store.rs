@@ -72,7 +72,8 @@ impl Client {
             circumstances: Circumstances::default(),
         };
         let bucket = BucketName::parse(bucket)?;
-        let request = CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None };
+        let request =
+            CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None, acl: None };
         store.create_bucket(&caller, request).await?;
         Ok(Self { store, caller, bucket })
     }
@@ -101,6 +102,7 @@ impl Client {
             storage_class: StorageClass::Standard,
             tags: std::collections::BTreeMap::new(),
             lock: pipeline::LockAsked::default(),
+            acl: None,
             conditions: WriteConditions::default(),
             digests: Digests::default(),
             size_bytes: Some(body.len() as u64),

@@ -8,6 +8,7 @@ use schemas::event::ObjectOwnership;
 
 use super::{CannedAcl, GRANTS_MAX, is_public};
 use crate::Refusal;
+use crate::access::owner_of_new;
 
 /// A list as a request asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +112,7 @@ impl Rules<'_> {
     /// [`Refusal::AclNotSupported`], [`Refusal::AccessDenied`] for a public list where those are blocked.
     pub fn upload(&self, uploader: &UserId, wanted: Option<Wanted>) -> Result<Uploaded, Refusal> {
         let to_bucket_owner = matches!(wanted, Some(Wanted::Canned(CannedAcl::BucketOwnerFullControl)));
-        let owner = match self.ownership {
-            ObjectOwnership::BucketOwnerEnforced => self.owner,
-            ObjectOwnership::BucketOwnerPreferred if to_bucket_owner => self.owner,
-            ObjectOwnership::BucketOwnerPreferred | ObjectOwnership::ObjectWriter => uploader,
-        };
+        let owner = owner_of_new(self.ownership, self.owner, uploader, to_bucket_owner);
         let acl = match wanted {
             None => None,
             Some(wanted) if self.are_off() && self.gives_all_to_owner(&wanted) => None,

@@ -40,6 +40,13 @@ pub(crate) enum DoorError {
     },
     /// The body is not the XML it should be.
     MalformedXml,
+    /// A list of grants in headers and another in the body.
+    UnexpectedContent,
+    /// Nothing says what is asked for.
+    MissingSecurityHeader {
+        /// A header that would.
+        name: &'static str,
+    },
     /// Neither enabled nor suspended.
     IllegalVersioning,
     /// The body is larger than any request of its kind.
@@ -88,8 +95,6 @@ pub(crate) enum DoorError {
         /// As it came.
         constraint: String,
     },
-    /// The bucket belongs to someone else than the client expects.
-    UnexpectedOwner,
     /// A preflight for a bucket that has no CORS rules.
     CorsNotEnabled {
         /// Method of the request that is to follow.
@@ -151,6 +156,13 @@ impl DoorError {
                 "MalformedXML",
                 "The XML you provided was not well-formed or did not validate against our published schema.",
             ),
+            Self::UnexpectedContent => {
+                plain(StatusCode::BAD_REQUEST, "UnexpectedContent", "This request does not support content")
+            }
+            Self::MissingSecurityHeader { name } => {
+                plain(StatusCode::BAD_REQUEST, "MissingSecurityHeader", "Your request was missing a required header")
+                    .field("MissingHeaderName", *name)
+            }
             Self::IllegalVersioning => plain(
                 StatusCode::BAD_REQUEST,
                 "IllegalVersioningConfigurationException",
@@ -218,7 +230,7 @@ impl DoorError {
                      was sent to."
                 ),
             ),
-            Self::UnexpectedOwner | Self::Anonymous => plain(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            Self::Anonymous => plain(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
             Self::CorsNotEnabled { method, resource } => {
                 plain(StatusCode::FORBIDDEN, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
                     .field("Method", *method)

@@ -4,8 +4,8 @@ use http::{HeaderMap, Method};
 
 use super::{Query, Target};
 use crate::errors::DoorError;
+use crate::ownership::Controls;
 use crate::policy::Access;
-use crate::settings::Setting;
 
 /// What this door does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,6 @@ pub(crate) enum Operation {
     GetBucketLocation,
     GetBucketVersioning,
     PutBucketVersioning,
-    GetBucketSetting(Setting),
     Access(Access),
     GetBucketLifecycle,
     PutBucketLifecycle,
@@ -34,10 +33,12 @@ pub(crate) enum Operation {
     DeleteBucketTagging,
     GetObjectLockConfiguration,
     PutObjectLockConfiguration,
+    GetBucketAcl,
     PutBucketAcl,
     GetBucketEncryption,
     PutBucketEncryption,
     DeleteBucketEncryption,
+    Ownership(Controls),
     ListObjects,
     ListObjectsV2,
     ListObjectVersions,
@@ -166,8 +167,9 @@ fn done_with_bucket(method: &Method, name: &str) -> Option<Operation> {
         ("GET", "encryption") => Some(Operation::GetBucketEncryption),
         ("PUT", "encryption") => Some(Operation::PutBucketEncryption),
         ("DELETE", "encryption") => Some(Operation::DeleteBucketEncryption),
-        ("GET", name) => Setting::parse(name).map(Operation::GetBucketSetting),
+        ("GET", "acl") => Some(Operation::GetBucketAcl),
         ("PUT", "acl") => Some(Operation::PutBucketAcl),
+        (_, "ownershipControls") => Controls::parse(method).map(Operation::Ownership),
         _ => None,
     }
 }
@@ -311,6 +313,7 @@ mod tests {
             ("GET /b?policyStatus", Access(crate::policy::Access::GetPolicyStatus)),
             ("PUT /b?policy", Access(crate::policy::Access::PutPolicy)),
             ("DELETE /b?publicAccessBlock", Access(crate::policy::Access::DeletePublicAccessBlock)),
+            ("GET /b?acl", GetBucketAcl),
             ("PUT /b?acl", PutBucketAcl),
             ("GET /b?cors", GetBucketCors),
             ("PUT /b?cors", PutBucketCors),
@@ -320,6 +323,7 @@ mod tests {
             ("GET /b?encryption", GetBucketEncryption),
             ("PUT /b?encryption", PutBucketEncryption),
             ("DELETE /b?encryption", DeleteBucketEncryption),
+            ("DELETE /b?ownershipControls", Ownership(Controls::Delete)),
             ("GET /b/k?torrent", GetObjectTorrent),
             ("POST /b/k?uploads", CreateMultipartUpload),
             ("POST /b/k?uploads=&x-id=PutObject", CreateMultipartUpload),

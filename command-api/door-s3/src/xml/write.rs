@@ -79,6 +79,13 @@ impl Xml {
         self.text("DisplayName", display_name);
         self.out.push_str("</Grantee>");
     }
+
+    /// `Grantee` that is a group.
+    pub(crate) fn grantee_group(&mut self, uri: &str) {
+        self.out.push_str("<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"Group\">");
+        self.text("URI", uri);
+        self.out.push_str("</Grantee>");
+    }
 }
 
 /// Characters that XML 1.0 cannot hold become references all the same, as AWS writes them: a client that may meet such

@@ -35,7 +35,7 @@ impl Form {
             .with("Content-Type", "text/plain")
             .with("tagging", "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>")
             .with("success_action_status", "201")
-            .with("acl", "private")
+            .with("acl", "bucket-owner-full-control")
             .with("x-amz-storage-class", "STANDARD")
     }
 
@@ -131,7 +131,7 @@ async fn what_a_policy_does_not_allow_is_not_stored() {
         (form("in/k").without("signature"), (400, "InvalidArgument")),
         (form("in/k").without("key"), (400, "InvalidArgument")),
         (form("in/k").with("Key", "in/l"), (400, "InvalidArgument")),
-        (form("in/k").with("acl", "public-read"), (501, "NotImplemented")),
+        (form("in/k").with("acl", "public-read"), (400, "AccessControlListNotSupported")),
         (form("in/k").with("acl", "nonsense"), (400, "InvalidArgument")),
         (form("in/k").with("tagging", "nonsense"), (400, "MalformedXML")),
         (form("in/k").with("x-amz-storage-class", "GLACIER_X"), (400, "InvalidStorageClass")),

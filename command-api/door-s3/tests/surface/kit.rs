@@ -100,7 +100,8 @@ impl Door {
             (READER, "Reader", "op=read:bucket=bucket:prefix=in/"),
         ] {
             let user = UserId::parse(&name.to_ascii_lowercase()).expect("a user");
-            let created = store.create_user(&admin, &tenant, user.clone(), display_name.into(), None).await;
+            let address = Some(format!("{user}@example.org"));
+            let created = store.create_user(&admin, &tenant, user.clone(), display_name.into(), address).await;
             created.expect("a user");
             let pair = Some((AccessKeyId::parse(name).expect("a key id"), format!("secret-of-{name}").into()));
             let scopes: Scopes = scopes.parse().expect("scopes");

@@ -1,5 +1,6 @@
 //! The door over a real store in a folder of its own: signed requests in, answers out.
 
+mod acls;
 mod cors;
 mod encryption;
 mod forms;
@@ -10,6 +11,5 @@ mod logging;
 mod notification;
 mod owners;
 mod policy;
-mod settings;
 mod tags;
 mod versions;

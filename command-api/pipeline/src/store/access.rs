@@ -20,7 +20,7 @@ use schemas::acl::PublicAccessBlock;
 use schemas::action::Action;
 use schemas::event::{Event, ObjectOwnership, Setting};
 use schemas::scope::Scopes;
-use schemas::{BucketName, EventId, ObjectKey, TenantId, UploadId, UserId, VersionId};
+use schemas::{BucketName, EventId, ObjectKey, TenantId, UploadId, VersionId};
 
 use super::{Found, Inner, Store, rows_error};
 use crate::api::{Caller, StoreError, Who};
@@ -56,12 +56,14 @@ impl Store {
     }
 }
 
-impl Found {
-    /// Whose a new object in it is.
-    pub(crate) fn owner_of_new(&self, caller: &Caller) -> UserId {
-        // No list is kept with an object yet: nobody gives the bucket's owner full control.
-        access::owner_of_new(self.row.ownership, &self.row.owner, &caller.user(), false).clone()
-    }
+/// What the object of a request is.
+pub(super) enum About {
+    /// The stored one of its key, if there is one.
+    Object,
+    /// An upload.
+    Upload(UploadId),
+    /// One that is about to be written.
+    New(ObjectFacts),
 }
 
 impl Inner {
@@ -119,7 +121,8 @@ impl Inner {
         let found = self.bucket(snapshot, caller.tenant, name)?;
         // What a service may do was asked when it was made a caller.
         if !matches!(caller.who, Who::Service(_)) {
-            self.decide_access(snapshot, caller, caller.scopes(), &found, asked, upload)?;
+            let about = upload.map_or(About::Object, About::Upload);
+            self.decide_access(snapshot, caller, caller.scopes(), &found, asked, about)?;
         }
         Ok(found)
     }
@@ -138,8 +141,23 @@ impl Inner {
         let found = self.bucket(snapshot, caller.tenant, bucket)?;
         let asked = Asked::new(Action::ListBucket, Resource::Bucket(bucket));
         let scopes = caller.scopes().map(|_| Scopes::full());
-        self.decide_access(snapshot, caller, scopes.as_ref(), &found, &asked, None)?;
+        self.decide_access(snapshot, caller, scopes.as_ref(), &found, &asked, About::Object)?;
         Ok(found)
+    }
+
+    /// Whether the caller may set the list of an object that it is about to own. Nobody known has no key that could forbid it.
+    pub(crate) fn may_list_own(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        found: &Found,
+        key: &ObjectKey,
+    ) -> Result<(), StoreError> {
+        let Who::User { user, .. } = &caller.who else { return Ok(()) };
+        let resource = Resource::Object(&found.row.name, key);
+        let asked = Asked { of_new: true, ..Asked::new(Action::PutObjectAcl, resource) };
+        let own = ObjectFacts { owner: user.clone(), acl: None, tags: BTreeMap::new() };
+        self.decide_access(snapshot, caller, caller.scopes(), found, &asked, About::New(own))
     }
 
     pub(super) fn decide_access(
@@ -149,7 +167,7 @@ impl Inner {
         scopes: Option<&Scopes>,
         found: &Found,
         asked: &Asked<'_>,
-        upload: Option<UploadId>,
+        about: About,
     ) -> Result<(), StoreError> {
         let tenant = caller.tenant;
         let has_acls = found.row.ownership != ObjectOwnership::BucketOwnerEnforced;
@@ -165,12 +183,12 @@ impl Inner {
             _ => Requester::Anonymous,
         };
         let policy = self.policy(snapshot, tenant, found)?;
+        let acl = self.bucket_acl(snapshot, tenant, found)?;
         let facts = BucketFacts {
             name: &found.row.name,
             owner: &found.row.owner,
             ownership: found.row.ownership,
-            // No event sets a list yet: a bucket is its owner's alone.
-            acl: None,
+            acl: acl.as_ref(),
             policy: policy.as_ref().map(|bound| bound.policy.as_ref()),
             policy_binds_owner: policy.as_ref().is_some_and(|bound| bound.binds_owner),
             block: self.public_access_block(snapshot, tenant, found)?,
@@ -191,9 +209,10 @@ impl Inner {
         };
         // Tags stand in the log: read for policies that ask for them alone.
         let with_tags = policy.as_ref().is_some_and(|bound| bound.policy.reads_tags(asked.action));
-        let object = || match (asked.resource, upload) {
-            (Resource::Object(..), Some(upload)) => self.upload_facts(snapshot, tenant, found, upload),
-            (Resource::Object(_, key), None) => {
+        let object = || match (asked.resource, &about) {
+            (Resource::Object(..), About::Upload(upload)) => self.upload_facts(snapshot, tenant, found, *upload),
+            (Resource::Object(..), About::New(facts)) => Ok(Some(facts.clone())),
+            (Resource::Object(_, key), About::Object) => {
                 self.object_facts(snapshot, tenant, found, key, asked.version, with_tags)
             }
             _ => Ok(None),
@@ -244,7 +263,7 @@ impl Inner {
         }
     }
 
-    /// Whose an object is, and its tags.
+    /// Whose an object is, its list and its tags.
     fn object_facts(
         &self,
         snapshot: &dyn Snapshot,
@@ -262,8 +281,8 @@ impl Inner {
         };
         let Some(Version::Object(object)) = named else { return Ok(None) };
         let tags = if with_tags { self.tags_of(snapshot, tenant, &object)? } else { BTreeMap::new() };
-        // No event sets a list yet: an object is its owner's alone.
-        Ok(Some(ObjectFacts { owner: object.owner, acl: None, tags }))
+        let acl = self.object_acl(snapshot, tenant, bucket, &object)?;
+        Ok(Some(ObjectFacts { owner: object.owner, acl, tags }))
     }
 
     /// The tags of a version, from the newest event that says them. Not kept: whoever asks for those of many must not push out

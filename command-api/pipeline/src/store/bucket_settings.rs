@@ -100,7 +100,7 @@ impl Store {
         self.configure_bucket(caller, bucket, action, Configuration::Policy(Some(policy))).await
     }
 
-    /// Whether a bucket's policy opens it to the public.
+    /// Whether a bucket's policy or list opens it to the public.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -108,7 +108,12 @@ impl Store {
         let snapshot = self.inner.log.snapshot();
         let found = self.inner.enter(snapshot.as_ref(), caller, Action::GetBucketPolicyStatus, bucket, None)?;
         let policy = self.inner.policy(snapshot.as_ref(), caller.tenant, &found)?;
-        Ok(policy.is_some_and(|bound| bound.policy.is_public()))
+        if policy.is_some_and(|bound| bound.policy.is_public()) {
+            return Ok(true);
+        }
+        let ignored = self.inner.public_access_block(snapshot.as_ref(), caller.tenant, &found)?.ignore_public_acls;
+        let acl = self.inner.bucket_acl(snapshot.as_ref(), caller.tenant, &found)?;
+        Ok(!ignored && acl.is_some_and(|acl| domain::acl::is_public(&acl)))
     }
 
     /// What public access of a bucket is blocked, if that is configured: on the bucket, or by the operator's defaults.

@@ -8,7 +8,7 @@ use event_log::{Changes, Rows};
 use projections::query;
 use projections::row::Bucket;
 use schemas::action::Action;
-use schemas::event::Versioning;
+use schemas::event::{ObjectOwnership, Versioning};
 use schemas::{BucketName, ObjectKey, Position, TenantId, UserId};
 
 use super::{Found, Inner, Request, Store, log_error, planned, rows_error, situation};
@@ -32,16 +32,26 @@ impl Store {
         )?;
         let tenant = caller.tenant;
         let id = inner.ids.bucket();
+        let (owner, asked_acl) = (caller.user(), request.acl);
+        // The old ways have no ownership controls: ACLs are on and nobody chose so.
+        let of_default = Some(inner.settings.default_ownership).filter(|it| *it != ObjectOwnership::ObjectWriter);
+        let ownership = request.ownership.or(of_default);
+        let acl = {
+            let block = inner.settings.default_public_access_block.unwrap_or_default();
+            let in_effect = ownership.unwrap_or(ObjectOwnership::ObjectWriter);
+            let rules = domain::acl::Rules { owner: &owner, ownership: in_effect, block };
+            inner.new_bucket_acl(inner.log.snapshot().as_ref(), tenant, &rules, asked_acl)?
+        };
         // Decided once before a key file is made for nothing, and again in the commit.
         let create = domain::bucket::Create {
             bucket: id,
             name: request.name.clone(),
             region: request.region.unwrap_or_else(|| inner.settings.region.clone()),
-            owner: caller.user(),
+            owner,
             key: schemas::KeyId::default(),
-            ownership: Some(request.ownership.unwrap_or(inner.settings.default_ownership)),
+            ownership,
             object_lock: request.object_lock,
-            acl: None,
+            acl,
         };
         let state = situation::bucket(inner.log.snapshot().as_ref(), tenant, &request.name)?;
         domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
@@ -87,6 +97,25 @@ impl Store {
         let snapshot = self.inner.log.snapshot();
         let bucket = self.inner.enter(snapshot.as_ref(), caller, action, bucket, key)?;
         self.inner.bucket_info(snapshot.as_ref(), caller.tenant, bucket)
+    }
+
+    /// Whether a bucket belongs to the user that the client expects it to belong to. One that is not there belongs to nobody
+    /// else.
+    ///
+    /// # Errors
+    /// [`Refusal::AccessDenied`] when it belongs to another.
+    pub async fn expect_bucket_owner(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        expected: &str,
+    ) -> Result<(), StoreError> {
+        let snapshot = self.inner.log.snapshot();
+        let found = query::bucket_by_name(snapshot.as_ref(), caller.tenant, bucket).map_err(rows_error)?;
+        match found {
+            Some((_, row)) if row.owner.as_str() != expected => Err(Refusal::AccessDenied.into()),
+            _ => Ok(()),
+        }
     }
 
     /// What users of the caller's tenant are called; one that is gone has its id for a name.
@@ -202,6 +231,7 @@ impl Inner {
             object_lock: bucket.row.object_lock,
             default_retention: bucket.row.default_retention,
             ownership: bucket.row.ownership,
+            has_ownership_controls: !bucket.row.without_ownership_controls,
         })
     }
 

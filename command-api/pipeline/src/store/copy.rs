@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::Refusal;
+use domain::acl::Uploaded;
 use domain::bucket_policy::Asked;
 use domain::object::Commit;
 use domain::policy::Resource;
@@ -46,6 +47,8 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+        // The list of the source is not copied: whoever makes the copy says what it grants.
+        let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &request.key, request.acl)?;
         let source = GetObject {
             bucket: request.source_bucket.clone(),
             key: request.source_key.clone(),
@@ -83,7 +86,7 @@ impl Store {
             checksums: copy.checksums,
             chosen_checksum: copy.chosen_checksum,
             metadata: request.metadata.unwrap_or(opened.committed.metadata),
-            owner: bucket.owner_of_new(caller),
+            owner,
             storage_class,
             encryption: chosen.encryption,
             cause: Cause::Copy,
@@ -92,7 +95,7 @@ impl Store {
             source: Some(CopySource { bucket: opened.bucket.id, key: request.source_key, version: opened.event }),
             tags: request.tags.unwrap_or(opened.committed.tags),
             lock: request.lock,
-            acl: None,
+            acl,
         };
         let changes = inner.stage_rows(caller, &mut copy.staged).await?;
         let work = Request::of(caller);

@@ -8,7 +8,7 @@ use schemas::event::StorageClass;
 
 use projections::row::Version;
 
-use super::{Store, rows_error};
+use super::{Found, Store, rows_error};
 use crate::api::{Caller, ListObjects, ListPage, ListVersions, ListedObject, ListedVersion, StoreError};
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
                 etag: object.etag,
                 modified: object.modified,
                 storage_class: object.storage_class,
-                owner: object.owner,
+                owner: bucket.owner_of(&object.owner).clone(),
                 checksum: object.checksum,
             });
             Ok(ListPage {
@@ -79,7 +79,7 @@ impl Store {
             let page = query::list_versions(snapshot.as_ref(), tenant, bucket.id, &query, resume);
             let (page, next_version) = page.map_err(rows_error)?;
             Ok(ListPage {
-                entries: page.entries.into_iter().map(listed_version).collect(),
+                entries: page.entries.into_iter().map(|entry| listed_version(&bucket, entry)).collect(),
                 common_prefixes: page.common_prefixes,
                 truncated: page.truncated,
                 next_after: page.next_after,
@@ -90,7 +90,7 @@ impl Store {
     }
 }
 
-fn listed_version(entry: query::VersionEntry) -> ListedVersion {
+fn listed_version(bucket: &Found, entry: query::VersionEntry) -> ListedVersion {
     let version = entry.version.id();
     let modified = entry.version.modified();
     match entry.version {
@@ -103,7 +103,7 @@ fn listed_version(entry: query::VersionEntry) -> ListedVersion {
             etag: object.etag,
             modified,
             storage_class: object.storage_class,
-            owner: object.owner,
+            owner: bucket.owner_of(&object.owner).clone(),
             checksum: object.checksum,
         },
         Version::Marker(marker) => ListedVersion {
@@ -115,7 +115,7 @@ fn listed_version(entry: query::VersionEntry) -> ListedVersion {
             etag: ETag { md5: [0; 16], parts: 0 },
             modified,
             storage_class: StorageClass::Standard,
-            owner: marker.owner,
+            owner: bucket.owner_of(&marker.owner).clone(),
             checksum: None,
         },
     }

@@ -18,6 +18,7 @@ use schemas::action::Action;
 use schemas::event::{Cause, Event, Headers, Logging, Metadata, ObjectOwnership, Setting, StorageClass};
 use schemas::{BucketId, BucketName, ObjectKey, Position, TenantId, Time};
 
+use super::access::About;
 use super::{Inner, Request, Store, internal, planned, rows_error, situation};
 use crate::access_log::{Batch, LoggedBucket};
 use crate::api::{Caller, Circumstances, Digests, LockAsked, PutObject, Service, StoreError, Who, WriteConditions};
@@ -142,7 +143,7 @@ impl Inner {
         };
         let key = log_key(&logging.prefix)?;
         let asked = bucket_policy::Asked::new(Action::PutObject, Resource::Object(&logging.target, &key));
-        self.decide_access(snapshot, &caller, None, &target, &asked, None)?;
+        self.decide_access(snapshot, &caller, None, &target, &asked, About::Object)?;
         Ok(caller)
     }
 
@@ -172,6 +173,7 @@ impl Inner {
             storage_class: StorageClass::Standard,
             tags: BTreeMap::new(),
             lock: LockAsked::default(),
+            acl: None,
             conditions: WriteConditions::default(),
             digests: Digests::default(),
             size_bytes: Some(batch.text.len() as u64),

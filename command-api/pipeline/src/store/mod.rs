@@ -6,6 +6,7 @@
 
 mod about;
 mod access;
+mod acl;
 mod admin;
 mod amend;
 mod bucket_settings;

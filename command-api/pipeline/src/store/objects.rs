@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use domain::Refusal;
+use domain::acl::Uploaded;
 use domain::bucket_policy::Asked;
 use domain::object::Commit;
 use domain::policy::Resource;
@@ -61,6 +62,7 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+        let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &request.key, request.acl)?;
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
@@ -77,7 +79,7 @@ impl Store {
             checksums: hashed.checksums.clone(),
             chosen_checksum: hashed.chosen,
             metadata: request.metadata,
-            owner: bucket.owner_of_new(caller),
+            owner,
             storage_class: request.storage_class,
             encryption: chosen.encryption,
             cause: request.cause,
@@ -86,7 +88,7 @@ impl Store {
             source: None,
             tags: request.tags,
             lock: request.lock,
-            acl: None,
+            acl,
         };
         let mut staged = staged;
         let changes = inner.stage_rows(caller, &mut staged).await?;

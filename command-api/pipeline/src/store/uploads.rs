@@ -1,6 +1,7 @@
 //! Multipart uploads: begin, parts, part copies, complete, give up, list.
 
 use domain::Refusal;
+use domain::acl::Uploaded;
 use domain::bucket_policy::Asked;
 use domain::lock::BucketLock;
 use domain::policy::Resource;
@@ -52,18 +53,19 @@ impl Store {
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &key, &request.lock)?;
         let rules = inner.rules(snapshot.as_ref(), tenant, &bucket.row)?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), tenant, &bucket, &request.encryption).await?;
+        let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &key, request.acl)?;
         drop(snapshot);
         let create = upload::Create {
             upload: inner.ids.upload(),
             initiator: caller.user(),
-            owner: bucket.owner_of_new(caller),
+            owner,
             metadata: request.metadata,
             storage_class: request.storage_class,
             encryption: chosen.encryption,
             checksum: request.checksum,
             tags: request.tags,
             lock: request.lock,
-            acl: None,
+            acl,
             // What the commit finds is decided on.
             bucket_exists: true,
             bucket_lock: BucketLock::Off,
@@ -294,7 +296,7 @@ impl Store {
                 truncated: page.truncated,
                 checksum: row.checksum,
                 initiator: row.initiator,
-                owner: row.owner,
+                owner: bucket.owner_of(&row.owner).clone(),
                 storage_class: row.storage_class,
                 abort: abort_of(rules.as_ref(), &request.key, row.initiated),
             })
@@ -325,7 +327,7 @@ impl Store {
                 upload: entry.id,
                 initiated: entry.upload.initiated,
                 initiator: entry.upload.initiator,
-                owner: entry.upload.owner,
+                owner: bucket.owner_of(&entry.upload.owner).clone(),
                 storage_class: entry.upload.storage_class,
                 checksum: entry.upload.checksum,
             };

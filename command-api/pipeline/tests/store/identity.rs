@@ -109,6 +109,7 @@ async fn a_bucket_of_another_tenant_does_not_exist() {
         metadata: None,
         tags: None,
         lock: pipeline::LockAsked::default(),
+        acl: None,
         storage_class: None,
         checksum_algorithm: None,
         conditions: WriteConditions::default(),

@@ -367,6 +367,7 @@ async fn what_is_written_and_read_announces_its_end() {
         storage_class: StorageClass::Standard,
         lock: pipeline::LockAsked::default(),
         tags: BTreeMap::new(),
+        acl: None,
         checksum: None,
         encryption: pipeline::AskedEncryption::Nothing,
     };
@@ -382,7 +383,7 @@ async fn rules_of_one_tenant_are_none_of_anothers() {
     let house = House::new();
     let caller = house.with_bucket().await;
     let other = house.tenant("other").await;
-    let request = CreateBucket { name: bucket("bucket"), region: None, object_lock: false, ownership: None };
+    let request = CreateBucket { name: bucket("bucket"), region: None, object_lock: false, ownership: None, acl: None };
     house.store.create_bucket(&other, request).await.expect("a bucket");
     house.put(&caller, "key", b"x").await.expect("put");
     house.put(&other, "key", b"x").await.expect("put");

@@ -157,7 +157,7 @@ impl House {
     }
 
     pub(crate) async fn bucket(&self, caller: &Caller, name: &str) -> Result<(), StoreError> {
-        let request = CreateBucket { name: bucket(name), region: None, object_lock: false, ownership: None };
+        let request = CreateBucket { name: bucket(name), region: None, object_lock: false, ownership: None, acl: None };
         self.store.create_bucket(caller, request).await.map(|_| ())
     }
 
@@ -195,6 +195,7 @@ impl House {
             metadata: None,
             tags: None,
             lock: LockAsked::default(),
+            acl: None,
             storage_class: None,
             checksum_algorithm: None,
             conditions: WriteConditions::default(),
@@ -212,6 +213,7 @@ impl House {
             storage_class: StorageClass::Standard,
             tags: BTreeMap::new(),
             lock: LockAsked::default(),
+            acl: None,
             checksum: None,
             encryption: AskedEncryption::Nothing,
         };
@@ -331,6 +333,7 @@ pub(crate) fn put_request(bucket_name: &str, name: &str) -> PutObject {
         storage_class: StorageClass::Standard,
         tags: BTreeMap::new(),
         lock: LockAsked::default(),
+        acl: None,
         conditions: WriteConditions::default(),
         digests: Digests::default(),
         size_bytes: None,
