@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 
-use super::text_of;
 use crate::errors::DoorError;
 
 /// Headers that are refused by their name alone.

@@ -107,6 +107,7 @@ impl House {
             checksum_algorithm: None,
             conditions: WriteConditions::default(),
             lock: pipeline::LockAsked::default(),
+            acl: None,
             encryption,
             source_customer_key: from_key,
         };
@@ -122,6 +123,7 @@ impl House {
             tags: std::collections::BTreeMap::new(),
             checksum: None,
             lock: pipeline::LockAsked::default(),
+            acl: None,
             encryption,
         };
         self.store.create_upload(caller, request).await.expect("begun").upload
