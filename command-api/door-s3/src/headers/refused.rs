@@ -8,12 +8,12 @@ use crate::errors::DoorError;
 const ABSENT: &[&str] = &["x-amz-rename-source", "x-amz-write-offset-bytes"];
 
 /// # Errors
-/// `NotImplemented`, or `InvalidArgument` for a value that S3 does not know either.
+/// `NotImplemented`.
 pub(crate) fn refuse_unimplemented(headers: &HeaderMap) -> Result<(), DoorError> {
-    if let Some(&name) = ABSENT.iter().find(|&&name| headers.contains_key(name)) {
-        return Err(DoorError::NotImplemented { what: name });
+    match ABSENT.iter().find(|&&name| headers.contains_key(name)) {
+        Some(&what) => Err(DoorError::NotImplemented { what }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -30,7 +30,10 @@ mod tests {
     fn what_is_accepted_and_what_is_not() {
         for (pairs, expected) in [
             (&[][..], None),
+            (&[("x-amz-write-offset-bytes", "1")], Some("NotImplemented")),
+            (&[("x-amz-rename-source", "/b/k")], Some("NotImplemented")),
             (&[("x-amz-object-lock-mode", "GOVERNANCE")], None),
+            (&[("x-amz-acl", "public-read")], None),
             (&[("x-amz-website-redirect-location", "/x")], None),
             (&[("x-amz-bypass-governance-retention", "true")], None),
         ] {
