@@ -59,8 +59,13 @@ impl FjallLog {
             .name("log-head".to_owned())
             .spawn(move || its_keeper.run(&its_core))
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        let disk = &core.engine;
-        let upkeep = Upkeep::start(disk.spaces.clone(), disk.removed.clone())
+        let (disk, its_core) = (&core.engine, Arc::downgrade(&core));
+        let fail = move || {
+            if let Some(core) = its_core.upgrade() {
+                core.failed.store(true, Ordering::Release);
+            }
+        };
+        let upkeep = Upkeep::start(disk.spaces.clone(), disk.removed.clone(), fail)
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
         Ok(Self { core, keeper, thread: Some(thread), upkeep })
     }

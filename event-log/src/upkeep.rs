@@ -29,8 +29,20 @@ const ROWS_PER_MARK_MAX: u64 = 10;
 /// journal.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// How long to wait after marks stayed: a snapshot still shows what they hide, and none lives longer.
-const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(30);
+/// How long to wait after marks stayed, at first: a snapshot still shows what they hide. Twice as long each time: that of a
+/// rebuild lives for as long as it replays.
+const WAIT_MIN: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// Largest table that is written anew. The engine merges nothing else meanwhile, and a log that is written to at full speed
+/// stands still after some hundred MiB that were not merged: this takes a few seconds.
+const TABLE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Room that must be left beside a second copy of the table: that of the operator's reserve.
+const ROOM_BYTES_MIN: u64 = 512 * 1024 * 1024;
+
+/// How long rows in memory may take to be written out, in steps of a hundredth of it.
+const FLUSH_MAX: Duration = Duration::from_secs(60);
 
 /// Removed rows, counted by whoever writes.
 #[derive(Debug, Default)]
@@ -80,9 +92,15 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn start(spaces: Spaces, removed: Arc<Removed>) -> std::io::Result<Self> {
+    /// `fail` is told when the engine could not do it: what is on disk is then unknown, and nothing more may be written.
+    pub(crate) fn start(
+        spaces: Spaces,
+        removed: Arc<Removed>,
+        fail: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let its = removed.clone();
-        let thread = std::thread::Builder::new().name("log-upkeep".to_owned()).spawn(move || run(&spaces, &its))?;
+        let thread =
+            std::thread::Builder::new().name("log-upkeep".to_owned()).spawn(move || run(&spaces, &its, &fail))?;
         Ok(Self { removed, thread: Some(thread) })
     }
 
@@ -103,26 +121,28 @@ impl Drop for Upkeep {
     }
 }
 
-fn run(spaces: &Spaces, removed: &Removed) {
-    let mut pause = LOOK_EVERY;
+fn run(spaces: &Spaces, removed: &Removed, fail: &dyn Fn()) {
+    let (mut pause, mut patience) = (LOOK_EVERY, WAIT_MIN);
     while removed.wait(pause) {
         pause = LOOK_EVERY;
         for (&table, count) in &removed.counts {
             let Some(keyspace) = spaces.get(table) else { continue };
-            if !worth(keyspace, count.load(Ordering::Relaxed)) {
+            if !worth(keyspace, count.load(Ordering::Relaxed)) || !has_room(keyspace) {
                 continue;
             }
-            match guarded(|| rewrite(keyspace, count)) {
+            match guarded(|| rewrite(keyspace, count, removed)) {
                 Ok(left) => {
                     tracing::info!(table, marks_left = left, "wrote a table anew without removed rows");
+                    patience = if worth(keyspace, 0) { WAIT_MAX.min(patience * 2) } else { WAIT_MIN };
                     if worth(keyspace, 0) {
-                        pause = SNAPSHOT_AGE_MAX;
+                        pause = patience;
                     }
                 }
-                // A damaged table is found by whoever reads it; listings are slower and no less right.
+                // As when the engine's own merging fails: it may have half a new list of tables.
                 Err(error) => {
-                    tracing::warn!(table, %error, "removed rows stay in a table");
-                    pause = SNAPSHOT_AGE_MAX;
+                    tracing::error!(table, %error, "a table could not be written anew: the log stops");
+                    fail();
+                    return;
                 }
             }
         }
@@ -136,10 +156,28 @@ fn worth(keyspace: &Keyspace, in_memory: u64) -> bool {
     marks >= MARKS_MIN.max(rows.saturating_sub(marks) / ROWS_PER_MARK_MAX)
 }
 
+/// Whether the table is small enough, and the disk has room for it a second time.
+fn has_room(keyspace: &Keyspace) -> bool {
+    let bytes = keyspace.disk_space();
+    let free = rustix::fs::statvfs(keyspace.path()).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+    bytes <= TABLE_BYTES_MAX && free.is_ok_and(|free| free >= 2 * bytes + ROOM_BYTES_MIN)
+}
+
 /// Writes out what is in memory, then merges all levels into the last. Marks left.
-fn rewrite(keyspace: &Keyspace, count: &AtomicU64) -> fjall::Result<u64> {
+fn rewrite(keyspace: &Keyspace, count: &AtomicU64, removed: &Removed) -> fjall::Result<u64> {
     count.store(0, Ordering::Relaxed);
-    keyspace.rotate_memtable_and_wait()?;
+    keyspace.rotate_memtable()?;
+    for _ in 0..100 {
+        if keyspace.tree.sealed_memtable_count() == 0 {
+            break;
+        }
+        // Ends early when the log closes: whatever is in memory stands in the journal.
+        let mut signal = removed.signal.lock();
+        if signal.stopping {
+            return Ok(keyspace.tree.tombstone_count());
+        }
+        removed.wake.wait_for(&mut signal, FLUSH_MAX / 100);
+    }
     keyspace.major_compact()?;
     Ok(keyspace.tree.tombstone_count())
 }
@@ -177,7 +215,7 @@ mod tests {
         let count = &removed.counts["rows"];
         assert!(removed.wait(Duration::ZERO) && worth(&keyspace, count.load(Ordering::Relaxed)));
         assert!(!worth(&keyspace, count.load(Ordering::Relaxed) - 1), "one fewer is none");
-        assert_eq!(rewrite(&keyspace, count).expect("rewrites"), 0);
+        assert_eq!(rewrite(&keyspace, count, &removed).expect("rewrites"), 0);
         assert!(!worth(&keyspace, count.load(Ordering::Relaxed)));
         let left: Vec<_> = keyspace.iter().map(|row| row.key().expect("reads").to_vec()).collect();
         assert_eq!(left, (MARKS_MIN..MARKS_MIN + 100).map(|number| key(number).to_vec()).collect::<Vec<_>>());
@@ -195,7 +233,7 @@ mod tests {
     fn the_thread_ends_when_it_is_told_to() {
         let folder = tempfile::tempdir().expect("a folder");
         let (_db, keyspace) = filled(folder.path(), 1);
-        let mut upkeep = Upkeep::start(Arc::new([("rows", keyspace)].into()), Removed::of(&[])).expect("starts");
+        let mut upkeep = Upkeep::start(Arc::new([("rows", keyspace)].into()), Removed::of(&[]), || ()).expect("starts");
         upkeep.stop();
         assert!(upkeep.thread.is_none());
     }
