@@ -113,6 +113,22 @@ pub fn decide<E: From<Refusal>>(
     if allowed { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
 }
 
+/// Whether the bucket's policy refuses it in so many words. For rights that S3 asks for besides that of the write itself, such as
+/// tagging what is written, and that much of what speaks S3 takes for granted: an explicit deny counts, silence does not.
+///
+/// # Errors
+/// Whatever `object` fails with.
+pub fn is_denied<E: From<Refusal>>(
+    requester: Requester<'_>,
+    asked: &Asked<'_>,
+    bucket: &BucketFacts<'_>,
+    object: Load<'_, E>,
+    context: &Context<'_>,
+) -> Result<bool, E> {
+    let case = Case { requester, bucket, context, load: object, loaded: OnceCell::new() };
+    Ok(case.verdict(asked)? == Verdict::ExplicitDeny)
+}
+
 /// Whether a policy may be set where this public access is blocked.
 ///
 /// # Errors

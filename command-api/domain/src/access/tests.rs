@@ -367,9 +367,10 @@ fn a_public_policy_reaches_nobody_outside_where_that_is_restricted() {
         let house = house.policy(ALLOW_READS).object_of("ann").blocking(restricted);
         house.check(&[("", READ, false), ("bob", READ, true), ("ann", READ, true)]);
     }
+    // To name nobody known is to name everybody.
     let from_home = ALLOW_READS.replace('}', r#","Condition":{"StringEquals":{"aws:userid":"anonymous"}}}"#);
     let house = without_acls().policy(&from_home).object_of("ann").blocking(restricted);
-    house.check(&[("", READ, true)]);
+    house.check(&[("", READ, false), ("bob", READ, true)]);
 }
 
 #[test]

@@ -19,6 +19,14 @@ pub enum Asked {
     Grants(Vec<AskedGrant>),
 }
 
+impl Asked {
+    /// Whether it says what holds where ACLs are off. Clients that always name a list name one of these.
+    #[must_use]
+    pub fn holds_without_acls(&self) -> bool {
+        matches!(self, Self::Canned(CannedAcl::Private | CannedAcl::BucketOwnerFullControl))
+    }
+}
+
 /// One grant of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedGrant {
@@ -161,7 +169,7 @@ impl Rules<'_> {
     /// What holds anyway while ACLs are off: clients that wrote for buckets of others before go on working.
     fn gives_all_to_owner(&self, wanted: &Wanted) -> bool {
         match wanted {
-            Wanted::Canned(canned) => *canned == CannedAcl::BucketOwnerFullControl,
+            Wanted::Canned(canned) => matches!(canned, CannedAcl::Private | CannedAcl::BucketOwnerFullControl),
             Wanted::List(list) => *list == owner_only(self.owner),
         }
     }
@@ -253,7 +261,7 @@ mod tests {
         for (wanted, enforced, preferred, writer) in [
             (None, Ok(("ann", 0)), ("bob", 0), ("bob", 0)),
             (Some(canned("bucket-owner-full-control")), Ok(("ann", 0)), ("ann", 0), ("bob", 2)),
-            (Some(canned("private")), off.clone(), ("bob", 0), ("bob", 0)),
+            (Some(canned("private")), Ok(("ann", 0)), ("bob", 0), ("bob", 0)),
             (Some(canned("public-read")), off.clone(), ("bob", 2), ("bob", 2)),
             (Some(list(&full)), Ok(("ann", 0)), ("bob", 1), ("bob", 1)),
             (Some(list(&[])), off.clone(), ("bob", 0), ("bob", 0)),

@@ -81,7 +81,13 @@ impl Condition {
     /// Whether it leaves only known people, places or purposes.
     pub(super) fn narrows(&self) -> bool {
         let positive = !self.negated && !self.if_exists && self.quantifier != Quantifier::ForAll;
-        positive && self.key.narrows() && self.test.is_narrow()
+        positive && self.key.narrows() && self.test.is_narrow() && !self.leaves_in_nobody_known()
+    }
+
+    /// Whether it holds for requests without a credential, which have a user id as well.
+    fn leaves_in_nobody_known(&self) -> bool {
+        let anonymous = schemas::UserId::anonymous();
+        self.key == Key::UserId && self.test.matches(anonymous.as_str(), &|_: &Key| Some(anonymous.to_string()))
     }
 
     /// Whether it holds for a request.
@@ -269,10 +275,10 @@ impl Network {
         }
     }
 
-    /// Whether AWS would not call it the whole world: /8 or less, /32 or less of IPv6, or private.
+    /// Whether AWS would not call it the whole world: /8 or less, /32 or less of IPv6. All private networks are.
     fn is_narrow(&self) -> bool {
         match self.address {
-            IpAddr::V4(address) => self.bits >= 8 || (self.bits > 0 && address.is_private()),
+            IpAddr::V4(_) => self.bits >= 8,
             IpAddr::V6(_) => self.bits >= 32,
         }
     }

@@ -56,6 +56,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The same of one version of an object, or of the current one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may not.
+    pub fn may_with_version(
+        &self,
+        caller: &Caller,
+        action: Action,
+        what: (&BucketName, &ObjectKey, Option<VersionId>),
+    ) -> Result<(), StoreError> {
+        self.inner.enter_version(self.inner.log.snapshot().as_ref(), caller, action, what).map(|_| ())
+    }
+}
+
+/// What is to be known of an access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    IsGranted,
+    IsNotDenied,
+}
+
 /// What the object of a request is.
 pub(super) enum About {
     /// The stored one of its key, if there is one.
@@ -155,6 +177,9 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let Who::User { user, .. } = &caller.who else { return Ok(()) };
         let resource = Resource::Object(&found.row.name, key);
+        if let Some(scopes) = caller.scopes() {
+            authorise(scopes, Action::PutObjectAcl, resource)?;
+        }
         let asked = Asked { of_new: true, ..Asked::new(Action::PutObjectAcl, resource) };
         let own = ObjectFacts { owner: user.clone(), acl: None, tags: BTreeMap::new() };
         self.decide_access(snapshot, caller, caller.scopes(), found, &asked, About::New(own))
@@ -168,6 +193,18 @@ impl Inner {
         found: &Found,
         asked: &Asked<'_>,
         about: About,
+    ) -> Result<(), StoreError> {
+        self.judge(snapshot, caller, scopes, found, asked, (about, Question::IsGranted))
+    }
+
+    fn judge(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        scopes: Option<&Scopes>,
+        found: &Found,
+        asked: &Asked<'_>,
+        (about, question): (About, Question),
     ) -> Result<(), StoreError> {
         let tenant = caller.tenant;
         let has_acls = found.row.ownership != ObjectOwnership::BucketOwnerEnforced;
@@ -217,7 +254,44 @@ impl Inner {
             }
             _ => Ok(None),
         };
-        access::decide(requester, asked, &facts, &object, &context)
+        match question {
+            Question::IsGranted => access::decide(requester, asked, &facts, &object, &context),
+            Question::IsNotDenied if access::is_denied(requester, asked, &facts, &object, &context)? => {
+                Err(Refusal::AccessDenied.into())
+            }
+            Question::IsNotDenied => Ok(()),
+        }
+    }
+
+    /// Whether what is written may come with tags: not where the bucket's policy refuses to tag.
+    pub(crate) fn may_tag(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        found: &Found,
+        key: &ObjectKey,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let resource = Resource::Object(&found.row.name, key);
+        let asked = Asked { tags: Some(tags), of_new: true, ..Asked::new(Action::PutObjectTagging, resource) };
+        self.not_denied(snapshot, caller, found, &asked)
+    }
+
+    /// Whether the bucket's policy does not refuse something in so many words.
+    pub(crate) fn not_denied(
+        &self,
+        snapshot: &dyn Snapshot,
+        caller: &Caller,
+        found: &Found,
+        asked: &Asked<'_>,
+    ) -> Result<(), StoreError> {
+        if !found.row.settings.contains_key(&Setting::Policy) {
+            return Ok(());
+        }
+        self.judge(snapshot, caller, caller.scopes(), found, asked, (About::Object, Question::IsNotDenied))
     }
 
     /// The policy of a bucket.

@@ -15,8 +15,9 @@ use schemas::action::Action;
 use schemas::event::{Event, ObjectOwnership, Setting, Versioning};
 use schemas::{BucketName, ObjectKey, Position, TenantId, UserId, VersionId};
 
+use super::amend::{ATTEMPTS, OVERTAKEN};
 use super::{Found, Inner, Request, Store, planned, rows_error, situation};
-use crate::api::{Amended, Caller, ListedAcl, ObjectVersion, SetAcl, StoreError};
+use crate::api::{Amended, Caller, ListedAcl, ObjectVersion, SetAcl, StoreError, Who};
 use crate::sequencer::{Decide, Unit};
 
 impl Store {
@@ -48,6 +49,9 @@ impl Store {
             let snapshot = snapshot.as_ref();
             let found = inner.enter(snapshot, caller, Action::PutBucketAcl, bucket, None)?;
             // Said before grantees are looked for: where ACLs are off it is so whoever they are.
+            if found.has_acls_off() && set.acl.holds_without_acls() {
+                return inner.position(caller.tenant, &Vec::new());
+            }
             if found.has_acls_off() {
                 return Err(Refusal::AclNotSupported.into());
             }
@@ -89,19 +93,29 @@ impl Store {
         let inner = &self.inner;
         let tenant = caller.tenant;
         let ObjectVersion { bucket, key, version } = request.clone();
-        let acl = {
-            let snapshot = inner.log.snapshot();
-            let snapshot = snapshot.as_ref();
-            let found = inner.enter_version(snapshot, caller, Action::PutObjectAcl, (&bucket, &key, version))?;
-            let object = inner.find_version(snapshot, tenant, &found, &key, version)?;
-            if found.has_acls_off() {
-                return Err(Refusal::AclNotSupported.into());
+        for _ in 0..ATTEMPTS {
+            let (acl, judged) = {
+                let snapshot = inner.log.snapshot();
+                let snapshot = snapshot.as_ref();
+                let found = inner.enter_version(snapshot, caller, Action::PutObjectAcl, (&bucket, &key, version))?;
+                let object = inner.find_version(snapshot, tenant, &found, &key, version)?;
+                if found.has_acls_off() && set.acl.holds_without_acls() {
+                    let version = found.shown(projections::row::Version::Object(object).id());
+                    return Ok(Amended { version, position: inner.position(tenant, &Vec::new())? });
+                }
+                if found.has_acls_off() {
+                    return Err(Refusal::AclNotSupported.into());
+                }
+                acl::check_owner(&object.owner, set.owner.as_deref())?;
+                let wanted = inner.wanted(snapshot, tenant, &[&object.owner, &found.row.owner], set.acl.clone())?;
+                (inner.acl_rules(snapshot, tenant, &found)?.object(&object.owner, wanted)?, object.made_by)
+            };
+            let change = Amendment::Acl(acl);
+            if let Some(done) = inner.amend_once(caller, &request, Action::PutObjectAcl, &change, Some(judged)).await? {
+                return Ok(done);
             }
-            acl::check_owner(&object.owner, set.owner.as_deref())?;
-            let wanted = inner.wanted(snapshot, tenant, &[&object.owner, &found.row.owner], set.acl)?;
-            inner.acl_rules(snapshot, tenant, &found)?.object(&object.owner, wanted)?
-        };
-        inner.amend(caller, request, Action::PutObjectAcl, Amendment::Acl(acl)).await
+        }
+        Err(OVERTAKEN)
     }
 
     /// Sets or removes the ownership controls of a bucket. Without them whoever uploads owns it.
@@ -209,15 +223,35 @@ impl Inner {
         asked: Option<Asked>,
     ) -> Result<Uploaded, StoreError> {
         let uploader = caller.user();
-        let Some(asked) = asked else {
-            return Ok(self.plain_rules(bucket).upload(&uploader, None)?);
+        let wanted = match asked {
+            None => return Ok(self.plain_rules(bucket).upload(&uploader, None)?),
+            Some(Asked::Canned(canned)) => {
+                let wanted = Wanted::Canned(canned);
+                if Asked::Canned(canned).holds_without_acls() && bucket.has_acls_off() {
+                    return Ok(self.plain_rules(bucket).upload(&uploader, Some(wanted))?);
+                }
+                wanted
+            }
+            // Whoever may not grant learns nothing of whom there is to grant to.
+            Some(grants) => {
+                self.may_list_own(snapshot, caller, bucket, key)?;
+                if matches!(caller.who, Who::Anonymous) {
+                    return Err(Refusal::AccessDenied.into());
+                }
+                let owners = [&bucket.row.owner, &uploader];
+                if bucket.has_acls_off() {
+                    acl::resolve(grants, &owners, |_| Err::<Vec<UserId>, StoreError>(Refusal::AclNotSupported.into()))?
+                } else {
+                    self.wanted(snapshot, caller.tenant, &owners, grants)?
+                }
+            }
         };
-        let wanted = self.wanted(snapshot, caller.tenant, &[&bucket.row.owner, &uploader], asked)?;
-        let uploaded = self.acl_rules(snapshot, caller.tenant, bucket)?.upload(&uploader, Some(wanted))?;
-        if uploaded.acl.is_some() {
+        let uploaded = self.acl_rules(snapshot, caller.tenant, bucket)?.upload(&uploader, Some(wanted));
+        // What is wrong with a list is said to those alone who may set one.
+        if !matches!(&uploaded, Ok(Uploaded { acl: None, .. })) {
             self.may_list_own(snapshot, caller, bucket, key)?;
         }
-        Ok(uploaded)
+        Ok(uploaded?)
     }
 
     /// The list that a bucket is to be created with.

@@ -2,9 +2,11 @@
 //!
 //! Owns: who must be allowed what, the way of an amendment through the sequencer.
 //! Does not own: what may be changed (domain), what the rows then say (projections).
-//! Invariant: the version that is changed is looked for in the commit itself: one that went meanwhile is not amended.
+//! Invariant: the version that is changed is the one that the caller was judged by, looked for again in the commit itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::Refusal;
 use domain::bucket_policy::{self, Asked};
@@ -13,11 +15,17 @@ use domain::policy::Resource;
 use event_log::{Changes, Snapshot};
 use schemas::action::Action;
 use schemas::event::{Event, Retention, RetentionMode, Versioning};
-use schemas::{BucketName, ObjectKey, VersionId};
+use schemas::{BucketName, EventId, ObjectKey, VersionId};
 
 use super::{Found, Inner, Request, Store, planned, situation};
 use crate::api::{Amended, Caller, LockAsked, ObjectVersion, StoreError, VersionHold, VersionRetention};
 use crate::sequencer::{Decide, Outcome, Unit};
+
+/// How often a change is tried of a version in whose place another was written meanwhile.
+pub(super) const ATTEMPTS: u32 = 8;
+
+/// Said when each time another was.
+pub(super) const OVERTAKEN: StoreError = StoreError::Busy { retry_after_ms: 100 };
 
 impl Store {
     /// Replaces all tags of an object or of one of its versions.
@@ -111,10 +119,28 @@ impl Inner {
         action: Action,
         change: Amendment,
     ) -> Result<Amended, StoreError> {
-        let ObjectVersion { bucket, key, version } = request;
+        for _ in 0..ATTEMPTS {
+            if let Some(amended) = self.amend_once(caller, &request, action, &change, None).await? {
+                return Ok(amended);
+            }
+        }
+        Err(OVERTAKEN)
+    }
+
+    /// Amends a version, if it is `judged` and still the one that is meant when the change is committed: whether the caller may
+    /// depends on whose it is and on what it says. None when another took its place.
+    pub(super) async fn amend_once(
+        &self,
+        caller: &Caller,
+        request: &ObjectVersion,
+        action: Action,
+        change: &Amendment,
+        judged: Option<EventId>,
+    ) -> Result<Option<Amended>, StoreError> {
+        let ObjectVersion { bucket, key, version } = request.clone();
         let action = if version.is_some() { action.of_version() } else { action };
         let plain = Asked { version, ..Asked::new(action, Resource::Object(&bucket, &key)) };
-        let asked = match &change {
+        let asked = match change {
             Amendment::Tags(tags) => Asked { tags: Some(tags), ..plain },
             Amendment::Acl(_) => plain,
             Amendment::Retention { retention, .. } => {
@@ -124,28 +150,44 @@ impl Inner {
                 Asked { lock: lock_asked(&LockAsked { retention: None, legal_hold: Some(*on) }), ..plain }
             }
         };
-        let found = self.enter_asked(self.log.snapshot().as_ref(), caller, &asked, None)?;
         let tenant = caller.tenant;
-        let (decided, decided_key) = (found.clone(), key.clone());
+        let (found, seen) = {
+            let snapshot = self.log.snapshot();
+            let found = self.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
+            let seen = self.find_version(snapshot.as_ref(), tenant, &found, &key, version)?.made_by;
+            (found, seen)
+        };
+        if judged.is_some_and(|judged| judged != seen) {
+            return Ok(None);
+        }
+        let overtaken = Arc::new(AtomicBool::new(false));
+        let noticed = overtaken.clone();
+        let (decided, decided_key, change) = (found.clone(), key.clone(), change.clone());
         let decide: Decide = Box::new(move |rows, now| {
             let state = situation::object(rows, tenant, decided.id, &decided_key)?;
-            let target = match version {
-                None => domain::object::Target::Current,
-                Some(id) => {
-                    let found = situation::target(rows, tenant, decided.id, &decided_key, id)?;
-                    domain::object::Target::Named(found)
-                }
+            let named = match version {
+                None => None,
+                Some(id) => Some(situation::target(rows, tenant, decided.id, &decided_key, id)?),
             };
+            let meant = named.as_ref().map_or(state.current.as_ref(), Option::as_ref);
+            if meant.is_some_and(|version| version.made_by != seen) {
+                noticed.store(true, Ordering::Relaxed);
+                return Err(OVERTAKEN);
+            }
+            let target = named.map_or(domain::object::Target::Current, domain::object::Target::Named);
             let command = domain::object::Command::Amend { target, change: change.clone(), now };
             let events = domain::object::decide(&state, command)?;
             Ok(Unit { events: planned(&decided, Some(&decided_key), events), changes: Changes::default() })
         });
         let rows = situation::object_rows(tenant, found.id, &key);
-        let recorded = self.run(Request::of(caller).loading(rows), decide).await?;
+        let recorded = match self.run(Request::of(caller).loading(rows), decide).await {
+            Err(_) if overtaken.load(Ordering::Relaxed) => return Ok(None),
+            recorded => recorded?,
+        };
         let position = self.position(tenant, &recorded)?;
         let versioned = found.row.versioning != Versioning::Unversioned;
         let amended = amended(&recorded).or(version).filter(|id| versioned || *id != VersionId::Null);
-        Ok(Amended { version: amended, position })
+        Ok(Some(Amended { version: amended, position }))
     }
 
     /// Whether the caller may bypass governance for a key. Whoever cannot be said to may not.

@@ -59,6 +59,21 @@ impl Store {
             customer_key: request.source_customer_key,
         };
         let (opened, mode) = inner.open_object(snapshot.as_ref(), caller, &source)?;
+        match &request.tags {
+            Some(tags) => inner.may_tag(snapshot.as_ref(), caller, &bucket, &request.key, tags)?,
+            None if opened.committed.tags.is_empty() => {}
+            // Tags that are copied are read there and written here, and what is written is what a policy may ask about.
+            None => {
+                let tags = &opened.committed.tags;
+                let of_source = Resource::Object(&request.source_bucket, &request.source_key);
+                let action = Action::GetObjectTagging;
+                let action = if request.source_version.is_some() { action.of_version() } else { action };
+                let reading = Asked { version: request.source_version, ..Asked::new(action, of_source) };
+                inner.not_denied(snapshot.as_ref(), caller, &opened.bucket, &reading)?;
+                inner.enter_asked(snapshot.as_ref(), caller, &Asked { tags: Some(tags), ..asked }, None)?;
+                inner.may_tag(snapshot.as_ref(), caller, &bucket, &request.key, tags)?;
+            }
+        }
         domain::read::check_copy_source(&request.source_conditions, &representation(&opened.info))?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
         let onto_itself = opened.bucket.id == bucket.id && request.source_key == request.key;

@@ -1,5 +1,6 @@
 //! Deleting: one object or version, or many.
 
+use domain::Refusal;
 use schemas::action::Action;
 use schemas::event::{Event, Versioning};
 use schemas::{BucketName, ObjectKey, VersionId};
@@ -33,6 +34,10 @@ impl Store {
         keys: Vec<(ObjectKey, Option<VersionId>, WriteConditions)>,
         bypass_governance: bool,
     ) -> Result<Vec<Result<Deleted, StoreError>>, StoreError> {
+        // A key that may do nothing here does not learn which buckets there are.
+        if caller.scopes().is_some_and(|scopes| !scopes.mention(bucket)) {
+            return Err(Refusal::AccessDenied.into());
+        }
         self.inner.bucket(self.inner.log.snapshot().as_ref(), caller.tenant, bucket)?;
         let mut answers = Vec::with_capacity(keys.len());
         let mut keys = keys.into_iter();

@@ -62,6 +62,7 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+        inner.may_tag(snapshot.as_ref(), caller, &bucket, &request.key, &request.tags)?;
         let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &request.key, request.acl)?;
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;

@@ -51,6 +51,7 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &key, &request.lock)?;
+        inner.may_tag(snapshot.as_ref(), caller, &bucket, &key, &request.tags)?;
         let rules = inner.rules(snapshot.as_ref(), tenant, &bucket.row)?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), tenant, &bucket, &request.encryption).await?;
         let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &key, request.acl)?;

@@ -161,3 +161,42 @@ async fn a_list_goes_with_its_version_and_with_its_parts() {
     house.complete(&ann, "key", upload, &[(1, part.etag)]).await.expect("complete");
     assert_eq!(listed(&house, &ann).await.1, [("bob".to_owned(), Permission::Read)]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_judged_by_one_version_is_not_made_to_another() {
+    let house = House::new();
+    let ann = house.tenant("tenant").await;
+    let bob = another(&house, &ann, "bob").await;
+    create(&house, &ann, WRITER).await;
+    let grantee = AskedGrantee::Id("bob".to_owned());
+    let write = AskedAcl::Grants(vec![AskedGrant { grantee, permission: Permission::Write }]);
+    house.store.put_bucket_acl(&ann, &bucket("bucket"), SetAcl { acl: write, owner: None }).await.expect("set");
+    for _ in 0..100 {
+        put(&house, &bob, None).await.expect("his own");
+        // Judged while the current version is his, and committed behind hers, or judged again and refused.
+        let (written, ..) =
+            tokio::join!(put(&house, &ann, None), set(&house, &bob, read_by("bob")), set(&house, &bob, read_by("bob")));
+        written.expect("hers");
+        let (owner, grants) = listed(&house, &ann).await;
+        assert_eq!((owner.as_str(), grants), ("user", vec![("user".to_owned(), Permission::FullControl)]));
+    }
+}
+
+#[tokio::test]
+async fn where_acls_are_off_a_list_that_says_what_holds_is_taken_and_others_need_the_right_to_grant() {
+    let house = House::new();
+    let ann = house.tenant("tenant").await;
+    create(&house, &ann, ENFORCED).await;
+    for canned in [CannedAcl::Private, CannedAcl::BucketOwnerFullControl] {
+        put(&house, &ann, Some(AskedAcl::Canned(canned))).await.expect("put");
+        set(&house, &ann, AskedAcl::Canned(canned)).await.expect("set");
+        let list = SetAcl { acl: AskedAcl::Canned(canned), owner: None };
+        house.store.put_bucket_acl(&ann, &bucket("bucket"), list).await.expect("set");
+    }
+    let writer = within(&ann, "op=write:bucket=bucket");
+    put(&house, &writer, Some(AskedAcl::Canned(CannedAcl::Private))).await.expect("put");
+    for acl in [AskedAcl::Canned(CannedAcl::PublicRead), read_by("nobody"), read_by("user")] {
+        assert_eq!(refusal(put(&house, &writer, Some(acl.clone())).await), Refusal::AccessDenied, "{acl:?}");
+    }
+    assert_eq!(refusal(put(&house, &ann, Some(read_by("nobody"))).await), Refusal::AclNotSupported);
+}
