@@ -35,7 +35,9 @@ pub(crate) struct Words {
 
 impl Said for Words {
     fn header(&self, name: &str) -> Option<String> {
-        text_of(&self.headers, name)
+        // One that comes twice counts as one with both values, as it is signed: none of them may go unseen.
+        let values: Vec<String> = self.headers.get_all(name).iter().map(crate::headers::text).collect();
+        (!values.is_empty()).then(|| values.join(","))
     }
 
     fn query(&self, name: &str) -> Option<String> {
@@ -141,7 +143,22 @@ pub(crate) fn object_key(text: &str) -> Result<ObjectKey, DoorError> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::testing;
+
+    #[test]
+    fn a_policy_sees_every_value_of_a_header() {
+        let ask = testing::ask("PUT /bucket/key", &[("x-amz-grant-read", "id=\"ann\"")]);
+        let mut headers = ask.headers.clone();
+        headers.append(
+            "x-amz-grant-read",
+            "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\"".parse().expect("a value"),
+        );
+        let said = Words { headers, query: Query::default() };
+        let seen = said.header("x-amz-grant-read").expect("a value");
+        assert!(seen.contains("ann") && seen.contains("AllUsers"), "{seen}");
+        assert_eq!(said.header("x-amz-acl"), None);
+    }
 
     #[test]
     fn a_customers_key_is_not_printed() {

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::LAST_MODIFIED;
 use pipeline::{GetObject, ObjectInfo};
+use schemas::action::Action;
 
 use crate::answer;
 use crate::ask::Ask;
@@ -37,6 +38,11 @@ pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
         conditions: read_conditions(&ask.headers),
         customer_key: customer.map(|customer| customer.key),
     };
+    app.store.may_with_version(
+        &ask.caller,
+        Action::GetObjectAttributes,
+        (&request.bucket, &request.key, request.version),
+    )?;
     let info = app.store.head_object(&ask.caller, request).await?.info;
     let mut response = answer::xml(attributes_xml(&info, &wanted));
     answer::version(response.headers_mut(), answer::VERSION_ID, info.version);

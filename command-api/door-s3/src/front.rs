@@ -267,6 +267,8 @@ mod tests {
             ask.headers.keys().all(|name| !name.as_str().contains("checksum")),
             "said of a body that was not there"
         );
+        let meant = presigned("PUT /bucket/key?x-amz-checksum-crc32=AAAAAQ%3D%3D");
+        assert_eq!(understood(meant).expect("understood").ask.headers["x-amz-checksum-crc32"], "AAAAAQ==");
         let mut added = parts.clone();
         added.uri = format!("{}&x-amz-meta-b=2", parts.uri).parse().expect("an address");
         assert_eq!(understood(added).err(), Some("SignatureDoesNotMatch"));

@@ -123,7 +123,7 @@ fn describe(
     let headers = response.headers_mut();
     stored(headers, info);
     locked(headers, info);
-    overrides(headers, &ask.query)?;
+    overrides(headers, &ask.query, ask.caller.access_key().is_some())?;
     headers.insert(ETAG, answer::quoted(&info.etag));
     headers.insert(LAST_MODIFIED, answer::http_date(info.modified));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -222,8 +222,9 @@ fn locked(headers: &mut HeaderMap, info: &ObjectInfo) {
     }
 }
 
-/// `response-content-type` and its fellows. Only a signed request gets this far.
-fn overrides(headers: &mut HeaderMap, query: &Query) -> Result<(), DoorError> {
+/// `response-content-type` and its fellows: for those alone who signed that they want them, or anybody could make any public
+/// object a page of this origin.
+fn overrides(headers: &mut HeaderMap, query: &Query, is_signed: bool) -> Result<(), DoorError> {
     for (parameter, name) in [
         ("response-content-type", CONTENT_TYPE),
         ("response-content-language", CONTENT_LANGUAGE),
@@ -233,6 +234,10 @@ fn overrides(headers: &mut HeaderMap, query: &Query) -> Result<(), DoorError> {
         ("response-content-encoding", CONTENT_ENCODING),
     ] {
         if let Some(text) = query.filled(parameter) {
+            if !is_signed {
+                let reason = "Request specific response headers cannot be used for anonymous GET requests.";
+                return Err(DoorError::InvalidRequest { reason });
+            }
             let reason = "The value cannot stand in a header.";
             headers.insert(name, from_text(text).ok_or(DoorError::InvalidArgument { name: parameter, reason })?);
         }
@@ -338,6 +343,9 @@ mod tests {
     #[test]
     fn an_override_that_no_header_can_carry_is_refused() {
         let query = Query::parse(Some("response-expires=a%0Ab")).expect("a query");
-        assert!(overrides(&mut HeaderMap::new(), &query).is_err());
+        assert!(overrides(&mut HeaderMap::new(), &query, true).is_err());
+        let query = Query::parse(Some("response-content-type=text/html")).expect("a query");
+        assert!(overrides(&mut HeaderMap::new(), &query, true).is_ok());
+        assert!(overrides(&mut HeaderMap::new(), &query, false).is_err(), "nobody known makes a page of an object");
     }
 }

@@ -62,7 +62,7 @@ def entities_are_never_expanded(field):
                 body = start + f"<{root}>{inner.format(reference)}</{root}>".encode()
                 path = f"/{bucket}" if query else "/documents-entities-new"
                 answers.append((root, start[:30], ask(field, method, path, query, body)))
-        all_refused(answers, "MalformedXML")
+        all_refused(answers, "MalformedXML", "MalformedACLError")
         expect(field.admin.ask("HEAD", "/documents-entities-new"), 404)
 
 

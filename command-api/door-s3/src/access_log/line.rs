@@ -16,7 +16,13 @@ use crate::service::App;
 use crate::xml::url_encoded;
 
 /// Parameters whose values are as good as a password until they expire.
-const SECRETS: &[&str] = &["x-amz-signature", "signature", "x-amz-security-token"];
+const SECRETS: &[&str] = &[
+    "x-amz-signature",
+    "signature",
+    "x-amz-security-token",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+];
 
 /// What of a line is known before its answer is sent.
 pub(super) struct Line {
@@ -115,7 +121,7 @@ impl Line {
         let path = self.kept.uri.path();
         let Some(query) = self.kept.uri.query() else { return path.to_owned() };
         let kept = |pair: &str| match pair.split_once('=') {
-            Some((name, _)) if SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) => {
+            Some((name, _)) if is_secret(name) => {
                 format!("{name}=REDACTED")
             }
             _ => pair.to_owned(),
@@ -123,6 +129,12 @@ impl Line {
         let pairs: Vec<String> = query.split('&').map(kept).collect();
         format!("{path}?{}", pairs.join("&"))
     }
+}
+
+/// Whether a parameter's value is to be hidden, however its name is written.
+fn is_secret(name: &str) -> bool {
+    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    SECRETS.iter().any(|secret| decoded.eq_ignore_ascii_case(secret))
 }
 
 /// Bytes of the whole object that was read or written.

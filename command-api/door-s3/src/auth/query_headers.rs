@@ -32,7 +32,7 @@ pub(crate) fn presigned_headers(parts: &Parts) -> Option<HeaderMap> {
         signature |= name == b"Signature";
     }
     if version_4 {
-        Some(with_query_headers(parts, |name| name.starts_with("x-amz-") && !OWN.contains(&name) && !of_no_body(name)))
+        Some(with_query_headers(parts, |name| name.starts_with("x-amz-") && !OWN.contains(&name)))
     } else if id && signature {
         Some(version_2_headers(parts))
     } else {
@@ -40,10 +40,15 @@ pub(crate) fn presigned_headers(parts: &Parts) -> Option<HeaderMap> {
     }
 }
 
+/// Checksums of an empty body.
+const OF_NO_BODY: [&str; 4] =
+    ["AAAAAA==", "AAAAAAAAAAA=", "2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="];
+
 /// What the SDK for JavaScript says of the body when it presigns: the checksum of none, because it has none yet. Whoever
-/// carries the address sends a body all the same.
-fn of_no_body(name: &str) -> bool {
-    name.starts_with("x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm"
+/// carries the address sends a body all the same. Any other checksum is meant.
+fn is_of_no_body(name: &HeaderName, value: &HeaderValue) -> bool {
+    let is_checksum = name.as_str().starts_with("x-amz-checksum-");
+    name == "x-amz-sdk-checksum-algorithm" || (is_checksum && OF_NO_BODY.iter().any(|digest| value == digest))
 }
 
 pub(super) fn version_2_headers(parts: &Parts) -> HeaderMap {
@@ -58,7 +63,7 @@ fn with_query_headers(parts: &Parts, counts: impl Fn(&str) -> bool) -> HeaderMap
         let Some(value) = counts(name.as_str()).then(|| HeaderValue::from_bytes(&value).ok()).flatten() else {
             continue;
         };
-        if !parts.headers.contains_key(&name) {
+        if !parts.headers.contains_key(&name) && !is_of_no_body(&name, &value) {
             headers.append(name, value);
         }
     }
