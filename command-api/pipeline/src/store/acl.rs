@@ -254,6 +254,16 @@ impl Inner {
         Ok(uploaded?)
     }
 
+    /// Whether a list that was allowed when its upload began still is: public access may have been blocked meanwhile.
+    pub(crate) fn still_allowed(&self, tenant: TenantId, bucket: &Found, acl: Option<&Acl>) -> Result<(), StoreError> {
+        let Some(acl) = acl.filter(|acl| acl::is_public(acl)) else { return Ok(()) };
+        let snapshot = self.log.snapshot();
+        let row = query::bucket(snapshot.as_ref(), tenant, bucket.id).map_err(rows_error)?;
+        let now = Found { id: bucket.id, row: row.ok_or(Refusal::NoSuchBucket)? };
+        self.acl_rules(snapshot.as_ref(), tenant, &now)?.object(&now.row.owner, Wanted::List(acl.clone()))?;
+        Ok(())
+    }
+
     /// The list that a bucket is to be created with.
     pub(crate) fn new_bucket_acl(
         &self,

@@ -73,6 +73,7 @@ impl Store {
         let limits = Limits { announced_bytes: request.size_bytes, bytes_max: PUT_BYTES_MAX };
         let ingested = inner.contents.ingest(&scope, body, &request.digests, None, limits).await?;
         let Ingested { staged, hashed } = ingested;
+        inner.still_allowed(caller.tenant, &bucket, acl.as_ref())?;
         let commit = Commit {
             conditions: request.conditions,
             content: staged.content,

@@ -196,6 +196,9 @@ impl Store {
             return inner.completed(snapshot.as_ref(), tenant, &bucket, event);
         }
         let begun = inner.begun(snapshot.as_ref(), tenant, row)?;
+        if !bucket.has_acls_off() {
+            inner.still_allowed(tenant, &bucket, begun.open.acl.as_ref())?;
+        }
         let mode = adding(&begun.open.encryption, request.customer_key.as_ref())?;
         let completion = completion(&request, inner.settings.part_bytes_min);
         let (assembly, parts) = inner.assembly(snapshot.as_ref(), tenant, &begun, &completion)?;

@@ -200,3 +200,35 @@ async fn where_acls_are_off_a_list_that_says_what_holds_is_taken_and_others_need
     }
     assert_eq!(refusal(put(&house, &ann, Some(read_by("nobody"))).await), Refusal::AclNotSupported);
 }
+
+#[tokio::test]
+async fn a_public_list_is_none_once_those_are_blocked_however_early_its_upload_began() {
+    let house = House::new();
+    let ann = house.tenant("tenant").await;
+    create(&house, &ann, WRITER).await;
+    let blocked = async |block_public_acls| {
+        let block = schemas::acl::PublicAccessBlock { block_public_acls, ..Default::default() };
+        let configuration = pipeline::Configuration::PublicAccessBlock(Some(block));
+        let action = schemas::action::Action::PutBucketPublicAccessBlock;
+        house.store.configure_bucket(&ann, &bucket("bucket"), action, configuration).await.expect("set");
+    };
+    blocked(false).await;
+    let request = pipeline::CreateUpload {
+        bucket: bucket("bucket"),
+        key: key("key"),
+        metadata: schemas::event::Metadata::default(),
+        storage_class: schemas::event::StorageClass::Standard,
+        tags: [].into(),
+        acl: Some(AskedAcl::Canned(CannedAcl::PublicRead)),
+        checksum: None,
+        lock: pipeline::LockAsked::default(),
+        encryption: pipeline::AskedEncryption::default(),
+    };
+    let upload = house.store.create_upload(&ann, request).await.expect("begun").upload;
+    let part = house.part(&ann, "key", upload, 1, b"part").await.expect("a part");
+    blocked(true).await;
+    let completed = house.complete(&ann, "key", upload, &[(1, part.etag)]).await;
+    assert_eq!(refusal(completed), Refusal::AccessDenied);
+    blocked(false).await;
+    house.complete(&ann, "key", upload, &[(1, part.etag)]).await.expect("complete");
+}
