@@ -76,6 +76,12 @@ pub enum VaultError {
         /// Which.
         file: PathBuf,
     },
+    /// A write of a key failed, so nobody knows which key files are durable. Keys in memory serve on; for others, start again.
+    #[error("a write in {folder} failed: its key files are not trusted until the next start")]
+    Untrusted {
+        /// The folder of keys.
+        folder: PathBuf,
+    },
     /// The operating system refused. After a failed write nobody knows what is durable: stop, and start again.
     #[error("could not {doing} {path}")]
     Io {

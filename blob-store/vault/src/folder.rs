@@ -1,7 +1,8 @@
 //! `DATA/keys/` on disk: where which file lies, and how one is replaced.
 //!
 //! Owns: paths, modes (files 0600, folders 0700), durability, leftovers of a crash. Does not own: what is in a file.
-//! Invariant: a key file is whole, old or new, whatever moment the power goes.
+//! Invariants: a key file is whole, old or new, whatever moment the power goes. Once a folder could not be synced, this process
+//! takes nothing from a file any more: it sees what a power cut would take away, and a second fsync that succeeds proves nothing.
 //!
 //! ```text
 //! root.check                          proves that a root key is the right one
@@ -15,6 +16,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemas::TenantId;
 
@@ -24,18 +26,22 @@ use crate::ring_file::{Holder, Owner};
 
 pub(crate) struct KeysFolder {
     path: PathBuf,
+    /// Set for good when a folder could not be synced.
+    failed: AtomicBool,
+    /// Makes the names in a folder durable. Tests put one here that fails.
+    pub(crate) sync_folder: fn(&Path) -> io::Result<()>,
 }
 
 impl KeysFolder {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), failed: AtomicBool::new(false), sync_folder }
     }
 
     /// Makes the folder if it is not there, and keeps other processes from doing the same until the lock is dropped.
     pub(crate) fn make_and_lock(&self) -> Result<File, VaultError> {
         make_folder(&self.path)?;
         // Even if it was there: a first start that was killed may have made it and not come this far.
-        sync_parent(&self.path)?;
+        self.sync_parent(&self.path)?;
         let lock = File::open(&self.path).map_err(failed("open", &self.path))?;
         lock.lock().map_err(failed("lock", &self.path))?;
         Ok(lock)
@@ -96,14 +102,42 @@ impl KeysFolder {
 
     /// Makes the folder of a tenant's bucket keys durable, before the tenant is.
     pub(crate) fn make_tenant_folder(&self, tenant: TenantId) -> Result<(), VaultError> {
-        make_folder(&self.tenant_folder(tenant))
+        self.check()?;
+        let folder = self.tenant_folder(tenant);
+        // One that was there is durable: every start syncs, and an fsync that failed since has been refused above.
+        if make_folder(&folder)? { self.sync_parent(&folder) } else { Ok(()) }
     }
 
     /// Puts `bytes` in the place of `file`; durable when it returns.
     pub(crate) fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+        self.check()?;
         let temporary = self.temporary();
+        // Nobody misses it after a crash.
         make_folder(&temporary)?;
-        replace_through(&temporary.join(hex::encode(entropy::bytes::<16>())), file, bytes)
+        replace_through(&temporary.join(hex::encode(entropy::bytes::<16>())), file, bytes)?;
+        // fsync the folder too: without it a crash can forget a file that was itself synced.
+        self.sync_parent(file)
+    }
+
+    /// A key file's bytes, as [`read`]. None are to be had that may not be durable.
+    pub(crate) fn read(&self, file: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, VaultError> {
+        self.check()?;
+        read(file, bytes_max)
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        match self.failed.load(Ordering::Acquire) {
+            true => Err(VaultError::Untrusted { folder: self.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    fn sync_parent(&self, path: &Path) -> Result<(), VaultError> {
+        let parent = parent(path);
+        (self.sync_folder)(parent).map_err(|error| {
+            self.failed.store(true, Ordering::Release);
+            failed("sync", parent)(error)
+        })
     }
 
     fn tenant_folder(&self, tenant: TenantId) -> PathBuf {
@@ -121,7 +155,8 @@ fn tenant_of(name: &str) -> Option<TenantId> {
     (name == format!("tenant-{:016x}.key", tenant.0)).then_some(tenant)
 }
 
-/// Writes `bytes` to `temporary`, then moves it to `file`. Both lie on one file system.
+/// Writes `bytes` to `temporary`, then moves it to `file`. Both lie on one file system. Its name is durable only once the folder
+/// is synced.
 pub(crate) fn replace_through(temporary: &Path, file: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let written = write(temporary, bytes);
     if let Err(error) = written.and_then(|()| fs::rename(temporary, file).map_err(failed("replace", file))) {
@@ -129,8 +164,7 @@ pub(crate) fn replace_through(temporary: &Path, file: &Path, bytes: &[u8]) -> Re
         let _ = fs::remove_file(temporary);
         return Err(error);
     }
-    // fsync the folder too: without it a crash can forget a file that was itself synced.
-    sync_parent(file)
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
@@ -145,20 +179,30 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     file.sync_all().map_err(failed("sync", path))
 }
 
-fn make_folder(path: &Path) -> Result<(), VaultError> {
+/// Whether it had to be made.
+fn make_folder(path: &Path) -> Result<bool, VaultError> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed("create", path)(error)),
     }
 }
 
-fn sync_parent(path: &Path) -> Result<(), VaultError> {
-    let parent = match path.parent() {
+/// Makes the name of a file or folder durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), VaultError> {
+    let parent = parent(path);
+    sync_folder(parent).map_err(failed("sync", parent))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
-    };
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// A file's bytes, at most `bytes_max` and one more; none if it is not there.

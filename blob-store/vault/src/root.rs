@@ -76,6 +76,7 @@ pub(crate) fn make(path: &Path) -> Result<XaesKey, VaultError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     folder::replace_through(Path::new(&temporary), path, &text)?;
+    folder::sync_parent(path)?;
     Ok(XaesKey::new(&key))
 }
 

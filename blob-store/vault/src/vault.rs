@@ -231,7 +231,9 @@ impl Vault {
     }
 
     fn read_file(&self, _files: &MutexGuard<'_, ()>, owner: Owner) -> Result<Option<Vec<Entry>>, VaultError> {
-        let Some(bytes) = folder::read(&self.folder.ring(owner), ring_file::FILE_BYTES_MAX)? else { return Ok(None) };
+        let Some(bytes) = self.folder.read(&self.folder.ring(owner), ring_file::FILE_BYTES_MAX)? else {
+            return Ok(None);
+        };
         ring_file::decode(owner, &bytes).map(Some).map_err(|damage| self.damaged(owner, damage))
     }
 
@@ -350,4 +352,52 @@ fn first_root(folder: &KeysFolder, source: &RootKeySource) -> Result<XaesKey, Va
     }
     root::verify(&root, source, &check)?;
     Ok(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    const TENANT: TenantId = TenantId(0xa1);
+    const KEPT: BucketId = BucketId(0xb1);
+    const LOST: BucketId = BucketId(0xb2);
+
+    fn opened(data: &tempfile::TempDir, fresh: bool) -> Vault {
+        let root = RootKeySource::File(data.path().join("root.key"));
+        Vault::open(&data.path().join("keys"), &root, fresh).expect("opens")
+    }
+
+    #[test]
+    fn a_key_whose_fsync_failed_is_not_used_until_the_next_start_and_those_in_memory_are() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut vault = opened(&data, true);
+        vault.create_tenant_key(TENANT).expect("a tenant key");
+        let kept = vault.create_bucket_key(TENANT, KEPT).expect("a bucket key");
+        let name = NamedKey::of("name");
+        let works = std::mem::replace(&mut vault.folder.sync_folder, |_| Err(io::Error::other("the disk is broken")));
+        assert!(matches!(vault.create_bucket_key(TENANT, LOST), Err(VaultError::Io { doing: "sync", .. })));
+        // Its file lies there by now, and an fsync that succeeds later says nothing about the one that failed.
+        assert!(vault.folder.ring(Owner::of(TENANT, LOST)).exists());
+        vault.folder.sync_folder = works;
+        assert_eq!(vault.bucket_key(TENANT, LOST), None);
+        assert!(matches!(vault.create_bucket_key(TENANT, LOST), Err(VaultError::Untrusted { .. })));
+        assert!(matches!(vault.create_tenant_key(TenantId(0xa2)), Err(VaultError::Untrusted { .. })));
+        assert!(matches!(vault.make_named_key(TENANT, name), Err(VaultError::Untrusted { .. })));
+        assert_eq!(vault.bucket_key(TENANT, KEPT), Some(kept));
+        drop(vault);
+        assert!(opened(&data, false).bucket_key(TENANT, LOST).is_some());
+    }
+
+    #[test]
+    fn a_tenant_s_folder_whose_fsync_failed_takes_no_keys() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut vault = opened(&data, true);
+        let works = std::mem::replace(&mut vault.folder.sync_folder, |_| Err(io::Error::other("the disk is broken")));
+        assert!(matches!(vault.create_tenant_key(TENANT), Err(VaultError::Io { doing: "sync", .. })));
+        vault.folder.sync_folder = works;
+        assert!(matches!(vault.create_tenant_key(TENANT), Err(VaultError::Untrusted { .. })));
+        assert_eq!(vault.tenant_key(TENANT), None);
+    }
 }
