@@ -8,6 +8,8 @@
 //! to it waits for its rows.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use blob_store::{Place, SegmentInfo, SegmentState, WriteError};
 use domain::content;
@@ -30,6 +32,8 @@ use crate::tables::{
 const TOGETHER: usize = 40;
 /// Children of a manifest forgotten in one unit.
 const CHILDREN_TOGETHER: usize = 400;
+/// Rows of blobs removed in one unit, which is bounded: content that many buckets share has a wrap for each of them.
+const ROWS_TOGETHER: usize = 400;
 /// A finished segment is rewritten when less than this share of its records is live.
 const LIVE_SHARE_MIN: f64 = 0.5;
 
@@ -55,13 +59,13 @@ pub(super) fn run(inner: &Inner) -> Result<SweepReport, StoreError> {
     let mut report = SweepReport::default();
     let tenants = inner.log.snapshot().tenants().map_err(log_error)?;
     for &tenant in &tenants {
-        release(inner, tenant, &mut report)?;
+        unless_closing(tenant, release(inner, tenant, &mut report))?;
     }
     // Freeing a manifest leaves its children without references: trees have few levels.
     for _ in 0..4 {
         let freed = report.freed;
         for &tenant in &tenants {
-            free(inner, tenant, &mut report)?;
+            unless_closing(tenant, free(inner, tenant, &mut report))?;
         }
         if report.freed == freed {
             break;
@@ -73,6 +77,18 @@ pub(super) fn run(inner: &Inner) -> Result<SweepReport, StoreError> {
 
 fn request(inner: &Inner, tenant: TenantId) -> Request {
     Request::system("sweep", tenant, inner.ids.request(inner.clock.wall()))
+}
+
+/// What is wrong with some blobs or one tenant is no reason to leave the others: the next sweep tries them again. While the
+/// store closes, there is nothing left to try.
+fn unless_closing(tenant: TenantId, done: Result<(), StoreError>) -> Result<(), StoreError> {
+    match done {
+        Err(error) if !matches!(error, StoreError::Unavailable) => {
+            tracing::error!(%tenant, error = %describe(&error), "a part of a sweep was left out");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// Gives up references whose history window has passed, oldest first.
@@ -137,7 +153,7 @@ fn free(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(),
     loop {
         let (dead, next) = dead_blobs(inner, tenant, before, after)?;
         for some in dead.chunks(TOGETHER) {
-            free_together(inner, tenant, some, report)?;
+            unless_closing(tenant, free_together(inner, tenant, some, report))?;
         }
         match next {
             Some(next) => after = Some(next),
@@ -213,19 +229,19 @@ fn free_together(
         forget_children(inner, tenant, *blob)?;
     }
     let rows: Vec<(BlobId, BlobRow)> = dead.iter().filter(|(blob, _)| granted.contains(blob)).copied().collect();
-    let counted = rows.clone();
-    let decide: Decide = Box::new(move |view, _| {
-        let mut changes = Changes::default();
-        for (blob, row) in &rows {
-            if !referenced(view, tenant, *blob)? {
-                forget(view, tenant, *blob, row, &mut changes)?;
-            }
-        }
-        Ok(Unit { events: Vec::new(), changes })
-    });
-    inner.run_blocking(request(inner, tenant), decide)?;
+    let rows = Arc::new(rows);
+    let more = Arc::new(AtomicBool::new(true));
+    while more.load(Ordering::Relaxed) {
+        let (rows, more) = (rows.clone(), more.clone());
+        let decide: Decide = Box::new(move |view, _| {
+            let mut changes = Changes::default();
+            more.store(forget(view, tenant, &rows, &mut changes)?, Ordering::Relaxed);
+            Ok(Unit { events: Vec::new(), changes })
+        });
+        inner.run_blocking(request(inner, tenant), decide)?;
+    }
     let snapshot = inner.log.snapshot();
-    for (blob, row) in &counted {
+    for (blob, row) in rows.iter() {
         if blob_row(snapshot.as_ref(), tenant, *blob).map_err(crate::content::internal_box)?.is_none() {
             report.freed += 1;
             report.freed_bytes += u64::from(row.stored_bytes);
@@ -235,18 +251,37 @@ fn free_together(
     Ok(())
 }
 
-/// Every row of a blob.
+/// Removes the rows of blobs that nothing refers to, as many as go in one unit. Whether some are left.
 fn forget(
+    view: &dyn Rows,
+    tenant: TenantId,
+    blobs: &[(BlobId, BlobRow)],
+    changes: &mut Changes,
+) -> Result<bool, StoreError> {
+    for (blob, row) in blobs {
+        // Gone with an earlier unit, or referred to: a reference came before the mark that keeps others away.
+        let there = view.get(PHYSICAL, &blob_key(tenant, *blob)).map_err(|error| internal(&error))?.is_some();
+        if there && !referenced(view, tenant, *blob)? && !forget_one(view, tenant, *blob, row, changes)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes every row of a blob, or some of them and not its own. Whether all.
+///
+/// The hint goes first, so that after a crash in between no upload takes a blob for its own that has lost wraps; the blob's row
+/// goes last, for by it the next sweep finds the rest.
+fn forget_one(
     view: &dyn Rows,
     tenant: TenantId,
     blob: BlobId,
     row: &BlobRow,
     changes: &mut Changes,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let failed = |error: event_log::ReadError| internal(&error);
-    changes.remove(PHYSICAL, blob_key(tenant, blob));
-    if row.located == Located::Inline {
-        changes.remove(TRUTH, inline_key(tenant, blob));
+    if changes.0.len() >= ROWS_TOGETHER {
+        return Ok(false);
     }
     if let Some(hint) = row.hint {
         // A later copy of the same bytes may have taken the hint over.
@@ -258,10 +293,17 @@ fn forget(
     // A blob is under one kind of key. The rows of the others are not there, which costs a look each.
     for wraps in [wraps_prefix(tenant, blob), named_wraps_prefix(tenant, blob), customer_wrap_key(tenant, blob)] {
         for wrap in event_log::prefix(view, TRUTH, &wraps) {
+            if changes.0.len() >= ROWS_TOGETHER {
+                return Ok(false);
+            }
             changes.remove(TRUTH, wrap.map_err(failed)?.0);
         }
     }
-    Ok(())
+    if row.located == Located::Inline {
+        changes.remove(TRUTH, inline_key(tenant, blob));
+    }
+    changes.remove(PHYSICAL, blob_key(tenant, blob));
+    Ok(true)
 }
 
 /// Removes the rows by which a manifest keeps its children. The manifest has no reference itself and nobody can pin it.
@@ -443,5 +485,56 @@ fn located(place: &Place) -> Option<Located> {
         Place::Segment { segment, offset, length } => {
             Some(Located::Segment { segment: *segment, offset: *offset, length: *length })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use projections::MemoryRows;
+    use schemas::KeyId;
+
+    use super::*;
+    use crate::tables::wrap_key;
+
+    const TENANT: TenantId = TenantId(1);
+
+    #[test]
+    fn content_that_a_thousand_buckets_share_goes_in_units_that_fit_and_its_own_row_last() {
+        let row = |hint| BlobRow {
+            located: Located::Segment { segment: SegmentId(1), offset: 0, length: 9 },
+            size_bytes: 9,
+            stored_bytes: 9,
+            staged: Time(0),
+            manifest: false,
+            hint,
+        };
+        let blobs = [(BlobId([1; 16]), row(None)), (BlobId([2; 16]), row(Some([7; 32]))), (BlobId([3; 16]), row(None))];
+        let mut rows = MemoryRows::default();
+        let mut put = Changes::default();
+        for (blob, row) in &blobs {
+            put.put(PHYSICAL, blob_key(TENANT, *blob), row.encode());
+        }
+        put.put(PHYSICAL, hint_key(TENANT, &[7; 32]), vec![2; 16]);
+        for key in 0..1_000 {
+            put.put(TRUTH, wrap_key(TENANT, blobs[1].0, KeyId(key)), vec![0]);
+        }
+        rows.write(put);
+        let there = |rows: &MemoryRows, blob| rows.get(PHYSICAL, &blob_key(TENANT, blob)).expect("reads").is_some();
+        let mut units = 0;
+        loop {
+            let mut changes = Changes::default();
+            let more = forget(&rows, TENANT, &blobs, &mut changes).expect("forgets");
+            assert!(changes.0.len() <= ROWS_TOGETHER + 2, "{}", changes.0.len());
+            rows.write(changes);
+            units += 1;
+            let hint = rows.get(PHYSICAL, &hint_key(TENANT, &[7; 32])).expect("reads");
+            assert_eq!((there(&rows, blobs[1].0), hint), (more, None));
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(units, 3);
+        assert!(!there(&rows, blobs[0].0) && !there(&rows, blobs[2].0));
+        assert_eq!(event_log::prefix(&rows, TRUTH, &[]).count(), 0);
     }
 }
