@@ -19,4 +19,4 @@ pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};
 pub use sweep::{DueRelease, ended_uploads, is_referenced, orphaned_buckets, references, releases};
 pub use uploads::{PartsPage, UploadEntry, list_uploads, part, parts, upload};
-pub use versions::{FoundVersion, VersionEntry, VersionResume, latest, list_versions, version};
+pub use versions::{FoundVersion, VersionEntry, VersionResume, has_newer_noncurrent, latest, list_versions, version};

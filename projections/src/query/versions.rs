@@ -86,6 +86,32 @@ pub fn version(
     Ok(Some(FoundVersion { version: found.version, is_latest, superseded: found.superseded }))
 }
 
+/// Whether at least `count` noncurrent versions with content are newer than one of a key. At most `rows_max` rows are looked at:
+/// behind more delete markers than that the answer is no.
+///
+/// # Errors
+/// [`RowError`].
+pub fn has_newer_noncurrent(
+    rows: &dyn Rows,
+    of: (TenantId, BucketId, &ObjectKey),
+    than: EventId,
+    count: u64,
+    rows_max: usize,
+) -> Result<bool, RowError> {
+    let (tenant, bucket, key) = of;
+    let of_object = || Noncurrent::of_object(tenant, bucket, key.as_str().as_bytes());
+    let (from, to) = (of_object().bytes(), of_object().newest_first(than).bytes());
+    let mut missing = count;
+    for row in rows.range(Noncurrent::TABLE, Bound::Included(from), Bound::Excluded(to)).take(rows_max) {
+        if missing == 0 {
+            break;
+        }
+        let found: Noncurrent = row::decode(&row?.1)?;
+        missing -= u64::from(found.superseded.is_some() && matches!(found.version, Version::Object(_)));
+    }
+    Ok(missing == 0)
+}
+
 /// Where to go on inside the versions of [`ListQuery::after`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionResume {

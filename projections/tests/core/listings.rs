@@ -146,6 +146,25 @@ fn a_listing_of_versions_goes_on_when_the_last_shown_version_is_gone() {
 }
 
 #[test]
+fn newer_noncurrent_versions_are_counted_without_markers_and_the_latest() {
+    let mut log = log_with_buckets(Versioning::Enabled);
+    let commit = |log: &mut Log| log.happens(BUCKET, Some("k"), version_committed(false, empty(), None)).0;
+    let oldest = commit(&mut log);
+    let middle = commit(&mut log);
+    log.happens(BUCKET, Some("k"), DeleteMarkerCreated { null: false, owner: owner() });
+    commit(&mut log);
+    commit(&mut log);
+    let key = crate::model::key("k");
+    let has = |than, count, rows_max| {
+        query::has_newer_noncurrent(&log.rows, (TENANT, BUCKET, &key), than, count, rows_max).expect("reads")
+    };
+    assert!(has(oldest, 2, 9) && !has(oldest, 3, 9));
+    assert!(has(middle, 1, 9) && !has(middle, 2, 9));
+    assert!(!has(oldest, 2, 2), "no more rows are looked at");
+    assert!(has(oldest, 0, 0));
+}
+
+#[test]
 fn a_listing_of_versions_goes_on_behind_null() {
     let mut log = log_with_buckets(Versioning::Unversioned);
     let commit = |log: &mut Log, null| log.happens(BUCKET, Some("k"), version_committed(null, empty(), None)).0;

@@ -116,6 +116,19 @@ pub fn judge(rules: &[Rule], version: &Facts<'_>, day: Day, now: Time) -> Verdic
     verdict
 }
 
+/// How many newer noncurrent versions with content must still be there when a version that is due goes: the fewest that any rule
+/// that is due for it keeps. What was newer when it was judged may have been removed since.
+#[must_use]
+pub fn newer_kept(rules: &[Rule], version: &Facts<'_>, day: Day, now: Time) -> u64 {
+    let due = |rule: &&Rule| {
+        !rule.disabled
+            && acts(rule, version, day).is_some_and(|(at, _)| at <= now)
+            && is_for(rule, version) == For::This
+    };
+    let kept = |rule: &Rule| u64::from(rule.noncurrent.and_then(|noncurrent| noncurrent.newer_versions).unwrap_or(0));
+    rules.iter().filter(due).map(kept).min().unwrap_or(0)
+}
+
 /// When the current version expires: the earliest of the rules for it. With tags unread, rules that ask for tags are as if they
 /// were for others.
 #[must_use]

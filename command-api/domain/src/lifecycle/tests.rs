@@ -112,6 +112,15 @@ fn a_noncurrent_version_goes_after_its_days_of_being_so() {
 }
 
 #[test]
+fn what_goes_leaves_the_newer_versions_that_a_due_rule_keeps() {
+    let rules = [noncurrent(1, Some(2)), noncurrent(3, Some(1)), noncurrent(9, None)];
+    let kept = |newer, now| newer_kept(&rules, &at(Place::Noncurrent { since: MADE, newer }, OBJECT), Day::REAL, now);
+    assert_eq!([midnight(2), midnight(4), midnight(10)].map(|now| kept(5, now)), [2, 1, 0]);
+    assert_eq!(kept(1, midnight(4)), 1);
+    assert_eq!(newer_kept(&rules, &at(ALONE, OBJECT), Day::REAL, midnight(99)), 0);
+}
+
+#[test]
 fn a_rule_is_for_what_its_filter_says() {
     let with = |scope| Rule { scope, ..expiring(Expiration::Days(1)) };
     let prefix = |prefix: &str| Conditions { prefix: Some(prefix.to_owned()), ..Conditions::default() };

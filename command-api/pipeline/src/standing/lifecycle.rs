@@ -29,6 +29,9 @@ const PAGE: usize = 1_000;
 const BUCKETS: usize = 100;
 /// Keys deleted in one unit: each changes some ten rows, and requests wait behind it.
 const TOGETHER: usize = 20;
+/// Rows looked at, inside a unit, for the newer versions that a rule keeps: a rule keeps at most 100, and between them may be
+/// delete markers.
+const NEWER_ROWS_MAX: usize = 1_000;
 /// The walk rests as long as a page took, within these bounds.
 const REST_MIN_US: u64 = 1_000;
 const REST_MAX_US: u64 = 500_000;
@@ -86,6 +89,8 @@ struct Due {
     key: ObjectKey,
     seen: FoundVersion,
     action: Action,
+    /// Noncurrent versions with content that must be newer.
+    newer_kept: u64,
 }
 
 /// Where the walk through versions is.
@@ -185,44 +190,51 @@ impl Walk<'_> {
             let counted = u64::from(matches!((place, &entry.version), (Place::Noncurrent { .. }, Version::Object(_))));
             cursor.newer = counted + if let Place::Noncurrent { newer, .. } = place { newer } else { 0 };
             cursor.key = Some(entry.key.clone());
-            if let Some(action) = self.judge(snapshot.as_ref(), of, &entry, place)? {
+            if let Some((action, newer_kept)) = self.judge(snapshot.as_ref(), of, &entry, place)? {
                 let VersionEntry { key, version, is_latest, superseded } = entry;
-                due.push(Due { key, seen: FoundVersion { version, is_latest, superseded }, action });
+                due.push(Due { key, seen: FoundVersion { version, is_latest, superseded }, action, newer_kept });
             }
         }
         Ok((due, page.truncated))
     }
 
+    /// What is due of a version, and how many newer noncurrent versions the rules keep then.
     fn judge(
         &self,
         snapshot: &dyn Snapshot,
         of: &Ruled,
         entry: &VersionEntry,
         place: Place,
-    ) -> Result<Option<Action>, StoreError> {
+    ) -> Result<Option<(Action, u64)>, StoreError> {
         let (day, now) = (self.inner.settings.lifecycle_day, self.inner.now());
         let (key, modified) = (entry.key.as_str(), entry.version.modified());
-        let judge = |kind| lifecycle::judge(&of.rules, &Facts { key, modified, place, kind }, day, now);
-        let verdict = match &entry.version {
+        let judge = |kind| {
+            let facts = Facts { key, modified, place, kind };
+            match lifecycle::judge(&of.rules, &facts, day, now) {
+                verdict @ Verdict::Due(_) => (verdict, lifecycle::newer_kept(&of.rules, &facts, day, now)),
+                verdict => (verdict, 0),
+            }
+        };
+        let judged = match &entry.version {
             Version::Marker(_) => judge(Kind::Marker),
             Version::Object(object) => {
                 let size_bytes = object.size_bytes;
                 match judge(Kind::Object { size_bytes, tags: Tags::Unread }) {
-                    Verdict::ReadTags => {
+                    (Verdict::ReadTags, _) => {
                         match self.inner.tags_of(snapshot, of.tenant, object) {
                             Ok(tags) => judge(Kind::Object { size_bytes, tags: Tags::Read(&tags) }),
                             // Nobody will ever know its tags: no rule that asks for some is for it.
-                            Err(StoreError::Refused(Refusal::Erased)) => Verdict::Stay,
+                            Err(StoreError::Refused(Refusal::Erased)) => (Verdict::Stay, 0),
                             Err(error) => return Err(error),
                         }
                     }
-                    verdict => verdict,
+                    judged => judged,
                 }
             }
         };
-        Ok(match verdict {
-            Verdict::Due(action) => Some(action),
-            Verdict::Stay | Verdict::ReadTags => None,
+        Ok(match judged {
+            (Verdict::Due(action), newer_kept) => Some((action, newer_kept)),
+            (Verdict::Stay | Verdict::ReadTags, _) => None,
         })
     }
 
@@ -399,6 +411,12 @@ fn decide(rows: &dyn Rows, tenant: TenantId, bucket: &Found, due: &Due, time: Ti
     {
         return Ok(Vec::new());
     }
+    // A client may have removed newer ones since: then this is one of those that the rule keeps.
+    let made_by = due.seen.version.made_by();
+    let of = (tenant, id, &due.key);
+    if !query::has_newer_noncurrent(rows, of, made_by, due.newer_kept, NEWER_ROWS_MAX).map_err(rows_error)? {
+        return Ok(Vec::new());
+    }
     let state = situation::object(rows, tenant, id, &due.key)?;
     let conditions = domain::Conditions::default();
     let command = match due.action {
@@ -494,5 +512,98 @@ mod tests {
         run().await;
         assert_eq!(versions(&store, &caller).await, 0);
         store.close();
+    }
+
+    #[tokio::test]
+    async fn a_version_that_became_one_of_the_newest_since_it_was_judged_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut options = OpenOptions::new(directory.path().to_owned());
+        (options.cache_bytes, options.reserve_bytes) = (16 << 20, 0);
+        let opened = tokio::task::spawn_blocking(move || Store::open(options)).await.expect("no panic");
+        let store = opened.expect("opens").0;
+        let caller = expired(&store).await;
+        let name = BucketName::parse("bucket").expect("a name");
+        let key = ObjectKey::parse("key").expect("a key");
+        let delete = |version| {
+            let (bucket, key, conditions) = (name.clone(), key.clone(), domain::Conditions::default());
+            crate::DeleteObject { bucket, key, version, conditions, bypass_governance: false }
+        };
+        let mut made = Vec::new();
+        for _ in 0..4 {
+            made.push(put(&store, &caller, &name, &key).await);
+        }
+        let keeping = Rule {
+            id: "newest".to_owned(),
+            disabled: false,
+            scope: Scope::Prefix(String::new()),
+            expiration: None,
+            noncurrent: Some(schemas::lifecycle::NoncurrentExpiration { days: 1, newer_versions: Some(1) }),
+            abort_incomplete_days: None,
+        };
+        let rules = domain::bucket_setting::Configuration::Lifecycle(Some(vec![keeping]));
+        let action = schemas::action::Action::PutLifecycleConfiguration;
+        store.configure_bucket(&caller, &name, action, rules).await.expect("set");
+        // Days pass.
+        let inner = store.inner.clone();
+        let (wall, monotonic_us) = (inner.clock.wall(), inner.clock.monotonic_us());
+        let later = Time(wall.0 + 9 * 86_400_000_000);
+        *inner.retention.lock() = RetentionClock::start(Some(later), later, monotonic_us);
+        let due = blocking(&inner, |walk, of| {
+            let mut cursor = Cursor { after: None, resume: VersionResume::NextKey, key: None, newer: 0 };
+            walk.page(of, "", &mut cursor).expect("reads").0
+        });
+        let due = due.await;
+        let judged: Vec<_> = due.iter().map(|due| due.seen.version.id()).collect();
+        assert!(judged.contains(&made[0]) && judged.contains(&made[1]) && !judged.contains(&made[2]), "{judged:?}");
+        // The one that the rule kept goes, so the next one is kept in its place.
+        store.delete_object(&caller, delete(Some(made[2]))).await.expect("deleted");
+        blocking(&inner, |walk, of| walk.delete(of, due).expect("decided")).await;
+        let left = versions(&store, &caller).await;
+        assert_eq!(left, 2, "the latest and one more");
+        store.close();
+    }
+
+    /// Puts an empty object.
+    async fn put(store: &Store, caller: &Caller, bucket: &BucketName, key: &ObjectKey) -> schemas::VersionId {
+        let request = crate::PutObject {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            metadata: schemas::event::Metadata::default(),
+            storage_class: schemas::event::StorageClass::Standard,
+            tags: std::collections::BTreeMap::new(),
+            lock: Default::default(),
+            acl: None,
+            conditions: Default::default(),
+            digests: Default::default(),
+            size_bytes: None,
+            cause: schemas::event::Cause::Put,
+            command: None,
+            encryption: crate::AskedEncryption::Nothing,
+        };
+        let body = Box::pin(futures_util::stream::empty());
+        store.put_object(caller, request, body).await.expect("put").version.expect("a version")
+    }
+
+    /// What a walk does with the one bucket, on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        inner: &Arc<Inner>,
+        work: impl FnOnce(&mut Walk<'_>, &Ruled) -> T + Send + 'static,
+    ) -> T {
+        let inner = inner.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let stop = Stop::default();
+            let mut walk = Walk { inner: &inner, stop: &stop, report: LifecycleReport::default() };
+            let snapshot = inner.log.snapshot();
+            let mut of = None;
+            for tenant in snapshot.tenants().expect("reads") {
+                let (buckets, _) = query::list_buckets(snapshot.as_ref(), tenant, "", None, 1).expect("reads");
+                for (id, row) in buckets {
+                    let rules = inner.rules(snapshot.as_ref(), tenant, &row).expect("reads").expect("has rules");
+                    of = Some(Ruled { tenant, bucket: Found { id, row }, rules });
+                }
+            }
+            work(&mut walk, &of.expect("a bucket"))
+        });
+        done.await.expect("no panic")
     }
 }
