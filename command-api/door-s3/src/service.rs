@@ -23,7 +23,9 @@ use crate::errors::{DoorError, Failure};
 use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::kept::Kept;
+use crate::ownership::Controls;
 use crate::payload::{self, Payload};
+use crate::policy::Access;
 use crate::route::{Operation, Target, without_port};
 use crate::{
     access_log, acl, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
@@ -149,13 +151,47 @@ async fn run(
 
 /// As in S3, whoever may not write at all hears that, and not what is wrong with what it wrote.
 fn denied_first(app: &App, operation: Operation, ask: &Ask, failure: Failure) -> Failure {
-    let writes = matches!(operation, Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload);
-    if !writes || !matches!(failure, Failure::Door(_)) {
+    let may = if let Some(action) = sets_of_bucket(operation) {
+        app.store.may(&ask.caller, action, &ask.bucket(), None)
+    } else if let (Some(action), Failure::Door(_)) = (writes_object(operation), &failure) {
+        app.store.may(&ask.caller, action, &ask.bucket(), Some(&ask.key()))
+    } else {
         return failure;
-    }
-    match app.store.may(&ask.caller, Action::PutObject, &ask.bucket(), Some(&ask.key())) {
+    };
+    match may {
         Err(denied @ StoreError::Refused(Refusal::AccessDenied)) => denied.into(),
         _ => failure,
+    }
+}
+
+/// What it takes to set what this sets of a bucket.
+fn sets_of_bucket(operation: Operation) -> Option<Action> {
+    match operation {
+        Operation::PutBucketVersioning => Some(Action::PutBucketVersioning),
+        Operation::PutBucketLifecycle => Some(Action::PutLifecycleConfiguration),
+        Operation::PutBucketCors => Some(Action::PutBucketCors),
+        Operation::PutBucketLogging => Some(Action::PutBucketLogging),
+        Operation::PutBucketNotification => Some(Action::PutBucketNotification),
+        Operation::PutBucketTagging => Some(Action::PutBucketTagging),
+        Operation::PutObjectLockConfiguration => Some(Action::PutBucketObjectLockConfiguration),
+        Operation::PutBucketAcl => Some(Action::PutBucketAcl),
+        Operation::PutBucketEncryption => Some(Action::PutEncryptionConfiguration),
+        Operation::Ownership(Controls::Put) => Some(Action::PutBucketOwnershipControls),
+        Operation::Access(Access::PutPolicy) => Some(Action::PutBucketPolicy),
+        Operation::Access(Access::PutPublicAccessBlock) => Some(Action::PutBucketPublicAccessBlock),
+        _ => None,
+    }
+}
+
+/// What it takes to write this of an object.
+fn writes_object(operation: Operation) -> Option<Action> {
+    match operation {
+        Operation::PutObject | Operation::CopyObject | Operation::CreateMultipartUpload => Some(Action::PutObject),
+        Operation::PutObjectAcl => Some(Action::PutObjectAcl),
+        Operation::PutObjectTagging => Some(Action::PutObjectTagging),
+        Operation::PutObjectRetention => Some(Action::PutObjectRetention),
+        Operation::PutObjectLegalHold => Some(Action::PutObjectLegalHold),
+        _ => None,
     }
 }
 
