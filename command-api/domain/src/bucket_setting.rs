@@ -17,7 +17,7 @@ use schemas::{BucketId, BucketName};
 use crate::bucket_policy::Policy;
 use crate::{Refusal, cors, lifecycle, lock, logging, notification, validate};
 
-/// Most bytes of the event that records a configuration: it must fit a record with its header and all that stands beside it.
+/// Most bytes of the event that records a configuration, or a version with its parts: it must fit a record with its header and all that stands beside it.
 pub const EVENT_BYTES_MAX: usize = 60_000;
 
 /// A configuration to set, or `None` in its place to remove it.

@@ -196,8 +196,8 @@ pub enum Refusal {
     /// Not the customer's key that the object was stored with.
     #[error("another key than the one the object was stored with")]
     WrongCustomerKey,
-    /// Names and values of user metadata are over 2 KiB together.
-    #[error("user metadata is too large")]
+    /// Names and values of user metadata are over 2 KiB together, or the standard headers that are kept over 8 KiB.
+    #[error("metadata is too large")]
     MetadataTooLarge {
         /// Bytes it has.
         size_bytes: usize,

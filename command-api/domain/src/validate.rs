@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::Metadata;
+use schemas::event::{Headers, Metadata};
 
 use crate::Refusal;
 
 /// Most bytes of user metadata, names and values together, without the prefix of the names.
 pub const METADATA_BYTES_MAX: usize = 2048;
+
+/// Most bytes of the standard headers that are kept with an object, together: its event must fit a record.
+pub const HEADERS_BYTES_MAX: usize = 8192;
 
 /// Most tags of an object.
 pub const TAGS_MAX: usize = 10;
@@ -31,7 +34,28 @@ pub fn metadata(metadata: &Metadata) -> Result<(), Refusal> {
     if size_bytes > METADATA_BYTES_MAX {
         return Err(Refusal::MetadataTooLarge { size_bytes, bound_bytes: METADATA_BYTES_MAX });
     }
+    let size_bytes = headers_bytes(&metadata.headers);
+    if size_bytes > HEADERS_BYTES_MAX {
+        return Err(Refusal::MetadataTooLarge { size_bytes, bound_bytes: HEADERS_BYTES_MAX });
+    }
     Ok(())
+}
+
+fn headers_bytes(headers: &Headers) -> usize {
+    let Headers {
+        content_type,
+        cache_control,
+        content_disposition,
+        content_encoding,
+        content_language,
+        expires,
+        website_redirect,
+    } = headers;
+    [content_type, cache_control, content_disposition, content_encoding, content_language, expires, website_redirect]
+        .into_iter()
+        .flatten()
+        .map(String::len)
+        .sum()
 }
 
 /// # Errors
@@ -97,6 +121,21 @@ mod tests {
         assert_eq!(metadata(&of(METADATA_BYTES_MAX)), Ok(()));
         let refusal = Refusal::MetadataTooLarge { size_bytes: 2049, bound_bytes: 2048 };
         assert_eq!(metadata(&of(METADATA_BYTES_MAX + 1)), Err(refusal));
+    }
+
+    #[test]
+    fn standard_headers_have_8_kib_together() {
+        let of = |bytes: usize| Metadata {
+            headers: Headers {
+                content_type: Some("t".repeat(100)),
+                content_disposition: Some("d".repeat(bytes - 100)),
+                ..Headers::default()
+            },
+            ..Metadata::default()
+        };
+        assert_eq!(metadata(&of(HEADERS_BYTES_MAX)), Ok(()));
+        let refusal = Refusal::MetadataTooLarge { size_bytes: 8193, bound_bytes: 8192 };
+        assert_eq!(metadata(&of(HEADERS_BYTES_MAX + 1)), Err(refusal));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use schemas::event::{
 };
 use schemas::{EventId, Time, UploadId, UserId, VersionId};
 
+use crate::bucket_setting::EVENT_BYTES_MAX;
 use crate::condition::{Subject, WriteRefusal};
 use crate::lock::{self, BucketLock, Lock};
 use crate::{Conditions, Refusal, validate};
@@ -160,7 +161,7 @@ pub struct Commit {
     pub cause: Cause,
     /// The upload that this completes.
     pub upload: Option<UploadId>,
-    /// Parts of the upload, when they fit ([`crate::upload::Assembly::committed_parts`]).
+    /// Parts of the upload ([`crate::upload::Assembly::committed_parts`]). Kept when the event fits a record with them.
     pub parts: Vec<CommittedPart>,
     /// What it was copied from.
     pub source: Option<CopySource>,
@@ -242,15 +243,17 @@ fn commit(
     commit: Commit,
     now: Time,
 ) -> Result<Vec<Event>, Refusal> {
-    validate::metadata(&commit.metadata)?;
-    validate::tags(&commit.tags)?;
+    // What an upload asks for was checked when it began: bounds may have changed since, and its retention may have ended.
+    if commit.upload.is_none() {
+        validate::metadata(&commit.metadata)?;
+        validate::tags(&commit.tags)?;
+    }
     let live = state.current.as_ref().and_then(Version::etag);
     commit.conditions.allow_write(live).map_err(|refusal| match refusal {
         // With nothing live, whatever is current is a delete marker.
         WriteRefusal::NothingToMatch => Refusal::NoSuchKey { marker: state.current.as_ref().map(Version::id) },
         WriteRefusal::Failed(condition) => Refusal::PreconditionFailed { condition },
     })?;
-    // What an upload asks for was checked when it began: its retention may have ended since.
     if commit.upload.is_none() {
         bucket_lock.check(&commit.lock, now)?;
     }
@@ -278,7 +281,21 @@ fn commit(
         legal_hold,
         acl,
     };
-    Ok(vec![committed.into()])
+    Ok(vec![fitting(committed)])
+}
+
+/// The event, without the list of parts where it would not fit a record with it: sizes are then in the manifest alone. The
+/// bounds of everything else leave it room.
+fn fitting(committed: VersionCommitted) -> Event {
+    let has_parts = !committed.parts.is_empty();
+    let mut event = Event::from(committed);
+    if has_parts
+        && event.encode().len() > EVENT_BYTES_MAX
+        && let Event::VersionCommitted(committed) = &mut event
+    {
+        committed.parts.clear();
+    }
+    event
 }
 
 fn delete(

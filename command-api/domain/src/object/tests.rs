@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use schemas::acl::{Grant, Grantee, Permission};
 use schemas::content::Root;
 use schemas::event::{BucketCreated, BucketDeleted, ObjectOwnership, VersioningSet};
 use schemas::{BlobId, BucketId, BucketName, Epoch, KeyId, Position};
@@ -286,6 +287,65 @@ fn a_bucket_that_was_deleted_on_the_way_takes_nothing() {
     for command in [commit("a"), delete(), remove(None)] {
         given(Versioning::Enabled, [deleted()]).when(command).then_refused(Refusal::NoSuchBucket);
     }
+}
+
+/// A version that says as much as a request may.
+fn longest_version() -> Commit {
+    let mut longest = new_version("a");
+    // Names of two characters, of which there are enough: the most pairs, and so the most bytes around them.
+    let characters = || "abcdefghijklmnopqrstuvwxyz0123456789".chars();
+    let names = characters().flat_map(|first| characters().map(move |second| format!("{first}{second}")));
+    longest.metadata.user = names.take(1024).map(|name| (name, String::new())).collect();
+    longest.metadata.headers.content_disposition = Some("d".repeat(validate::HEADERS_BYTES_MAX));
+    let wide = |index: usize, characters: usize| format!("{index}{}", "\u{10400}".repeat(characters - 1));
+    longest.tags = (0..10).map(|index| (wide(index, 128), wide(index, 256))).collect();
+    let context = Some("c".repeat(4096));
+    longest.encryption = Encryption::Kms { key: "k".repeat(1024), context, bucket_key: true };
+    let grantee = |index| Grantee::User(UserId::parse(&format!("{index:0>128}")).unwrap());
+    let grant = |index| Grant { grantee: grantee(index), permission: Permission::FullControl };
+    longest.acl = Some(Acl { grants: (0..crate::acl::GRANTS_MAX).map(grant).collect() });
+    longest.owner = UserId::parse(&"o".repeat(128)).unwrap();
+    let key = schemas::ObjectKey::parse(&"k".repeat(1024)).unwrap();
+    longest.source = Some(CopySource { bucket: BucketId(1), key, version: made(1).by });
+    let checksum = |_| Checksum {
+        algorithm: schemas::content::ChecksumAlgorithm::Sha256,
+        covers: schemas::content::ChecksumType::FullObject,
+        digest: vec![9; 32],
+        parts: 9,
+    };
+    longest.checksums = (0..5).map(checksum).collect();
+    longest
+}
+
+fn committed_by(commit: Commit) -> VersionCommitted {
+    let events = decide(&absent(Versioning::Enabled), committing(commit)).expect("is committed");
+    let [Event::VersionCommitted(committed)] = &events[..] else { panic!("{events:?}") };
+    committed.clone()
+}
+
+#[test]
+fn whatever_a_request_may_say_fits_a_record_and_a_list_of_parts_goes_where_it_does_not() {
+    let longest = longest_version();
+    let event = Event::from(committed_by(longest.clone()));
+    assert!(event.encode().len() <= EVENT_BYTES_MAX, "{}", event.encode().len());
+    let part = |number| CommittedPart { number, size_bytes: 5 << 30, digest: vec![9; 32] };
+    let parts: Vec<_> = (1..=450).map(part).collect();
+    let with_parts = |commit: Commit| committed_by(Commit { parts: parts.clone(), ..commit });
+    assert_eq!(with_parts(new_version("a")).parts, parts);
+    for cause in [Cause::CompleteMultipartUpload, Cause::Copy] {
+        let without = with_parts(Commit { cause, ..longest.clone() });
+        assert_eq!(without, VersionCommitted { cause, ..committed_by(longest.clone()) });
+    }
+}
+
+#[test]
+fn what_was_accepted_when_an_upload_began_is_not_refused_when_it_is_completed() {
+    let mut large = new_version("a");
+    large.metadata.headers.content_type = Some("t".repeat(validate::HEADERS_BYTES_MAX + 1));
+    let refusal = Refusal::MetadataTooLarge { size_bytes: 8193, bound_bytes: 8192 };
+    given(Versioning::Enabled, []).when(committing(large.clone())).then_refused(refusal);
+    large.upload = Some(UploadId([1; 16]));
+    assert_eq!(committed_by(large.clone()).metadata, large.metadata);
 }
 
 #[test]

@@ -183,8 +183,8 @@ fn check_sizes(parts: &[StagedPart], completion: &Completion) -> Result<u64, Ref
     Ok(size_bytes)
 }
 
-/// Most bytes that the list of parts may take in an event, so that the record stays under its bound with the longest
-/// metadata and tags beside it.
+/// Most bytes that the list of parts may take in an event, so that there is room for usual metadata and tags beside it. Whether
+/// it fits beside the actual ones is seen in the commit.
 const COMMITTED_PARTS_BYTES_MAX: usize = 36 << 10;
 
 /// Bytes of one [`CommittedPart`] in MessagePack, names included, without its digest.
