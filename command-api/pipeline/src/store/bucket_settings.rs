@@ -21,25 +21,37 @@ use schemas::{BucketName, EventId, Position, TenantId};
 use super::{Inner, Store, log_error, rows_error};
 use crate::api::{Caller, StoreError};
 
-/// Events kept. The largest (a policy of 20 KB) bound the memory to some tens of MB.
+/// Events kept.
 const KEPT_MAX: usize = 2_048;
+/// Bytes of them as the log has them; in memory they take a few times as much. The largest have 60 KB each.
+const KEPT_BYTES_MAX: usize = 32 << 20;
 
 /// Events that requests read again and again.
 #[derive(Default)]
-pub(crate) struct Facts(Mutex<HashMap<(TenantId, EventId), Arc<Event>>>);
+pub(crate) struct Facts(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    events: HashMap<(TenantId, EventId), Arc<Event>>,
+    bytes: usize,
+}
 
 impl Facts {
     fn get(&self, of: (TenantId, EventId)) -> Option<Arc<Event>> {
-        self.0.lock().get(&of).cloned()
+        self.0.lock().events.get(&of).cloned()
     }
 
     fn keep(&self, of: (TenantId, EventId), event: &Arc<Event>) {
+        let bytes = event.encode().len();
         let mut kept = self.0.lock();
         // Forgetting everything now and then is cheap: each is one read from the log.
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
+        if kept.events.len() >= KEPT_MAX || kept.bytes + bytes > KEPT_BYTES_MAX {
+            *kept = Kept::default();
         }
-        kept.insert(of, Arc::clone(event));
+        // Two requests may have read the same.
+        if kept.events.insert(of, Arc::clone(event)).is_none() {
+            kept.bytes += bytes;
+        }
     }
 }
 
@@ -184,5 +196,39 @@ impl Inner {
         }
         let body = record.body.as_ref().ok_or(Refusal::Erased)?;
         body.event(&record.header).map_err(|_| corrupt("cannot be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::BucketPolicySet;
+    use schemas::{BucketId, Epoch};
+
+    use super::*;
+
+    fn policy(bytes: usize) -> Arc<Event> {
+        Arc::new(BucketPolicySet { bucket: BucketId(1), policy: Some("x".repeat(bytes)), binds_owner: false }.into())
+    }
+
+    fn of(position: u64) -> (TenantId, EventId) {
+        (TenantId(1), EventId { epoch: Epoch(1), position: Position(position) })
+    }
+
+    #[test]
+    fn kept_events_are_bounded_by_number_and_by_bytes() {
+        for (bytes, expected) in [(10, KEPT_MAX), (60_000, KEPT_BYTES_MAX / 60_100)] {
+            let (facts, event) = (Facts::default(), policy(bytes));
+            let mut most = 0;
+            for position in 0..3_000 {
+                facts.keep(of(position), &event);
+                facts.keep(of(position), &event);
+                let kept = facts.0.lock();
+                assert!(kept.bytes <= KEPT_BYTES_MAX);
+                assert_eq!(kept.bytes, kept.events.len() * event.encode().len(), "none is counted twice");
+                most = most.max(kept.events.len());
+            }
+            assert!(most.abs_diff(expected) < 2, "{most} of {bytes}");
+            assert!(facts.get(of(2_999)).is_some());
+        }
     }
 }

@@ -127,8 +127,10 @@ impl Store {
         opened: &Opened,
         wanted: Option<ChecksumAlgorithm>,
     ) -> Result<Copy, StoreError> {
-        let (checksums, chosen_checksum) = self.copy_checksums(snapshot.clone(), from, opened, wanted).await?;
-        let staged = self.inner.contents.share(snapshot, from, to, opened.content).await?;
+        // Computing a checksum may read all of the source, which takes as long as it takes: no snapshot is held meanwhile.
+        // What sweep does to the source until the next one is damage to `share`, and the copy begins anew.
+        let (checksums, chosen_checksum) = self.copy_checksums(snapshot, from, opened, wanted).await?;
+        let staged = self.inner.contents.share(self.inner.log.snapshot(), from, to, opened.content).await?;
         let parts = opened.committed.parts.clone();
         Ok(Copy { staged, etag: opened.info.etag, checksums, chosen_checksum, parts })
     }
