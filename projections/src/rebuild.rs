@@ -7,7 +7,7 @@ use event_log::{Changes, LogError, ReadError, Rows, Scratch, ScratchError, Snaps
 use schemas::{LeafHash, Position, TenantId};
 
 use crate::apply::{ApplyError, apply};
-use crate::digest::digest;
+use crate::digest::digest_of_meaning;
 use crate::memory::MemoryRows;
 use crate::row::RowError;
 use crate::tables::TABLES;
@@ -128,7 +128,7 @@ pub fn replay(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<u64, Rebui
     Ok(events)
 }
 
-/// Compares a snapshot's own rows with replayed ones, by digest: how many tenants there are, and what differs.
+/// Compares a snapshot's own rows with replayed ones, by digest of what they say, whichever version wrote them: how many tenants there are, and what differs.
 ///
 /// # Errors
 /// [`RebuildError`] when rows cannot be read.
@@ -143,8 +143,8 @@ pub fn compare(snapshot: &dyn Snapshot, fresh: &dyn Rows) -> Result<(usize, Vec<
     let mut mismatches = Vec::new();
     // After all logs: every tenant's access keys write into the system's directory.
     for &tenant in &tenants {
-        let standing = digest(snapshot, tenant)?;
-        let rebuilt = digest(fresh, tenant)?;
+        let standing = digest_of_meaning(snapshot, tenant)?;
+        let rebuilt = digest_of_meaning(fresh, tenant)?;
         for ((table, standing), (_, rebuilt)) in standing.into_iter().zip(rebuilt) {
             if standing != rebuilt {
                 mismatches.push(Mismatch { tenant, table, standing, rebuilt });

@@ -32,7 +32,11 @@ pub use upload::{EndedUpload, Part, Staged, Upload, UploadListing, UploadState};
 pub use usage::Usage;
 pub use user::User;
 
+use std::borrow::Cow;
+
 use event_log::{Changes, ReadError, Rows, Table};
+
+use crate::tables::{DIRECTORY, KIND_BYTES, directory};
 
 /// A kind of row.
 pub trait Row: Sized {
@@ -86,6 +90,20 @@ pub(crate) fn put<R: Row>(changes: &mut Changes, key: Vec<u8>, row: &R) {
 
 pub(crate) fn remove<R: Row>(changes: &mut Changes, key: Vec<u8>) {
     changes.remove(R::TABLE, key);
+}
+
+/// The value of a row as this version writes it: rows that have gained fields are written shorter by older versions. A kind that
+/// gains one gets a line here.
+pub(crate) fn renewed<'v>(table: Table, key: &[u8], value: &'v [u8]) -> Cow<'v, [u8]> {
+    let again = match (table, key.get(KIND_BYTES - 1)) {
+        (DIRECTORY, Some(&directory::BUCKET)) => Bucket::decode(value).map(|row| row.encode()),
+        _ => None,
+    };
+    // Behind the number of its fields, the first byte of an array of up to 15, it must be the same row and go on: otherwise bytes
+    // that no version wrote would be overlooked.
+    let goes_on =
+        |again: &Vec<u8>| again.get(1..).zip(value.get(1..)).is_some_and(|(again, old)| again.starts_with(old));
+    again.filter(goes_on).map_or(Cow::Borrowed(value), Cow::Owned)
 }
 
 /// A row whose value is a MessagePack array of its fields.

@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use event_log::{Changes, Cursor, CursorState, LogError, LogHead, ReadError, Recorded, RowIter, Rows, Snapshot, Table};
-use projections::row::{Current, Row};
-use projections::{ApplyError, CATALOG, MemoryRows, RebuildError, apply, digest, rebuild};
+use projections::row::{Bucket, Current, Row};
+use projections::{ApplyError, CATALOG, DIRECTORY, MemoryRows, RebuildError, apply, digest, rebuild};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -12,7 +12,7 @@ use schemas::event::EventError;
 use schemas::*;
 
 use crate::Log;
-use crate::model::{History, TENANT, operations};
+use crate::model::{History, TENANT, bucket_created, operations};
 
 /// Logs and rows of two tenants, as a snapshot shows them.
 struct Standing {
@@ -151,6 +151,31 @@ fn a_row_changed_removed_or_added_is_found_by_tenant_and_table() {
         let found: Vec<_> = rebuilt.mismatches.iter().map(|mismatch| (mismatch.tenant, mismatch.table)).collect();
         assert_eq!(found, [(tenant, "catalog")]);
     }
+}
+
+#[test]
+fn a_row_that_an_older_version_wrote_with_fewer_fields_is_the_same_row() {
+    let mut log = Log::of(TENANT);
+    log.happens(BucketId(5), None, bucket_created(BucketId(5), event::Versioning::Enabled));
+    let key = Bucket::key(TENANT, BucketId(5));
+    let row = log.rows.get(DIRECTORY, &key).expect("reads").expect("a bucket");
+    // An array of twelve fields: the last three have come since.
+    let bucket = Bucket::decode(&row).expect("a row");
+    assert_eq!((row[0], bucket.settings.len(), bucket.default_retention), (0x9c, 0, None));
+    let nine = [&[0x99], &row[1..row.len() - 3]].concat();
+    assert_eq!(Bucket::decode(&nine).expect("an older row"), bucket);
+    let mismatches = |value: Vec<u8>| {
+        let mut rows = log.rows.clone();
+        rows.write(Changes(vec![event_log::Change { table: DIRECTORY, key: key.clone(), value: Some(value) }]));
+        let standing = Standing { logs: vec![(TENANT, log.records.clone())], rows };
+        rebuild(&standing, &mut MemoryRows::default()).expect("rebuilds").mismatches.len()
+    };
+    assert_eq!(mismatches(row.clone()), 0);
+    assert_eq!(mismatches(nine.clone()), 0);
+    let other = [&nine[..5], b"x", &nine[6..]].concat();
+    assert_eq!(mismatches(other), 1, "another name");
+    assert_eq!(mismatches([row, vec![0xc0]].concat()), 1, "bytes behind the row");
+    assert_eq!(mismatches([nine, vec![0xc0]].concat()), 1, "bytes behind an older row");
 }
 
 #[test]
