@@ -20,10 +20,15 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Whether it says what holds where ACLs are off. Clients that always name a list name one of these.
+    /// Whether it says what holds where ACLs are off, when this user sets it in a bucket of that owner. Clients that always name
+    /// a list name one of these: `private` is the owner's alone, so that from others it asks for what will not be.
     #[must_use]
-    pub fn holds_without_acls(&self) -> bool {
-        matches!(self, Self::Canned(CannedAcl::Private | CannedAcl::BucketOwnerFullControl))
+    pub fn holds_without_acls(&self, by: &UserId, owner: &UserId) -> bool {
+        match self {
+            Self::Canned(CannedAcl::BucketOwnerFullControl) => true,
+            Self::Canned(CannedAcl::Private) => by == owner,
+            _ => false,
+        }
     }
 }
 
@@ -123,7 +128,7 @@ impl Rules<'_> {
         let owner = owner_of_new(self.ownership, self.owner, uploader, to_bucket_owner);
         let acl = match wanted {
             None => None,
-            Some(wanted) if self.are_off() && self.gives_all_to_owner(&wanted) => None,
+            Some(wanted) if self.are_off() && self.gives_all_to_owner(&wanted, uploader) => None,
             Some(_) if self.are_off() => return Err(Refusal::AclNotSupported),
             Some(wanted) => self.allowed(wanted.of_object(owner, self.owner), owner, Refusal::AccessDenied)?,
         };
@@ -167,9 +172,9 @@ impl Rules<'_> {
     }
 
     /// What holds anyway while ACLs are off: clients that wrote for buckets of others before go on working.
-    fn gives_all_to_owner(&self, wanted: &Wanted) -> bool {
+    fn gives_all_to_owner(&self, wanted: &Wanted, uploader: &UserId) -> bool {
         match wanted {
-            Wanted::Canned(canned) => matches!(canned, CannedAcl::Private | CannedAcl::BucketOwnerFullControl),
+            Wanted::Canned(canned) => Asked::Canned(*canned).holds_without_acls(uploader, self.owner),
             Wanted::List(list) => *list == owner_only(self.owner),
         }
     }
@@ -261,7 +266,7 @@ mod tests {
         for (wanted, enforced, preferred, writer) in [
             (None, Ok(("ann", 0)), ("bob", 0), ("bob", 0)),
             (Some(canned("bucket-owner-full-control")), Ok(("ann", 0)), ("ann", 0), ("bob", 2)),
-            (Some(canned("private")), Ok(("ann", 0)), ("bob", 0), ("bob", 0)),
+            (Some(canned("private")), off.clone(), ("bob", 0), ("bob", 0)),
             (Some(canned("public-read")), off.clone(), ("bob", 2), ("bob", 2)),
             (Some(list(&full)), Ok(("ann", 0)), ("bob", 1), ("bob", 1)),
             (Some(list(&[])), off.clone(), ("bob", 0), ("bob", 0)),
@@ -275,6 +280,14 @@ mod tests {
             check(BucketOwnerPreferred, Ok(preferred));
             check(ObjectWriter, Ok(writer));
         }
+    }
+
+    #[test]
+    fn where_acls_are_off_private_says_what_holds_when_the_owner_says_it() {
+        let rules = Rules { owner: &user("ann"), ownership: ObjectOwnership::BucketOwnerEnforced, block: OPEN };
+        let owned = Uploaded { owner: user("ann"), acl: None };
+        assert_eq!(rules.upload(&user("ann"), Some(canned("private"))), Ok(owned));
+        assert_eq!(rules.upload(&user("ann"), Some(canned("public-read"))), Err(Refusal::AclNotSupported));
     }
 
     #[test]

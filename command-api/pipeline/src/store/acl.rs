@@ -49,7 +49,7 @@ impl Store {
             let snapshot = snapshot.as_ref();
             let found = inner.enter(snapshot, caller, Action::PutBucketAcl, bucket, None)?;
             // Said before grantees are looked for: where ACLs are off it is so whoever they are.
-            if found.has_acls_off() && set.acl.holds_without_acls() {
+            if found.has_acls_off() && set.acl.holds_without_acls(&caller.user(), &found.row.owner) {
                 return inner.position(caller.tenant, &Vec::new());
             }
             if found.has_acls_off() {
@@ -99,7 +99,7 @@ impl Store {
                 let snapshot = snapshot.as_ref();
                 let found = inner.enter_version(snapshot, caller, Action::PutObjectAcl, (&bucket, &key, version))?;
                 let object = inner.find_version(snapshot, tenant, &found, &key, version)?;
-                if found.has_acls_off() && set.acl.holds_without_acls() {
+                if found.has_acls_off() && set.acl.holds_without_acls(&caller.user(), &found.row.owner) {
                     let version = found.shown(projections::row::Version::Object(object).id());
                     return Ok(Amended { version, position: inner.position(tenant, &Vec::new())? });
                 }
@@ -227,7 +227,7 @@ impl Inner {
             None => return Ok(self.plain_rules(bucket).upload(&uploader, None)?),
             Some(Asked::Canned(canned)) => {
                 let wanted = Wanted::Canned(canned);
-                if Asked::Canned(canned).holds_without_acls() && bucket.has_acls_off() {
+                if Asked::Canned(canned).holds_without_acls(&uploader, &bucket.row.owner) && bucket.has_acls_off() {
                     return Ok(self.plain_rules(bucket).upload(&uploader, Some(wanted))?);
                 }
                 wanted
