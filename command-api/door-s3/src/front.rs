@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 use http::request::Parts;
-use pipeline::{Credential, StoreError};
+use pipeline::{Credential, Signature, SignaturePlace, StoreError};
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
 use tracing::field;
 
@@ -41,8 +41,8 @@ pub(crate) fn understand(
     let query = Query::parse(parts.uri.query())?;
     let visit = visit(&parts, &target, options, request);
     let (caller, verified) = gate.admit(&parts, visit, credential, anonymous)?;
-    if let Some(headers) = presigned_headers(&parts) {
-        parts.headers = headers;
+    if let Some(Signature { place: SignaturePlace::Query, version, .. }) = caller.circumstances.signature {
+        parts.headers = presigned_headers(&parts, version);
     }
     tracing::Span::current().record("tenant", field::display(caller.tenant));
     let operation = select(&parts.method, &target, &query, &parts.headers)?;
@@ -83,8 +83,8 @@ mod tests {
 
     use aws_credential_types::Credentials;
     use aws_sigv4::http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-        UriPathNormalizationMode, sign,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+        SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
     };
     use aws_sigv4::sign::v4;
     use aws_smithy_runtime_api::client::identity::Identity;
@@ -122,11 +122,14 @@ mod tests {
         builder.body(()).expect("a request").into_parts().0
     }
 
-    /// Signed for `signed_host`, sent to `host`.
-    fn signed_for(signed_host: &str, host: &str, line: &str, headers: &[(&str, &str)]) -> Parts {
+    /// Signs a request of `headers` for `host`.
+    fn instructions(
+        parts: &Parts,
+        host: &str,
+        headers: &[(&str, &str)],
+        mut settings: SigningSettings,
+    ) -> SigningInstructions {
         let identity: Identity = Credentials::from_keys(ACCESS_KEY, SECRET, None).into();
-        let mut settings = SigningSettings::default();
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         let params = v4::SigningParams::builder()
@@ -138,12 +141,17 @@ mod tests {
             .build()
             .expect("parameters")
             .into();
-        let mut parts = unsigned(line, headers);
-        let url = format!("http://{signed_host}{}", parts.uri);
-        let sent = headers.iter().copied();
+        let (url, sent) = (format!("http://{host}{}", parts.uri), headers.iter().copied());
         let signable = SignableRequest::new(parts.method.as_str(), url, sent, SignableBody::UnsignedPayload);
-        let (instructions, _) = sign(signable.expect("a request"), &params).expect("a signature").into_parts();
-        for (name, value) in instructions.headers() {
+        sign(signable.expect("a request"), &params).expect("a signature").into_parts().0
+    }
+
+    /// Signed for `signed_host`, sent to `host`.
+    fn signed_for(signed_host: &str, host: &str, line: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let mut parts = unsigned(line, headers);
+        for (name, value) in instructions(&parts, signed_host, headers, settings).headers() {
             let name = http::HeaderName::try_from(name).expect("a name");
             parts.headers.insert(name, value.parse().expect("a value"));
         }
@@ -229,27 +237,12 @@ mod tests {
 
     /// Signed in the query, which says some headers.
     fn presigned(line: &str) -> Parts {
-        let identity: Identity = Credentials::from_keys(ACCESS_KEY, SECRET, None).into();
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(Duration::from_secs(60));
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region("us-east-1")
-            .name("s3")
-            .time(UNIX_EPOCH + Duration::from_secs(NOW_S))
-            .settings(settings)
-            .build()
-            .expect("parameters")
-            .into();
         let mut parts = unsigned(line, &[]);
-        let url = format!("http://s3.test{}", parts.uri);
-        let signable = SignableRequest::new(parts.method.as_str(), url, [].into_iter(), SignableBody::UnsignedPayload);
-        let (instructions, _) = sign(signable.expect("a request"), &params).expect("a signature").into_parts();
-        let encoded =
-            instructions.params().iter().map(|(name, value)| format!("&{name}={}", value.replace('/', "%2F")));
+        let signed = instructions(&parts, "s3.test", &[], settings);
+        let encoded = signed.params().iter().map(|(name, value)| format!("&{name}={}", value.replace('/', "%2F")));
         parts.uri = format!("{}{}", parts.uri, encoded.collect::<String>()).parse().expect("an address");
         parts
     }

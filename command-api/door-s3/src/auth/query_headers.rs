@@ -5,6 +5,7 @@
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pipeline::SignatureVersion;
 
 use super::encode::decode_query;
 
@@ -20,24 +21,29 @@ const OWN: [&str; 8] = [
     "x-amz-signedheaders",
 ];
 
-/// The headers that a presigned request means, if the request is one.
+/// The headers that a request means whose signature, of this version, stands in its query.
 ///
 /// Clients put `x-amz-*` headers that they sign into such an address, in Version 2 also Content-Type and Content-MD5, and
 /// whoever carries it need not send them again. A header that is sent wins: then it is the one that must be signed.
-pub(crate) fn presigned_headers(parts: &Parts) -> Option<HeaderMap> {
-    let (mut version_4, mut id, mut signature) = (false, false, false);
-    for (name, _) in decode_query(parts.uri.query()?) {
-        version_4 |= name == b"X-Amz-Signature";
-        id |= name == b"AWSAccessKeyId";
-        signature |= name == b"Signature";
-    }
-    if version_4 {
-        Some(with_query_headers(parts, |name| name.starts_with("x-amz-") && !OWN.contains(&name)))
-    } else if id && signature {
-        Some(version_2_headers(parts))
-    } else {
-        None
-    }
+pub(crate) fn presigned_headers(parts: &Parts, version: SignatureVersion) -> HeaderMap {
+    let counts = match version {
+        SignatureVersion::V4 => is_version_4,
+        SignatureVersion::V2 => is_version_2,
+    };
+    with_query_headers(parts, |name, value| counts(name.as_str()) && !is_of_no_body(name, value))
+}
+
+/// The headers that Version 2 signs in a query: all that it says, whatever is made of them.
+pub(super) fn version_2_headers(parts: &Parts) -> HeaderMap {
+    with_query_headers(parts, |name, _| is_version_2(name.as_str()))
+}
+
+fn is_version_4(name: &str) -> bool {
+    name.starts_with("x-amz-") && !OWN.contains(&name)
+}
+
+fn is_version_2(name: &str) -> bool {
+    name.starts_with("x-amz-") || name == "content-type" || name == "content-md5"
 }
 
 /// Checksums of an empty body.
@@ -51,19 +57,12 @@ fn is_of_no_body(name: &HeaderName, value: &HeaderValue) -> bool {
     name == "x-amz-sdk-checksum-algorithm" || (is_checksum && OF_NO_BODY.iter().any(|digest| value == digest))
 }
 
-pub(super) fn version_2_headers(parts: &Parts) -> HeaderMap {
-    with_query_headers(parts, |name| name.starts_with("x-amz-") || name == "content-type" || name == "content-md5")
-}
-
-fn with_query_headers(parts: &Parts, counts: impl Fn(&str) -> bool) -> HeaderMap {
+fn with_query_headers(parts: &Parts, counts: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
     let mut headers = parts.headers.clone();
     for (name, value) in decode_query(parts.uri.query().unwrap_or("")) {
-        let Ok(name) = HeaderName::from_bytes(&name) else { continue };
         // What no header can carry stays out of the string to sign of Version 2 as well: the signature will not match.
-        let Some(value) = counts(name.as_str()).then(|| HeaderValue::from_bytes(&value).ok()).flatten() else {
-            continue;
-        };
-        if !parts.headers.contains_key(&name) && !is_of_no_body(&name, &value) {
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&name), HeaderValue::from_bytes(&value)) else { continue };
+        if !parts.headers.contains_key(&name) && counts(&name, &value) {
             headers.append(name, value);
         }
     }

@@ -137,6 +137,12 @@ fn addresses_for_every_method_with_subresources_overrides_and_headers() {
         ("PUT", "/b/k?uploadId=u&partNumber=2", &[], "PUT\n\n\nEXPIRES\n/b/k?partNumber=2&uploadId=u"),
         ("POST", "/b?delete", &[("content-md5", "abc==")], "POST\nabc==\n\nEXPIRES\n/b?delete"),
         (
+            "PUT",
+            "/b/k?x-amz-sdk-checksum-algorithm=CRC32&x-amz-checksum-crc32=AAAAAA%3D%3D",
+            &[],
+            "PUT\n\n\nEXPIRES\nx-amz-checksum-crc32:AAAAAA==\nx-amz-sdk-checksum-algorithm:CRC32\n/b/k",
+        ),
+        (
             "GET",
             "/b/k?response-content-type=text%2Fplain&response-content-disposition=attachment%3B%20filename%3D%22a%2Bb%22",
             &[],
