@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pipeline::Written;
+use pipeline::{Amended, Written};
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::Encryption;
 use schemas::{Position, Time, VersionId};
@@ -34,6 +34,20 @@ const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type")
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    response
+}
+
+/// What a change answers that has nothing to say but where it stands in the log.
+pub(crate) fn changed(status: StatusCode, at: Position) -> Response {
+    let mut response = empty(status);
+    position(response.headers_mut(), at);
+    response
+}
+
+/// The same of a change to a version.
+pub(crate) fn amended(status: StatusCode, amended: &Amended) -> Response {
+    let mut response = changed(status, amended.position);
+    version(response.headers_mut(), VERSION_ID, amended.version);
     response
 }
 

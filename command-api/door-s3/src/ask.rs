@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use pipeline::{AskedEncryption, Caller, Said};
-use schemas::{BucketName, ObjectKey};
+use pipeline::{AskedEncryption, Caller, ObjectVersion, Said};
+use schemas::{BucketName, ObjectKey, VersionId};
 
 use crate::errors::DoorError;
 use crate::headers::encryption::{self, Customer};
@@ -108,6 +108,22 @@ impl Ask {
         self.key.clone().expect("select chooses operations on an object for addresses with a key")
     }
 
+    /// `versionId`.
+    ///
+    /// # Errors
+    /// An empty or malformed one.
+    pub(crate) fn version(&self) -> Result<Option<VersionId>, DoorError> {
+        self.query.get("versionId").map(version_id).transpose()
+    }
+
+    /// The object or the version of it that an operation on either has.
+    ///
+    /// # Errors
+    /// See [`Ask::version`].
+    pub(crate) fn object_version(&self) -> Result<ObjectVersion, DoorError> {
+        Ok(ObjectVersion { bucket: self.bucket(), key: self.key(), version: self.version()? })
+    }
+
     /// # Errors
     /// A name that is none.
     pub(crate) fn new(
@@ -130,6 +146,12 @@ impl Ask {
 /// What it says.
 pub(crate) fn bucket_name(text: &str) -> Result<BucketName, DoorError> {
     BucketName::parse(text).map_err(|_| DoorError::InvalidBucketName { name: text.to_owned() })
+}
+
+/// # Errors
+/// Text that cannot be the id of a version.
+pub(crate) fn version_id(text: &str) -> Result<VersionId, DoorError> {
+    text.parse().map_err(|_| DoorError::InvalidArgument { name: "versionId", reason: "Invalid version id specified" })
 }
 
 /// # Errors

@@ -11,7 +11,6 @@ use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{read_conditions, storage_class_name, text_of};
-use crate::object_read::asked_version;
 use crate::service::App;
 use crate::xml::Xml;
 
@@ -32,7 +31,7 @@ pub(crate) async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = GetObject {
         bucket: ask.bucket(),
         key: ask.key(),
-        version: asked_version(&ask.query)?,
+        version: ask.version()?,
         part_number: None,
         range: None,
         conditions: read_conditions(&ask.headers),
@@ -64,7 +63,7 @@ fn wanted(ask: &Ask) -> Result<Wanted, DoorError> {
         Some(text) => {
             let number = text.parse::<i32>().ok().and_then(|number| u32::try_from(number).ok());
             let number = number.ok_or(DoorError::InvalidArgument { name, reason: "Not a number of parts." })?;
-            Ok(u16::try_from(number).unwrap_or(u16::MAX))
+            Ok::<_, DoorError>(u16::try_from(number).unwrap_or(u16::MAX))
         }
     };
     let max = usize::from(number("x-amz-max-parts", 1000)?).min(PARTS_MAX);

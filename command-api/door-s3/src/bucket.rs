@@ -138,9 +138,7 @@ pub(crate) async fn head(app: &App, ask: &Ask) -> Result<Response, Failure> {
 
 pub(crate) async fn delete(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let position = app.store.delete_bucket(&ask.caller, &ask.bucket()).await?;
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::NO_CONTENT, position))
 }
 
 pub(crate) async fn location(app: &App, ask: &Ask) -> Result<Response, Failure> {
@@ -170,9 +168,7 @@ pub(crate) async fn set_versioning(app: &App, ask: &Ask, payload: Payload) -> Re
     let body = payload.read(&ask.headers, XML_BYTES_MAX).await?;
     let versioning = asked_versioning(&body)?;
     let position = app.store.set_versioning(&ask.caller, &ask.bucket(), versioning).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::OK, position))
 }
 
 fn asked_versioning(body: &[u8]) -> Result<Versioning, Failure> {

@@ -49,9 +49,7 @@ async fn configure(
     let action = Action::PutEncryptionConfiguration;
     let configuration = Configuration::Encryption(encryption);
     let position = app.store.configure_bucket(&ask.caller, &ask.bucket(), action, configuration).await?;
-    let mut response = answer::empty(status);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(status, position))
 }
 
 fn document(encryption: &BucketEncryption) -> String {

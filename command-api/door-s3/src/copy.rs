@@ -7,12 +7,11 @@ use schemas::{BucketName, ObjectKey, VersionId};
 
 use crate::acl::asked_acl;
 use crate::answer;
-use crate::ask::{Ask, bucket_name, object_key};
+use crate::ask::{Ask, bucket_name, object_key, version_id};
 use crate::errors::{DoorError, Failure};
 use crate::headers::encryption::Customer;
 use crate::headers::{copy_source_conditions, lock, metadata, storage_class, tags, text_of, write_conditions};
 use crate::multipart::{required_part_number, upload_id};
-use crate::object_read::version_id;
 use crate::route::percent_decode;
 use crate::service::App;
 use crate::xml::{Xml, timestamp};

@@ -7,10 +7,9 @@ use schemas::{ObjectKey, VersionId};
 
 use crate::access_log;
 use crate::answer;
-use crate::ask::{Ask, object_key};
+use crate::ask::{Ask, object_key, version_id};
 use crate::errors::{DoorError, Failure};
 use crate::headers::{bypass_governance, etag_condition, seconds, write_conditions};
-use crate::object_read::{asked_version, version_id};
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
 use crate::xml::{self, Element, Xml};
@@ -21,7 +20,7 @@ pub(crate) async fn one(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let request = DeleteObject {
         bucket: ask.bucket(),
         key: ask.key(),
-        version: asked_version(&ask.query)?,
+        version: ask.version()?,
         conditions: write_conditions(&ask.headers)?,
         bypass_governance: bypass_governance(&ask.headers),
     };

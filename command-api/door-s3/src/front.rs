@@ -3,7 +3,7 @@
 //! Owns: the order of the checks. An address that cannot be read, then who asks, then what: a stranger learns nothing of
 //! what this door does.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use http::request::Parts;
@@ -54,12 +54,22 @@ pub(crate) fn understand(
 
 /// When, where from and how a request came.
 pub(crate) fn visit(parts: &Parts, target: &Target, options: &Options, request: &RequestId) -> Visit {
-    // An IPv4 client of a dual-stack socket is an IPv4 client.
-    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
     let now_s = i64::try_from((options.clock)() / 1_000_000).unwrap_or(i64::MAX);
     let host_bucket = target.bucket.clone().filter(|_| target.by_host);
     let unsigned = options.tenant_without_credential(host(parts), target).cloned();
-    Visit { now_s, host_bucket, unsigned, request: request.clone(), source, secure: is_secure(parts, options) }
+    Visit {
+        now_s,
+        host_bucket,
+        unsigned,
+        request: request.clone(),
+        source: source(parts),
+        secure: is_secure(parts, options),
+    }
+}
+
+/// Where a request came from. An IPv4 client of a dual-stack socket is an IPv4 client.
+pub(crate) fn source(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
 }
 
 /// Whether the client came by TLS, as far as it is known: the operator says that clients do, to a proxy before this server,

@@ -3,10 +3,9 @@
 //! Owns: what a request says of itself before anybody believed it.
 //! Does not own: whether any of it is true (`gate`). Nothing is granted by what stands here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use axum::extract::ConnectInfo;
 use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderName,
     ORIGIN, REFERER, USER_AGENT,
@@ -17,6 +16,7 @@ use schemas::{AccessKeyId, TenantId};
 
 use crate::auth::decode_query;
 use crate::errors::{DoorError, Failure};
+use crate::front;
 use crate::route::Target;
 use crate::service::App;
 
@@ -50,12 +50,11 @@ const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-conten
 
 impl Kept {
     pub(crate) fn of(parts: &Parts) -> Self {
-        let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
         Self {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
-            source,
+            source: front::source(parts),
             is_copy: parts.headers.contains_key("x-amz-copy-source"),
             form_key: OnceLock::new(),
             headers: NAMES.each_ref().map(|name| parts.headers.get(name).cloned()),

@@ -18,6 +18,7 @@ use crate::errors::{DoorError, Failure};
 use crate::headers::{storage_class_named, text_of};
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
+use crate::tagging::asked_tag;
 use crate::xml::{self, Element, Xml, timestamp, url_encoded};
 
 /// Objects under 128 KiB are not moved to other classes. Nothing is moved here, so it is as true as any.
@@ -58,9 +59,7 @@ async fn configure(app: &App, ask: &Ask, rules: Option<Vec<Rule>>, status: Statu
     let action = Action::PutLifecycleConfiguration;
     let configuration = Configuration::Lifecycle(rules);
     let position = app.store.configure_bucket(&ask.caller, &ask.bucket(), action, configuration).await?;
-    let mut response = answer::empty(status);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(status, position))
 }
 
 /// `x-amz-expiration`.
@@ -90,7 +89,7 @@ fn minimum(headers: &HeaderMap) -> Result<(), DoorError> {
 }
 
 fn asked(body: &[u8]) -> Result<Vec<Rule>, DoorError> {
-    let root = xml::parse(body, "LifecycleConfiguration").or_malformed()?;
+    let root = xml::parse(body, "LifecycleConfiguration")?;
     known(&root, &["Rule"])?;
     let rules: Vec<Rule> = root.children.iter().map(rule).collect::<Result<_, _>>()?;
     if rules.is_empty() || rules.len() > domain::lifecycle::RULES_MAX {
@@ -103,17 +102,6 @@ fn asked(body: &[u8]) -> Result<Vec<Rule>, DoorError> {
 fn known(element: &Element, names: &[&str]) -> Result<(), DoorError> {
     let all = element.children.iter().all(|child| names.contains(&child.name.as_str()));
     if all { Ok(()) } else { Err(DoorError::MalformedXml) }
-}
-
-/// A reader's complaint as the door's.
-trait OrMalformed<T> {
-    fn or_malformed(self) -> Result<T, DoorError>;
-}
-
-impl<T> OrMalformed<T> for Result<T, xml::Malformed> {
-    fn or_malformed(self) -> Result<T, DoorError> {
-        self.map_err(|_| DoorError::MalformedXml)
-    }
 }
 
 fn rule(element: &Element) -> Result<Rule, DoorError> {
@@ -131,26 +119,25 @@ fn rule(element: &Element) -> Result<Rule, DoorError> {
             "NoncurrentVersionTransition",
         ],
     )?;
-    let disabled = match element.child_text("Status").or_malformed()? {
+    let disabled = match element.child_text("Status")? {
         Some("Enabled") => false,
         Some("Disabled") => true,
         _ => return Err(DoorError::MalformedXml),
     };
-    let prefix = element.child_text("Prefix").or_malformed()?;
-    let scope = match (prefix, element.child("Filter").or_malformed()?) {
+    let prefix = element.child_text("Prefix")?;
+    let scope = match (prefix, element.child("Filter")?) {
         (Some(prefix), None) => Scope::Prefix(prefix.to_owned()),
         (None, Some(filter)) => self::filter(filter)?,
         _ => return Err(DoorError::MalformedXml),
     };
     let rule = Rule {
-        id: element.child_text("ID").or_malformed()?.unwrap_or_default().to_owned(),
+        id: element.child_text("ID")?.unwrap_or_default().to_owned(),
         disabled,
         scope,
-        expiration: element.child("Expiration").or_malformed()?.map(expiration).transpose()?.flatten(),
-        noncurrent: element.child("NoncurrentVersionExpiration").or_malformed()?.map(noncurrent).transpose()?,
+        expiration: element.child("Expiration")?.map(expiration).transpose()?.flatten(),
+        noncurrent: element.child("NoncurrentVersionExpiration")?.map(noncurrent).transpose()?,
         abort_incomplete_days: element
-            .child("AbortIncompleteMultipartUpload")
-            .or_malformed()?
+            .child("AbortIncompleteMultipartUpload")?
             .map(|abort| required_days(abort, "DaysAfterInitiation"))
             .transpose()?,
     };
@@ -162,17 +149,17 @@ fn rule(element: &Element) -> Result<Rule, DoorError> {
 fn transitions(rule: &Element) -> Result<(), DoorError> {
     let of_rule = |child: &&Element| matches!(child.name.as_str(), "Transition" | "NoncurrentVersionTransition");
     let Some(transition) = rule.children.iter().find(of_rule) else { return Ok(()) };
-    if let Some(text) = transition.child_text("Date").or_malformed()?
+    if let Some(text) = transition.child_text("Date")?
         && !domain::lifecycle::Day::is_midnight(date(text)?)
     {
         return Err(DoorError::InvalidArgument { name: "Date", reason: "'Date' must be at midnight GMT" });
     }
-    storage_class_named(transition.child_text("StorageClass").or_malformed()?.unwrap_or_default().trim())?;
+    storage_class_named(transition.child_text("StorageClass")?.unwrap_or_default().trim())?;
     Err(DoorError::NotImplemented { what: "Transition" })
 }
 
 fn filter(element: &Element) -> Result<Scope, DoorError> {
-    let and = match element.child("And").or_malformed()? {
+    let and = match element.child("And")? {
         Some(and) => {
             known(and, &["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"])?;
             let and = conditions(and)?;
@@ -184,20 +171,20 @@ fn filter(element: &Element) -> Result<Scope, DoorError> {
         None => Conditions::default(),
     };
     known(element, &["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"])?;
-    element.child("Tag").or_malformed()?;
+    element.child("Tag")?;
     Ok(Scope::Filter { direct: conditions(element)?, and })
 }
 
 fn conditions(element: &Element) -> Result<Conditions, DoorError> {
     let mut conditions = Conditions {
-        prefix: element.child_text("Prefix").or_malformed()?.map(str::to_owned),
+        prefix: element.child_text("Prefix")?.map(str::to_owned),
         size_greater_than: bytes(element, "ObjectSizeGreaterThan")?,
         size_less_than: bytes(element, "ObjectSizeLessThan")?,
         ..Conditions::default()
     };
     for tag in element.children.iter().filter(|child| child.name == "Tag") {
-        let text = |name| Ok(tag.child_text(name).or_malformed()?.ok_or(DoorError::MalformedXml)?.to_owned());
-        if conditions.tags.insert(text("Key")?, text("Value")?).is_some() {
+        let (key, value) = asked_tag(tag)?;
+        if conditions.tags.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(DoorError::InvalidRequest { reason: "Duplicate Tag Keys are not allowed." });
         }
     }
@@ -207,8 +194,8 @@ fn conditions(element: &Element) -> Result<Conditions, DoorError> {
 /// One of the three. A marker that is not to be removed is no action.
 fn expiration(element: &Element) -> Result<Option<Expiration>, DoorError> {
     known(element, &["Days", "Date", "ExpiredObjectDeleteMarker"])?;
-    let date = element.child_text("Date").or_malformed()?.map(date).transpose()?;
-    let marker = match element.child_text("ExpiredObjectDeleteMarker").or_malformed()?.map(str::trim) {
+    let date = element.child_text("Date")?.map(date).transpose()?;
+    let marker = match element.child_text("ExpiredObjectDeleteMarker")?.map(str::trim) {
         None => None,
         Some("true") => Some(true),
         Some("false") => Some(false),
@@ -234,14 +221,14 @@ fn required_days(element: &Element, name: &'static str) -> Result<u32, DoorError
 
 /// A number of days or versions. Which are too few or too many is the domain's to say.
 fn days(element: &Element, name: &'static str) -> Result<Option<u32>, DoorError> {
-    let Some(text) = element.child_text(name).or_malformed()? else { return Ok(None) };
+    let Some(text) = element.child_text(name)? else { return Ok(None) };
     let number: i64 = text.trim().parse().map_err(|_| DoorError::MalformedXml)?;
     let reason = "The value must be a positive integer";
     u32::try_from(number).map(Some).map_err(|_| DoorError::InvalidArgument { name, reason })
 }
 
 fn bytes(element: &Element, name: &'static str) -> Result<Option<u64>, DoorError> {
-    let text = element.child_text(name).or_malformed()?;
+    let text = element.child_text(name)?;
     text.map(|text| text.trim().parse().map_err(|_| DoorError::MalformedXml)).transpose()
 }
 

@@ -4,7 +4,6 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use pipeline::{Amended, ObjectVersion};
 use schemas::action::Action;
 use schemas::event::{DefaultRetention, Retention, RetentionPeriod};
 
@@ -14,7 +13,6 @@ use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::{bypass_governance, legal_hold, retention_end, retention_mode, retention_mode_name};
-use crate::object_read::asked_version;
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
 use crate::xml::{self, Element, Xml, timestamp};
@@ -53,9 +51,7 @@ pub(crate) async fn set_configuration(app: &App, ask: &Ask, payload: Payload) ->
     let configuration = Configuration::ObjectLock(asked_configuration(&body)?);
     let action = Action::PutBucketObjectLockConfiguration;
     let position = app.store.configure_bucket(&ask.caller, &ask.bucket(), action, configuration).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::OK, position))
 }
 
 fn asked_configuration(body: &[u8]) -> Result<Option<DefaultRetention>, Failure> {
@@ -85,12 +81,8 @@ fn asked_mode(element: &Element) -> Result<Option<schemas::event::RetentionMode>
     Ok(Some(retention_mode(text.trim()).ok_or(DoorError::MalformedXml)?))
 }
 
-fn asked(ask: &Ask) -> Result<ObjectVersion, DoorError> {
-    Ok(ObjectVersion { bucket: ask.bucket(), key: ask.key(), version: asked_version(&ask.query)? })
-}
-
 pub(crate) async fn retention(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let found = app.store.object_retention(&ask.caller, asked(ask)?).await?;
+    let found = app.store.object_retention(&ask.caller, ask.object_version()?).await?;
     let mut response = answer::xml(retention_xml(found.retention));
     answer::version(response.headers_mut(), answer::VERSION_ID, found.version);
     Ok(response)
@@ -104,10 +96,11 @@ fn retention_xml(retention: Retention) -> String {
 }
 
 pub(crate) async fn set_retention(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let version = asked(ask)?;
+    let version = ask.object_version()?;
     let retention = asked_retention(&payload.read(&ask.headers, XML_BYTES_MAX).await?)?;
     let bypass = bypass_governance(&ask.headers);
-    Ok(amended(&app.store.set_object_retention(&ask.caller, version, retention, bypass).await?))
+    let amended = app.store.set_object_retention(&ask.caller, version, retention, bypass).await?;
+    Ok(answer::amended(StatusCode::OK, &amended))
 }
 
 /// An empty element takes the retention off.
@@ -122,7 +115,7 @@ fn asked_retention(body: &[u8]) -> Result<Option<Retention>, Failure> {
 }
 
 pub(crate) async fn hold(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let found = app.store.object_legal_hold(&ask.caller, asked(ask)?).await?;
+    let found = app.store.object_legal_hold(&ask.caller, ask.object_version()?).await?;
     let mut response = answer::xml(hold_xml(found.on));
     answer::version(response.headers_mut(), answer::VERSION_ID, found.version);
     Ok(response)
@@ -133,23 +126,16 @@ fn hold_xml(on: bool) -> String {
 }
 
 pub(crate) async fn set_hold(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let version = asked(ask)?;
+    let version = ask.object_version()?;
     let on = asked_hold(&payload.read(&ask.headers, XML_BYTES_MAX).await?)?;
-    Ok(amended(&app.store.set_object_legal_hold(&ask.caller, version, on).await?))
+    let amended = app.store.set_object_legal_hold(&ask.caller, version, on).await?;
+    Ok(answer::amended(StatusCode::OK, &amended))
 }
 
 fn asked_hold(body: &[u8]) -> Result<bool, Failure> {
     let root = xml::parse(body, "LegalHold")?;
     let status = root.child_text("Status")?.ok_or(DoorError::MalformedXml)?;
     Ok(legal_hold(status.trim()).ok_or(DoorError::MalformedXml)?)
-}
-
-/// 200, with the version that was changed.
-fn amended(amended: &Amended) -> Response {
-    let mut response = answer::empty(StatusCode::OK);
-    answer::version(response.headers_mut(), answer::VERSION_ID, amended.version);
-    answer::position(response.headers_mut(), amended.position);
-    response
 }
 
 #[cfg(test)]

@@ -32,9 +32,7 @@ pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Respon
         whoever_owns_it_anyway(app, ask, asked.as_ref().map(|asked| &asked.logging.target), grantee).await?;
     }
     let position = app.store.log_bucket(&ask.caller, &ask.bucket(), asked.map(|asked| asked.logging)).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::OK, position))
 }
 
 /// What is asked for.

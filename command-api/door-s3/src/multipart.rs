@@ -213,9 +213,7 @@ fn completed_xml(ask: &Ask, location: &str, written: &Written) -> String {
 
 pub(crate) async fn abort(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let position = app.store.abort_upload(&ask.caller, &ask.bucket(), &ask.key(), upload_id(ask)?).await?;
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::NO_CONTENT, position))
 }
 
 #[cfg(test)]

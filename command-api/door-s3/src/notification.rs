@@ -39,9 +39,7 @@ pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Respon
     let configuration = Configuration::Notification(Some(asked(&body, &ask.caller.request)?));
     let (bucket, action) = (ask.bucket(), Action::PutBucketNotification);
     let position = app.store.configure_bucket(&ask.caller, &bucket, action, configuration).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::OK, position))
 }
 
 /// A rule without a name gets one: of the request and its place, which no other rule has.

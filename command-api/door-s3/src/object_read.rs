@@ -9,7 +9,6 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pipeline::{GetObject, ObjectInfo, RangeSpec};
-use schemas::VersionId;
 use schemas::content::{Checksum, ChecksumType};
 
 use crate::answer::{self, text_value};
@@ -62,26 +61,12 @@ fn asked(ask: &Ask, customer: Option<&Customer>) -> Result<GetObject, DoorError>
     Ok(GetObject {
         bucket: ask.bucket(),
         key: ask.key(),
-        version: asked_version(&ask.query)?,
+        version: ask.version()?,
         part_number,
         range,
         conditions: read_conditions(&ask.headers),
         customer_key: customer.map(|customer| customer.key.clone()),
     })
-}
-
-/// `versionId`.
-///
-/// # Errors
-/// An empty or malformed one.
-pub(crate) fn asked_version(query: &Query) -> Result<Option<VersionId>, DoorError> {
-    query.get("versionId").map(version_id).transpose()
-}
-
-/// # Errors
-/// Text that cannot be the id of a version.
-pub(crate) fn version_id(text: &str) -> Result<VersionId, DoorError> {
-    text.parse().map_err(|_| DoorError::InvalidArgument { name: "versionId", reason: "Invalid version id specified" })
 }
 
 /// `partNumber`.
@@ -247,6 +232,7 @@ fn overrides(headers: &mut HeaderMap, query: &Query, is_signed: bool) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use schemas::VersionId;
     use schemas::content::ChecksumAlgorithm;
     use schemas::event::{CommittedPart, Headers, Metadata, Retention, RetentionMode, StorageClass};
 

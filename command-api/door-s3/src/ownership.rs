@@ -47,9 +47,7 @@ pub(crate) async fn of_bucket(app: &App, ask: &Ask, controls: Controls, payload:
         Controls::Delete => (None, StatusCode::NO_CONTENT),
     };
     let position = app.store.set_bucket_ownership(&ask.caller, &ask.bucket(), ownership).await?;
-    let mut response = answer::empty(status);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(status, position))
 }
 
 async fn get(app: &App, ask: &Ask) -> Result<Response, Failure> {

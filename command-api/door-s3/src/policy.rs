@@ -8,10 +8,10 @@ use domain::Refusal;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use pipeline::{BucketPolicy, Configuration, StoreError};
+use schemas::BucketName;
 use schemas::acl::PublicAccessBlock;
 use schemas::action::Action;
 use schemas::event::{Event, Setting};
-use schemas::{BucketName, Position};
 
 use crate::answer;
 use crate::ask::Ask;
@@ -57,7 +57,7 @@ pub(crate) async fn of_bucket(app: &App, ask: &Ask, access: Access, payload: Pay
         Access::DeletePolicy => {
             let set = Configuration::Policy(None);
             let position = app.store.configure_bucket(&ask.caller, bucket, Action::DeleteBucketPolicy, set).await?;
-            Ok(done(StatusCode::NO_CONTENT, position))
+            Ok(answer::changed(StatusCode::NO_CONTENT, position))
         }
         Access::GetPolicyStatus => {
             let public = app.store.bucket_is_public(&ask.caller, bucket).await?;
@@ -77,12 +77,6 @@ pub(crate) async fn of_bucket(app: &App, ask: &Ask, access: Access, payload: Pay
         }
         Access::DeletePublicAccessBlock => set_block(app, ask, None, StatusCode::NO_CONTENT).await,
     }
-}
-
-fn done(status: StatusCode, position: Position) -> Response {
-    let mut response = answer::empty(status);
-    answer::position(response.headers_mut(), position);
-    response
 }
 
 async fn get_policy(app: &App, ask: &Ask, bucket: &BucketName) -> Result<Response, Failure> {
@@ -105,7 +99,7 @@ async fn put_policy(app: &App, ask: &Ask, bucket: &BucketName, payload: Payload)
     })?;
     let policy = BucketPolicy { text: text.to_owned(), binds_owner: binds_owner(ask)? };
     let position = app.store.put_bucket_policy(&ask.caller, bucket, policy).await?;
-    Ok(done(StatusCode::NO_CONTENT, position))
+    Ok(answer::changed(StatusCode::NO_CONTENT, position))
 }
 
 /// Whether the client knows that it may shut itself out.
@@ -127,7 +121,7 @@ async fn set_block(
     // AWS knows one action for both.
     let (set, action) = (Configuration::PublicAccessBlock(block), Action::PutBucketPublicAccessBlock);
     let position = app.store.configure_bucket(&ask.caller, &ask.bucket(), action, set).await?;
-    Ok(done(status, position))
+    Ok(answer::changed(status, position))
 }
 
 const ROOT: &str = "PublicAccessBlockConfiguration";

@@ -7,45 +7,33 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use domain::bucket_setting::Configuration;
 use http::StatusCode;
-use pipeline::ObjectVersion;
 use schemas::action::Action;
 use schemas::event::{Event, Setting};
 
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::object_read::asked_version;
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
-use crate::xml::{self, Xml};
-
-fn asked(ask: &Ask) -> Result<ObjectVersion, DoorError> {
-    Ok(ObjectVersion { bucket: ask.bucket(), key: ask.key(), version: asked_version(&ask.query)? })
-}
+use crate::xml::{self, Element, Malformed, Xml};
 
 pub(crate) async fn of_object(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let found = app.store.object_tags(&ask.caller, asked(ask)?).await?;
+    let found = app.store.object_tags(&ask.caller, ask.object_version()?).await?;
     let mut response = answer::xml(tags_xml(&found.tags));
     answer::version(response.headers_mut(), answer::VERSION_ID, found.version);
     Ok(response)
 }
 
 pub(crate) async fn set_of_object(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let version = asked(ask)?;
+    let version = ask.object_version()?;
     let tags = asked_tags(&payload.read(&ask.headers, XML_BYTES_MAX).await?)?;
     let amended = app.store.set_object_tags(&ask.caller, version, tags).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::version(response.headers_mut(), answer::VERSION_ID, amended.version);
-    answer::position(response.headers_mut(), amended.position);
-    Ok(response)
+    Ok(answer::amended(StatusCode::OK, &amended))
 }
 
 pub(crate) async fn remove_of_object(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let amended = app.store.remove_object_tags(&ask.caller, asked(ask)?).await?;
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
-    answer::version(response.headers_mut(), answer::VERSION_ID, amended.version);
-    answer::position(response.headers_mut(), amended.position);
-    Ok(response)
+    let amended = app.store.remove_object_tags(&ask.caller, ask.object_version()?).await?;
+    Ok(answer::amended(StatusCode::NO_CONTENT, &amended))
 }
 
 pub(crate) async fn of_bucket(app: &App, ask: &Ask) -> Result<Response, Failure> {
@@ -70,9 +58,7 @@ pub(crate) async fn remove_of_bucket(app: &App, ask: &Ask) -> Result<Response, F
 async fn configure(app: &App, ask: &Ask, tags: Option<BTreeMap<String, String>>) -> Result<Response, Failure> {
     let (action, configuration) = (Action::PutBucketTagging, Configuration::Tagging(tags));
     let position = app.store.configure_bucket(&ask.caller, &ask.bucket(), action, configuration).await?;
-    let mut response = answer::empty(StatusCode::NO_CONTENT);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::NO_CONTENT, position))
 }
 
 fn tags_xml(tags: &BTreeMap<String, String>) -> String {
@@ -97,17 +83,20 @@ pub(crate) fn asked_tags(body: &[u8]) -> Result<BTreeMap<String, String>, Failur
     let set = root.child("TagSet")?.ok_or(DoorError::MalformedXml)?;
     let mut tags = BTreeMap::new();
     for tag in &set.children {
-        let (Some(name), Some(value)) = (tag.child_text("Key")?, tag.child_text("Value")?) else {
-            return Err(DoorError::MalformedXml.into());
-        };
-        if tag.name != "Tag" {
-            return Err(DoorError::MalformedXml.into());
-        }
+        let (name, value) = asked_tag(tag)?;
         if tags.insert(name.to_owned(), value.to_owned()).is_some() {
             return Err(DoorError::InvalidTag { reason: "Cannot provide multiple Tags with the same key" }.into());
         }
     }
     Ok(tags)
+}
+
+/// Key and value of a `Tag`.
+pub(crate) fn asked_tag(tag: &Element) -> Result<(&str, &str), Malformed> {
+    match (tag.name.as_str(), tag.child_text("Key")?, tag.child_text("Value")?) {
+        ("Tag", Some(key), Some(value)) => Ok((key, value)),
+        _ => Err(Malformed),
+    }
 }
 
 #[cfg(test)]

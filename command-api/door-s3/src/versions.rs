@@ -4,7 +4,7 @@ use axum::response::Response;
 use pipeline::{ListPage, ListVersions, ListedVersion};
 
 use crate::answer;
-use crate::ask::Ask;
+use crate::ask::{Ask, version_id};
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
 use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
@@ -22,7 +22,7 @@ pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
 
 fn asked(ask: &Ask) -> Result<ListVersions, DoorError> {
     let after = ask.query.filled("key-marker").map(str::to_owned);
-    let after_version = ask.query.filled("version-id-marker").map(crate::object_read::version_id).transpose()?;
+    let after_version = ask.query.filled("version-id-marker").map(version_id).transpose()?;
     if after_version.is_some() && after.is_none() {
         let reason = "A version-id marker cannot be specified without a key marker.";
         return Err(DoorError::InvalidArgument { name: "version-id-marker", reason });

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use pipeline::LoggedBucket;
 
 use super::operation;
-use super::{Answered, Deleted, is_head};
+use super::{Answered, Deleted};
 use crate::kept::Kept;
 use crate::route::Query;
 use crate::service::App;
@@ -69,7 +69,8 @@ impl Line {
 
     /// The line of the request itself.
     pub(super) fn text(&self, bucket: &LoggedBucket, sent_bytes: u64, took_us: u64) -> String {
-        let sent_bytes = if is_head(&self.kept.method) { 0 } else { sent_bytes };
+        // A body that is never sent, whatever the headers say.
+        let sent_bytes = if self.kept.method == Method::HEAD { 0 } else { sent_bytes };
         let uri = format!("{} {} {:?}", self.kept.method, self.address(), self.kept.version);
         let mut text = self.beginning(bucket, &self.operation, self.key.as_deref());
         let _ = write!(
@@ -121,9 +122,7 @@ impl Line {
         let path = self.kept.uri.path();
         let Some(query) = self.kept.uri.query() else { return path.to_owned() };
         let kept = |pair: &str| match pair.split_once('=') {
-            Some((name, _)) if is_secret(name) => {
-                format!("{name}=REDACTED")
-            }
+            Some((name, _)) if is_secret(name) => format!("{name}=REDACTED"),
             _ => pair.to_owned(),
         };
         let pairs: Vec<String> = query.split('&').map(kept).collect();

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::Method;
 use pipeline::{Caller, LoggedBucket, Store};
 use schemas::{BucketName, ObjectKey, RequestId, TenantId, Time, UserId};
 
@@ -116,9 +115,4 @@ impl Write {
         let took_us = (self.clock)().saturating_sub(self.line.begun_us);
         self.one(&self.line.text(&self.bucket, bytes, took_us));
     }
-}
-
-/// Whether a request's answer has no bytes of a body, whatever its headers say.
-fn is_head(method: &Method) -> bool {
-    method == Method::HEAD
 }

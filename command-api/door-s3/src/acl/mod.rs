@@ -9,7 +9,7 @@ mod headers;
 use axum::response::Response;
 use domain::Refusal;
 use http::StatusCode;
-use pipeline::{ListedAcl, ObjectVersion, SetAcl, StoreError};
+use pipeline::{ListedAcl, SetAcl, StoreError};
 use schemas::UserId;
 use schemas::acl::Grantee;
 
@@ -17,7 +17,6 @@ use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::names::Names;
-use crate::object_read::asked_version;
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
 
@@ -29,7 +28,7 @@ pub(crate) async fn of_bucket(app: &App, ask: &Ask) -> Result<Response, Failure>
 }
 
 pub(crate) async fn of_object(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let listed = app.store.object_acl(&ask.caller, asked_object(ask)?).await?;
+    let listed = app.store.object_acl(&ask.caller, ask.object_version()?).await?;
     let mut response = answer::xml(document::write(&listed, &names(app, ask, &listed)?));
     answer::version(response.headers_mut(), answer::VERSION_ID, listed.version);
     Ok(response)
@@ -38,22 +37,13 @@ pub(crate) async fn of_object(app: &App, ask: &Ask) -> Result<Response, Failure>
 pub(crate) async fn set_on_bucket(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
     let set = asked(ask, payload).await?;
     let position = app.store.put_bucket_acl(&ask.caller, &ask.bucket(), set).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(StatusCode::OK, position))
 }
 
 pub(crate) async fn set_on_object(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let (object, set) = (asked_object(ask)?, asked(ask, payload).await?);
+    let (object, set) = (ask.object_version()?, asked(ask, payload).await?);
     let set = app.store.put_object_acl(&ask.caller, object, set).await?;
-    let mut response = answer::empty(StatusCode::OK);
-    answer::version(response.headers_mut(), answer::VERSION_ID, set.version);
-    answer::position(response.headers_mut(), set.position);
-    Ok(response)
-}
-
-fn asked_object(ask: &Ask) -> Result<ObjectVersion, DoorError> {
-    Ok(ObjectVersion { bucket: ask.bucket(), key: ask.key(), version: asked_version(&ask.query)? })
+    Ok(answer::amended(StatusCode::OK, &set))
 }
 
 /// The list to set: in headers or in the body, and in one of them only.

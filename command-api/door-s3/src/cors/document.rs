@@ -46,9 +46,7 @@ async fn configure(
 ) -> Result<Response, Failure> {
     let (bucket, configuration) = (ask.bucket(), Configuration::Cors(rules));
     let position = app.store.configure_bucket(&ask.caller, &bucket, Action::PutBucketCors, configuration).await?;
-    let mut response = answer::empty(status);
-    answer::position(response.headers_mut(), position);
-    Ok(response)
+    Ok(answer::changed(status, position))
 }
 
 fn asked(body: &[u8]) -> Result<Vec<CorsRule>, Failure> {

@@ -57,9 +57,15 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<crate::xml::Malformed> for Failure {
+impl From<crate::xml::Malformed> for DoorError {
     fn from(_: crate::xml::Malformed) -> Self {
-        Self::Door(DoorError::MalformedXml)
+        Self::MalformedXml
+    }
+}
+
+impl From<crate::xml::Malformed> for Failure {
+    fn from(malformed: crate::xml::Malformed) -> Self {
+        Self::Door(malformed.into())
     }
 }
 

@@ -8,6 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::auth::{AuthError, FormFields};
 use crate::errors::{DoorError, Failure};
+use crate::tagging::asked_tag;
 use crate::xml;
 
 /// Put in place of the name that the client gives its file.
@@ -77,9 +78,7 @@ fn tags_as_query(text: &str) -> Result<String, xml::Malformed> {
     let set = root.child("TagSet")?.ok_or(xml::Malformed)?;
     let mut pairs = Vec::new();
     for tag in &set.children {
-        let (Some(name), Some(value)) = (tag.child_text("Key")?, tag.child_text("Value")?) else {
-            return Err(xml::Malformed);
-        };
+        let (name, value) = asked_tag(tag)?;
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         pairs.push(format!("{}={}", encoded(name), encoded(value)));
     }

@@ -13,7 +13,7 @@ impl Query {
     pub(crate) fn parse(raw: Option<&str>) -> Result<Self, DoorError> {
         let decode = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| DoorError::InvalidUri);
         let pairs = decode_query(raw.unwrap_or_default());
-        let parsed = pairs.map(|(name, value)| Ok((decode(name)?, decode(value)?)));
+        let parsed = pairs.map(|(name, value)| Ok::<_, DoorError>((decode(name)?, decode(value)?)));
         Ok(Self(parsed.collect::<Result<_, _>>()?))
     }
 
