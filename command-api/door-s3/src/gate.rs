@@ -41,32 +41,29 @@ impl Gate {
         credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
         anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
     ) -> Result<(Caller, Verified), Failure> {
-        let presentation = self.verifier.present(parts, visit.now_s)?;
-        let access_key = match &presentation {
-            Presentation::Anonymous => return self.admit_anonymous(parts, visit, anonymous),
-            Presentation::Signed(presented) => presented.access_key.clone(),
-            Presentation::SignedVersion2(presented) => presented.access_key.clone(),
-        };
-        let Some(credential) = credential(&access_key)? else {
-            return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
-        };
-        let (verified, signature) = match &presentation {
-            Presentation::Anonymous => return Err(DoorError::Anonymous.into()),
+        match self.verifier.present(parts, visit.now_s)? {
+            Presentation::Anonymous => {
+                let payload = anonymous_payload(&parts.headers)?;
+                Ok((self.anonymous_caller(visit, anonymous)?, Verified { payload, chunks: None }))
+            }
             Presentation::Signed(presented) => {
+                let credential = found(&presented.access_key, credential)?;
                 // Where the host names the bucket, a signature for the public host says nothing of that bucket.
                 let other_host = self.public_host.as_deref().filter(|_| visit.host_bucket.is_none());
-                let verified = self.verifier.verify(parts, presented, &credential.secret, other_host)?;
-                (verified, signature(SignatureVersion::V4, presented.place(), Some(&presented.timestamp)))
+                let verified = self.verifier.verify(parts, &presented, &credential.secret, other_host)?;
+                let signature = signature(SignatureVersion::V4, presented.place(), Some(&presented.timestamp));
+                Ok((visit.caller(credential, presented.access_key, signature), verified))
             }
             Presentation::SignedVersion2(presented) => {
+                let credential = found(&presented.access_key, credential)?;
                 let host_bucket = visit.host_bucket.as_deref();
-                let verified = self.verifier.verify_version_2(parts, presented, &credential.secret, host_bucket)?;
+                let verified = self.verifier.verify_version_2(parts, &presented, &credential.secret, host_bucket)?;
                 // One in a query says when it ends and not when it was made.
                 let place = if presented.made().is_some() { Place::Header } else { Place::Query };
-                (verified, signature(SignatureVersion::V2, place, presented.made()))
+                let signature = signature(SignatureVersion::V2, place, presented.made());
+                Ok((visit.caller(credential, presented.access_key, signature), verified))
             }
-        };
-        Ok((visit.caller(credential, access_key, signature), verified))
+        }
     }
 
     /// The same of a form for `bucket`, which carries its signature in its fields; and how long its file may be. A form without
@@ -85,30 +82,15 @@ impl Gate {
         let Some(presented) = self.verifier.present_post(fields)? else {
             return Ok((self.anonymous_caller(visit, anonymous)?, LengthRange::ANY));
         };
-        let access_key = presented.access_key.clone();
-        let Some(credential) = credential(&access_key)? else {
-            return Err(AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() }.into());
-        };
+        let credential = found(&presented.access_key, credential)?;
         let policy = self.verifier.verify_post_policy(&presented, &credential.secret)?;
         policy.check(fields, bucket, visit.now_s).map_err(AuthError::Policy)?;
         let version = if presented.is_version_2() { SignatureVersion::V2 } else { SignatureVersion::V4 };
         let signature = signature(version, Place::Form, presented.made());
-        Ok((visit.caller(credential, access_key, signature), policy.length_range()))
+        Ok((visit.caller(credential, presented.access_key, signature), policy.length_range()))
     }
-}
 
-impl Gate {
     /// A request without a credential, where the operator takes them: its tenant is the one they are for.
-    fn admit_anonymous(
-        &self,
-        parts: &Parts,
-        visit: Visit,
-        tenant: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
-    ) -> Result<(Caller, Verified), Failure> {
-        let payload = anonymous_payload(&parts.headers)?;
-        Ok((self.anonymous_caller(visit, tenant)?, Verified { payload, chunks: None }))
-    }
-
     fn anonymous_caller(
         &self,
         visit: Visit,
@@ -120,6 +102,14 @@ impl Gate {
         let circumstances = visit.circumstances(None);
         Ok(Caller { tenant, who: Who::Anonymous, source: visit.source, request: visit.request, circumstances })
     }
+}
+
+fn found(
+    access_key: &AccessKeyId,
+    credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
+) -> Result<Credential, Failure> {
+    let invalid = || AuthError::InvalidAccessKeyId { access_key: access_key.as_str().to_owned() };
+    Ok(credential(access_key)?.ok_or_else(invalid)?)
 }
 
 /// How and when a request was signed, as policies ask for it.
