@@ -187,6 +187,14 @@ pub enum VersionId {
     Event(EventId),
 }
 
+impl VersionId {
+    /// Of a version that this event made, as the null version or as one of its own.
+    #[must_use]
+    pub fn of(made_by: EventId, null: bool) -> Self {
+        if null { Self::Null } else { Self::Event(made_by) }
+    }
+}
+
 const BASE32HEX: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 impl fmt::Display for VersionId {

@@ -41,6 +41,14 @@ pub struct Object {
     pub details: Details,
 }
 
+impl Object {
+    /// As a client knows it.
+    #[must_use]
+    pub fn id(&self) -> VersionId {
+        VersionId::of(self.made_by, self.null)
+    }
+}
+
 /// What can change of a version that stays. Tags and ACL stand in the records of the events named here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Details {
@@ -107,7 +115,7 @@ impl Version {
     /// As a client knows it.
     #[must_use]
     pub fn id(&self) -> VersionId {
-        if self.null() { VersionId::Null } else { VersionId::Event(self.made_by()) }
+        VersionId::of(self.made_by(), self.null())
     }
 }
 

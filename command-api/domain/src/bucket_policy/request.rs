@@ -80,6 +80,13 @@ impl<'a> Asked<'a> {
     pub fn new(action: Action, resource: Resource<'a>) -> Self {
         Self { action, resource, version: None, tags: None, copy_source: None, lock: Lock::default(), of_new: false }
     }
+
+    /// An action on one version of an object, or on the current one. AWS has actions of their own for versions.
+    #[must_use]
+    pub fn of_version(action: Action, bucket: &'a BucketName, key: &'a ObjectKey, version: Option<VersionId>) -> Self {
+        let action = if version.is_some() { action.of_version() } else { action };
+        Self { version, ..Self::new(action, Resource::Object(bucket, key)) }
+    }
 }
 
 /// How a version would be locked.

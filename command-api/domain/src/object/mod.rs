@@ -177,7 +177,7 @@ impl Version {
     /// As the client knows it.
     #[must_use]
     pub fn id(&self) -> VersionId {
-        if self.null { VersionId::Null } else { VersionId::Event(self.made_by) }
+        VersionId::of(self.made_by, self.null)
     }
 
     /// Its tag, unless it is a delete marker.

@@ -18,10 +18,11 @@ use projections::query;
 use projections::row::{Object, Version};
 use schemas::acl::PublicAccessBlock;
 use schemas::action::Action;
-use schemas::event::{Event, ObjectOwnership, Setting};
+use schemas::event::{Event, Setting};
 use schemas::scope::Scopes;
 use schemas::{BucketName, EventId, ObjectKey, TenantId, UploadId, VersionId};
 
+use super::objects::named_version;
 use super::{Found, Inner, Store, rows_error};
 use crate::api::{Caller, StoreError, Who};
 
@@ -54,9 +55,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.inner.enter(self.inner.log.snapshot().as_ref(), caller, action, bucket, key).map(|_| ())
     }
-}
 
-impl Store {
     /// The same of one version of an object, or of the current one.
     ///
     /// # Errors
@@ -121,9 +120,7 @@ impl Inner {
         action: Action,
         (bucket, key, version): (&BucketName, &ObjectKey, Option<VersionId>),
     ) -> Result<Found, StoreError> {
-        let action = if version.is_some() { action.of_version() } else { action };
-        let asked = Asked { version, ..Asked::new(action, Resource::Object(bucket, key)) };
-        self.enter_asked(snapshot, caller, &asked, None)
+        self.enter_asked(snapshot, caller, &Asked::of_version(action, bucket, key, version), None)
     }
 
     /// Authorises whatever is asked, then answers with the bucket. Every operation passes here. `upload` is the one that
@@ -175,14 +172,12 @@ impl Inner {
         found: &Found,
         key: &ObjectKey,
     ) -> Result<(), StoreError> {
-        let Who::User { user, .. } = &caller.who else { return Ok(()) };
+        let Who::User { user, scopes, .. } = &caller.who else { return Ok(()) };
         let resource = Resource::Object(&found.row.name, key);
-        if let Some(scopes) = caller.scopes() {
-            authorise(scopes, Action::PutObjectAcl, resource)?;
-        }
+        authorise(scopes, Action::PutObjectAcl, resource)?;
         let asked = Asked { of_new: true, ..Asked::new(Action::PutObjectAcl, resource) };
         let own = ObjectFacts { owner: user.clone(), acl: None, tags: BTreeMap::new() };
-        self.decide_access(snapshot, caller, caller.scopes(), found, &asked, About::New(own))
+        self.decide_access(snapshot, caller, Some(scopes), found, &asked, About::New(own))
     }
 
     pub(super) fn decide_access(
@@ -207,9 +202,8 @@ impl Inner {
         (about, question): (About, Question),
     ) -> Result<(), StoreError> {
         let tenant = caller.tenant;
-        let has_acls = found.row.ownership != ObjectOwnership::BucketOwnerEnforced;
         // What `domain::access` would say without looking at anything else.
-        if scopes.is_some() && !has_acls && !found.row.settings.contains_key(&Setting::Policy) {
+        if scopes.is_some() && found.has_acls_off() && !found.row.settings.contains_key(&Setting::Policy) {
             return Ok(());
         }
         let requester = match (&caller.who, scopes) {
@@ -347,12 +341,7 @@ impl Inner {
         version: Option<VersionId>,
         with_tags: bool,
     ) -> Result<Option<ObjectFacts>, StoreError> {
-        let named = match version {
-            None => query::latest(snapshot, tenant, bucket.id, key).map_err(rows_error)?,
-            Some(id) => {
-                query::version(snapshot, tenant, bucket.id, key, id).map_err(rows_error)?.map(|found| found.version)
-            }
-        };
+        let named = named_version(snapshot, tenant, bucket.id, key, version)?;
         let Some(Version::Object(object)) = named else { return Ok(None) };
         let tags = if with_tags { self.tags_of(snapshot, tenant, &object)? } else { BTreeMap::new() };
         let acl = self.object_acl(snapshot, tenant, bucket, &object)?;

@@ -2,7 +2,7 @@
 //!
 //! Owns: which events have the lists that rows name, who the grantees of a request are.
 //! Does not own: which lists are allowed and what they grant (domain), what an access is decided on (`access`).
-//! Invariant: the list of a version is replaced in the commit that finds it; one that went meanwhile gets none.
+//! Invariant: a list is set on the version that it was judged for; one that another took the place of meanwhile gets none.
 
 use domain::Refusal;
 use domain::acl::{self, Asked, AskedGrantee, Rules, Uploaded, Wanted};
@@ -12,8 +12,8 @@ use projections::query;
 use projections::row::Object;
 use schemas::acl::{Acl, PublicAccessBlock};
 use schemas::action::Action;
-use schemas::event::{Event, ObjectOwnership, Setting, Versioning};
-use schemas::{BucketName, ObjectKey, Position, TenantId, UserId, VersionId};
+use schemas::event::{Event, ObjectOwnership, Setting};
+use schemas::{BucketName, ObjectKey, Position, TenantId, UserId};
 
 use super::amend::{ATTEMPTS, OVERTAKEN};
 use super::{Found, Inner, Request, Store, planned, rows_error, situation};
@@ -49,11 +49,8 @@ impl Store {
             let snapshot = snapshot.as_ref();
             let found = inner.enter(snapshot, caller, Action::PutBucketAcl, bucket, None)?;
             // Said before grantees are looked for: where ACLs are off it is so whoever they are.
-            if found.has_acls_off() && set.acl.holds_without_acls(&caller.user(), &found.row.owner) {
+            if found.holds_already(caller, &set.acl)? {
                 return inner.position(caller.tenant, &Vec::new());
-            }
-            if found.has_acls_off() {
-                return Err(Refusal::AclNotSupported.into());
             }
             let owner = &found.row.owner;
             acl::check_owner(owner, set.owner.as_deref())?;
@@ -76,7 +73,7 @@ impl Store {
         let object = inner.find_version(snapshot, caller.tenant, &found, &key, version)?;
         let owner = found.owner_of(&object.owner).clone();
         let acl = inner.object_acl(snapshot, caller.tenant, &found, &object)?;
-        let version = found.shown(projections::row::Version::Object(object).id());
+        let version = found.shown(object.id());
         Ok(ListedAcl { acl: acl.unwrap_or_else(|| acl::owner_only(&owner)), owner, version })
     }
 
@@ -99,12 +96,9 @@ impl Store {
                 let snapshot = snapshot.as_ref();
                 let found = inner.enter_version(snapshot, caller, Action::PutObjectAcl, (&bucket, &key, version))?;
                 let object = inner.find_version(snapshot, tenant, &found, &key, version)?;
-                if found.has_acls_off() && set.acl.holds_without_acls(&caller.user(), &found.row.owner) {
-                    let version = found.shown(projections::row::Version::Object(object).id());
-                    return Ok(Amended { version, position: inner.position(tenant, &Vec::new())? });
-                }
-                if found.has_acls_off() {
-                    return Err(Refusal::AclNotSupported.into());
+                if found.holds_already(caller, &set.acl)? {
+                    let position = inner.position(tenant, &Vec::new())?;
+                    return Ok(Amended { version: found.shown(object.id()), position });
                 }
                 acl::check_owner(&object.owner, set.owner.as_deref())?;
                 let wanted = inner.wanted(snapshot, tenant, &[&object.owner, &found.row.owner], set.acl.clone())?;
@@ -164,9 +158,16 @@ impl Found {
         if self.has_acls_off() { &self.row.owner } else { made_by }
     }
 
-    /// A version's id, where versions are shown.
-    fn shown(&self, version: VersionId) -> Option<VersionId> {
-        (self.row.versioning != Versioning::Unversioned || version != VersionId::Null).then_some(version)
+    /// Whether ACLs are off and a list asks for no more than what holds then.
+    ///
+    /// # Errors
+    /// ACLs are off and it asks for more.
+    fn holds_already(&self, caller: &Caller, asked: &Asked) -> Result<bool, Refusal> {
+        match self.has_acls_off() {
+            false => Ok(false),
+            true if asked.holds_without_acls(&caller.user(), &self.row.owner) => Ok(true),
+            true => Err(Refusal::AclNotSupported),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use domain::object::Amendment;
 use domain::policy::Resource;
 use event_log::{Changes, Snapshot};
 use schemas::action::Action;
-use schemas::event::{Event, Retention, RetentionMode, Versioning};
+use schemas::event::{Event, Retention, RetentionMode};
 use schemas::{BucketName, EventId, ObjectKey, VersionId};
 
 use super::{Found, Inner, Request, Store, planned, situation};
@@ -138,8 +138,7 @@ impl Inner {
         judged: Option<EventId>,
     ) -> Result<Option<Amended>, StoreError> {
         let ObjectVersion { bucket, key, version } = request.clone();
-        let action = if version.is_some() { action.of_version() } else { action };
-        let plain = Asked { version, ..Asked::new(action, Resource::Object(&bucket, &key)) };
+        let plain = Asked::of_version(action, &bucket, &key, version);
         let asked = match change {
             Amendment::Tags(tags) => Asked { tags: Some(tags), ..plain },
             Amendment::Acl(_) => plain,
@@ -185,8 +184,7 @@ impl Inner {
             recorded => recorded?,
         };
         let position = self.position(tenant, &recorded)?;
-        let versioned = found.row.versioning != Versioning::Unversioned;
-        let amended = amended(&recorded).or(version).filter(|id| versioned || *id != VersionId::Null);
+        let amended = amended(&recorded).or(version).and_then(|id| found.shown(id));
         Ok(Some(Amended { version: amended, position }))
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::Refusal;
 use domain::bucket_policy::Policy;
 use domain::bucket_setting::{BucketPolicy, Configuration};
-use event_log::Snapshot;
+use event_log::{Recorded, Snapshot};
 use parking_lot::Mutex;
 use projections::{query, row};
 use schemas::acl::PublicAccessBlock;
@@ -89,9 +89,7 @@ impl Store {
         let found = self.inner.enter(snapshot.as_ref(), caller, action, bucket, None)?;
         self.inner.setting(snapshot.as_ref(), caller.tenant, &found.row, setting)
     }
-}
 
-impl Store {
     /// Sets a bucket's policy. A public one is refused where that is blocked.
     ///
     /// # Errors
@@ -186,17 +184,22 @@ impl Inner {
 
     /// An event that a row names.
     pub(crate) fn event(&self, snapshot: &dyn Snapshot, tenant: TenantId, event: EventId) -> Result<Event, StoreError> {
-        let corrupt = |what: &str| StoreError::Corrupt {
-            what: format!("event {} of tenant {tenant}, which a row names, {what}", event.position),
-        };
-        let record =
-            snapshot.record(tenant, event.position).map_err(log_error)?.ok_or_else(|| corrupt("is missing"))?;
-        if record.header.epoch != event.epoch {
-            return Err(corrupt("is of another epoch"));
-        }
+        let record = record(snapshot, tenant, event)?;
         let body = record.body.as_ref().ok_or(Refusal::Erased)?;
-        body.event(&record.header).map_err(|_| corrupt("cannot be read"))
+        body.event(&record.header).map_err(|_| corrupt_event(tenant, event, "cannot be read"))
     }
+}
+
+/// The record of an event that a row names.
+pub(crate) fn record(snapshot: &dyn Snapshot, tenant: TenantId, event: EventId) -> Result<Recorded, StoreError> {
+    let corrupt = |what| corrupt_event(tenant, event, what);
+    let record = snapshot.record(tenant, event.position).map_err(log_error)?.ok_or_else(|| corrupt("is missing"))?;
+    if record.header.epoch == event.epoch { Ok(record) } else { Err(corrupt("is of another epoch")) }
+}
+
+/// A row names an event that is not what the row says.
+pub(crate) fn corrupt_event(tenant: TenantId, event: EventId, what: &str) -> StoreError {
+    StoreError::Corrupt { what: format!("event {} of tenant {tenant}, which a row names, {what}", event.position) }
 }
 
 #[cfg(test)]

@@ -65,10 +65,8 @@ impl Store {
             // Tags that are copied are read there and written here, and what is written is what a policy may ask about.
             None => {
                 let tags = &opened.committed.tags;
-                let of_source = Resource::Object(&request.source_bucket, &request.source_key);
-                let action = Action::GetObjectTagging;
-                let action = if request.source_version.is_some() { action.of_version() } else { action };
-                let reading = Asked { version: request.source_version, ..Asked::new(action, of_source) };
+                let (from, key, version) = (&request.source_bucket, &request.source_key, request.source_version);
+                let reading = Asked::of_version(Action::GetObjectTagging, from, key, version);
                 inner.not_denied(snapshot.as_ref(), caller, &opened.bucket, &reading)?;
                 inner.enter_asked(snapshot.as_ref(), caller, &Asked { tags: Some(tags), ..asked }, None)?;
                 inner.may_tag(snapshot.as_ref(), caller, &bucket, &request.key, tags)?;

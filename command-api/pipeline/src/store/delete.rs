@@ -106,7 +106,7 @@ fn deleted(bucket: &Found, asked: Option<VersionId>, recorded: &Outcome) -> Dele
     let event = record.body.as_ref().and_then(|body| body.event(&record.header).ok());
     match event {
         Some(Event::DeleteMarkerCreated(marker)) => {
-            let id = if marker.null { VersionId::Null } else { VersionId::Event(record.header.id()) };
+            let id = VersionId::of(record.header.id(), marker.null);
             Deleted { version: versioned.then_some(id), delete_marker: true, position }
         }
         Some(Event::VersionRemoved(removed)) => {

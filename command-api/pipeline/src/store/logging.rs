@@ -15,7 +15,7 @@ use domain::policy::Resource;
 use event_log::{Changes, Rows, Snapshot};
 use projections::{query, row};
 use schemas::action::Action;
-use schemas::event::{Cause, Event, Headers, Logging, Metadata, ObjectOwnership, Setting, StorageClass};
+use schemas::event::{Cause, Event, Headers, Logging, Metadata, Setting, StorageClass};
 use schemas::{BucketId, BucketName, ObjectKey, Position, TenantId, Time};
 
 use super::access::About;
@@ -41,7 +41,7 @@ impl Store {
             let snapshot = inner.log.snapshot();
             let found = inner.enter(snapshot.as_ref(), caller, Action::PutBucketLogging, bucket, None)?;
             // With ACLs off the tenant is the owner, and its users act for it.
-            if found.row.ownership != ObjectOwnership::BucketOwnerEnforced && found.row.owner != caller.user() {
+            if !found.has_acls_off() && found.row.owner != caller.user() {
                 return Err(Refusal::AccessDenied.into());
             }
             let asked = logging.as_ref().map(|logging| {

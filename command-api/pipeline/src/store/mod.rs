@@ -2,7 +2,8 @@
 //!
 //! Owns: resolving the tenant's things, authorising, running commands and queries.
 //! Does not own: deciding (domain), ordering (sequencer), bytes (content, blob-store), wire formats (doors).
-//! Invariant: nothing is read or written without a caller, but credentials, and CORS rules for preflights; every row asked for names the caller's tenant.
+//! Invariant: nothing is read or written without a caller, but credentials, and CORS rules for preflights; every row asked for
+//! names the caller's tenant.
 
 mod about;
 mod access;
@@ -31,9 +32,9 @@ use event_log::{EventLog, RetentionClock, Rows, Table};
 use parking_lot::Mutex;
 use projections::row;
 use schemas::acl::PublicAccessBlock;
-use schemas::event::ObjectOwnership;
+use schemas::event::{ObjectOwnership, Versioning};
 use schemas::record::{Actor, Context};
-use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId};
+use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
 pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;
@@ -124,6 +125,11 @@ pub(crate) struct Found {
 impl Found {
     pub(crate) fn scope(&self, tenant: TenantId, mode: Mode) -> Scope {
         Scope { tenant, bucket: self.id, key: self.row.key, mode }
+    }
+
+    /// A version's id, where versions are shown.
+    pub(crate) fn shown(&self, version: VersionId) -> Option<VersionId> {
+        (self.row.versioning != Versioning::Unversioned || version != VersionId::Null).then_some(version)
     }
 }
 
@@ -249,8 +255,8 @@ impl Store {
         (self.inner.log.committed(), self.inner.sequencer.waiting())
     }
 
-    /// Delivers access logs, decides what is queued and closes the segments. Requests after this are `Unavailable`; the log closes with the last
-    /// clone of the store.
+    /// Delivers access logs, decides what is queued and closes the segments. Requests after this are `Unavailable`; the log
+    /// closes with the last clone of the store.
     pub fn close(&self) {
         self.inner.delivery.stop(&self.inner);
         self.inner.standing.stop();

@@ -17,11 +17,12 @@ use projections::row::{Object, Version};
 use schemas::action::Action;
 use schemas::content::{Checksum, Content};
 use schemas::event::{Event, VersionCommitted, Versioning};
-use schemas::{EventId, ObjectKey, TenantId, VersionId};
+use schemas::{BucketId, EventId, ObjectKey, TenantId, VersionId};
 
 use super::amend::lock_asked;
+use super::bucket_settings::{corrupt_event, record};
 use super::encryption::opening;
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Mode, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
@@ -166,11 +167,10 @@ impl Inner {
         let record = recorded.first().ok_or_else(unexpected)?;
         let body = record.body.as_ref().ok_or_else(unexpected)?;
         let Ok(Event::VersionCommitted(version)) = body.event(&record.header) else { return Err(unexpected()) };
-        let id = if version.null { VersionId::Null } else { VersionId::Event(record.header.id()) };
-        let versioned = !version.null || bucket.row.versioning != Versioning::Unversioned;
+        let id = VersionId::of(record.header.id(), version.null);
         Ok(Written {
             etag: version.etag,
-            version: versioned.then_some(id),
+            version: bucket.shown(id),
             position: record.header.position,
             modified: record.header.time,
             size_bytes: version.content.size_bytes,
@@ -232,12 +232,7 @@ impl Inner {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Object, StoreError> {
-        let named = match version {
-            None => query::latest(rows, tenant, bucket.id, key).map_err(rows_error)?,
-            Some(id) => {
-                query::version(rows, tenant, bucket.id, key, id).map_err(rows_error)?.map(|found| found.version)
-            }
-        };
+        let named = named_version(rows, tenant, bucket.id, key, version)?;
         let versioned = bucket.row.versioning != Versioning::Unversioned;
         match (named, version) {
             (Some(Version::Object(object)), _) => Ok(object),
@@ -262,14 +257,8 @@ impl Inner {
         object: &Object,
     ) -> Result<Opened, StoreError> {
         let event = object.made_by;
-        let corrupt = |what: &str| StoreError::Corrupt {
-            what: format!("event {} of tenant {tenant}, which a row names, {what}", event.position),
-        };
-        let record =
-            snapshot.record(tenant, event.position).map_err(log_error)?.ok_or_else(|| corrupt("is missing"))?;
-        if record.header.epoch != event.epoch {
-            return Err(corrupt("is of another epoch"));
-        }
+        let corrupt = |what| corrupt_event(tenant, event, what);
+        let record = record(snapshot, tenant, event)?;
         let Some(body) = &record.body else { return Err(Refusal::Erased.into()) };
         let Ok(Event::VersionCommitted(mut committed)) = body.event(&record.header) else {
             return Err(corrupt("is not a version"));
@@ -277,18 +266,14 @@ impl Inner {
         if body.object.as_ref() != Some(key) {
             return Err(corrupt("is of another object"));
         }
-        if let Some(event) = object.details.tags {
-            let Event::ObjectTagsSet(set) = self.event(snapshot, tenant, event)? else {
-                return Err(corrupt("has its tags in an event that has none"));
-            };
-            committed.tags = set.tags;
+        if object.details.tags.is_some() {
+            committed.tags = self.tags_of(snapshot, tenant, object)?;
         }
-        let versioned = bucket.row.versioning != Versioning::Unversioned || !object.null;
         let info = ObjectInfo {
             key: key.clone(),
             size_bytes: committed.content.size_bytes,
             etag: committed.etag,
-            version: versioned.then(|| Version::Object(object.clone()).id()),
+            version: bucket.shown(object.id()),
             modified: object.modified,
             metadata: committed.metadata.clone(),
             checksums: committed.checksums.clone(),
@@ -350,6 +335,21 @@ impl Inner {
         let named = (length_bytes > 0).then(|| (range.start, range.end - 1));
         Ok(Selected { range: named, length_bytes })
     }
+}
+
+/// The current version of a key, or the one named. A delete marker is one too.
+pub(super) fn named_version(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    bucket: BucketId,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<Option<Version>, StoreError> {
+    let found = match version {
+        None => query::latest(rows, tenant, bucket, key),
+        Some(id) => query::version(rows, tenant, bucket, key, id).map(|found| found.map(|found| found.version)),
+    };
+    found.map_err(rows_error)
 }
 
 /// What conditions of a read are held against.

@@ -15,11 +15,12 @@ use schemas::event::Event;
 use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, Time, UploadId};
 
 use super::amend::lock_asked;
+use super::bucket_settings::{corrupt_event, record};
 use super::encryption::adding;
 use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, planned, read_again, rows_error};
 use crate::api::{
     ByteStream, Caller, CompleteUpload, CompletedPart, CreateUpload, Digests, GetObject, ListParts, ListUploads,
     ListedPart, ListedUpload, PartWritten, PartsPage, ReadConditions, StoreError, UploadPart, UploadPartCopy,
@@ -356,8 +357,7 @@ impl Inner {
         bucket: &Found,
         event: EventId,
     ) -> Result<Written, StoreError> {
-        let record = snapshot.record(tenant, event.position).map_err(log_error)?;
-        self.written(bucket, &record.into_iter().collect())
+        self.written(bucket, &[record(snapshot, tenant, event)?].into_iter().collect())
     }
 
     /// The row of an upload of this key.
@@ -391,12 +391,10 @@ impl Inner {
 
     /// What the first event of an upload says.
     fn begun(&self, snapshot: &dyn Snapshot, tenant: TenantId, row: Upload) -> Result<Begun, StoreError> {
-        let position = row.created_by.position;
-        let corrupt = || StoreError::Corrupt { what: format!("event {position} of tenant {tenant} begins no upload") };
-        let record = snapshot.record(tenant, position).map_err(log_error)?.ok_or_else(corrupt)?;
-        let Some(body) = &record.body else { return Err(Refusal::Erased.into()) };
-        let Ok(Event::UploadCreated(open)) = body.event(&record.header) else { return Err(corrupt()) };
-        Ok(Begun { row, open })
+        match self.event(snapshot, tenant, row.created_by)? {
+            Event::UploadCreated(open) => Ok(Begun { row, open }),
+            _ => Err(corrupt_event(tenant, row.created_by, "begins no upload")),
+        }
     }
 
     /// An upload of this key that takes parts.
