@@ -9,7 +9,7 @@ use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
 use pipeline::{
-    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, OpenError, OpenOptions,
+    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewKey, OpenError, OpenOptions,
     RebuildReport, Store, StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
@@ -202,8 +202,8 @@ impl Installer for StoreInstaller {
         id: &AccessKeyId,
         secret: &SecretString,
     ) -> anyhow::Result<()> {
-        let pair = Some((id.clone(), secret.clone()));
-        let request = CreateAccessKey { user: user.clone(), pair, scopes: Scopes::full(), expires: None };
+        let key = NewKey::Chosen(id.clone(), secret.clone());
+        let request = CreateAccessKey { user: user.clone(), key, name: None, scopes: Scopes::full(), expires: None };
         made(self.store.create_access_key(&self.admin, tenant, request).await, &Refusal::AccessKeyExists)
     }
 

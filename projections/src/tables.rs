@@ -36,6 +36,7 @@ pub(crate) mod directory {
     pub(crate) const BUCKET_NAME: u8 = 2;
     pub(crate) const ORPHANED_BUCKET: u8 = 3;
     pub(crate) const USAGE: u8 = 4;
+    pub(crate) const QUOTA: u8 = 5;
     pub(crate) const UPLOAD: u8 = 10;
     pub(crate) const UPLOAD_LISTING: u8 = 11;
     pub(crate) const STAGED: u8 = 12;
@@ -45,6 +46,7 @@ pub(crate) mod directory {
     pub(crate) const RELEASE: u8 = 21;
     pub(crate) const USER: u8 = 30;
     pub(crate) const ACCESS_KEY: u8 = 31;
+    pub(crate) const SIGNED_URL: u8 = 32;
     pub(crate) const TASK: u8 = 40;
     pub(crate) const ENDED_TASK: u8 = 41;
     pub(crate) const TENANT: u8 = 100;

@@ -99,6 +99,8 @@ actions! {
     GetObjectLegalHold "s3:GetObjectLegalHold" Read,
     PutObjectLegalHold "s3:PutObjectLegalHold" Admin,
     BypassGovernanceRetention "s3:BypassGovernanceRetention" Admin,
+    GetBucketQuota "holdfast:GetBucketQuota" Read,
+    PutBucketQuota "holdfast:PutBucketQuota" Admin,
     ReadHistory "holdfast:ReadHistory" Admin,
     ManageKeys "holdfast:ManageKeys" Admin,
 }

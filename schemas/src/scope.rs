@@ -78,6 +78,22 @@ impl Scopes {
         })
     }
 
+    /// Whether everything that these grant `other` grants too.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> bool {
+        let covered = |scope: &Scope| {
+            other.0.iter().any(|wider| {
+                wider.access == scope.access
+                    && (wider.bucket.is_none() || wider.bucket == scope.bucket)
+                    && wider
+                        .prefix
+                        .as_deref()
+                        .is_none_or(|wide| scope.prefix.as_deref().is_some_and(|narrow| narrow.starts_with(wide)))
+            })
+        };
+        self.0.iter().all(covered)
+    }
+
     /// Whether anything about a bucket is granted: it may then be seen in the list of buckets.
     #[must_use]
     pub fn mention(&self, bucket: &BucketName) -> bool {
@@ -198,6 +214,24 @@ mod tests {
             "op=read:bucket=X",
         ] {
             assert!(text.parse::<Scopes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_within_those_that_grant_all_of_them() {
+        let within = |inner: &str, outer: &str| scopes(inner).within(&scopes(outer));
+        assert!(within("op=read:bucket=data", "*"));
+        assert!(within("op=read:bucket=data:prefix=in/sub", "op=write,op=read:bucket=data:prefix=in/"));
+        for (inner, outer) in [
+            ("*", "op=read"),
+            ("op=write", "op=read"),
+            ("op=read", "op=read:bucket=data"),
+            ("op=read:bucket=other", "op=read:bucket=data"),
+            ("op=read:bucket=data", "op=read:bucket=data:prefix=in/"),
+            ("op=read:bucket=data:prefix=i", "op=read:bucket=data:prefix=in/"),
+            ("op=read,op=admin", "op=read,op=write,op=delete"),
+        ] {
+            assert!(!within(inner, outer), "{inner} within {outer}");
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Owns: the life of a key. Does not own: its secret (sealed by the caller), expiry (judged when a credential is used).
 
-use schemas::event::{AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, Event};
+use schemas::event::{
+    AccessKeyCreated, AccessKeyRevoked, AccessKeyRotated, AccessKeyStatusSet, ApiKeyCreated, ApiKeyRotated, Event,
+};
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, Time, UserId};
 
@@ -19,6 +21,8 @@ pub enum State {
         access_key: AccessKeyId,
         /// Whether it works.
         enabled: bool,
+        /// Whether it is an API key.
+        api: bool,
     },
     /// It had; it never works again.
     Revoked,
@@ -36,6 +40,17 @@ pub enum Command {
     },
     /// Switch it off or on. Nothing happens when it is so already.
     SetEnabled(bool),
+    /// Give it another secret, of the kind that it has.
+    Rotate(Secret),
+}
+
+/// How the secret of a key is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// It signs requests: sealed under the tenant's key, for it must be read again.
+    Sealed(Vec<u8>),
+    /// It is sent with requests (an API key): SHA-256 of it.
+    Sha256([u8; 32]),
 }
 
 /// A new access key, and what the caller has looked up about it.
@@ -45,8 +60,8 @@ pub struct Create {
     pub access_key: AccessKeyId,
     /// Whose.
     pub user: UserId,
-    /// The secret, sealed under the tenant's key.
-    pub sealed_secret: Vec<u8>,
+    /// The secret.
+    pub secret: Secret,
     /// What it may do.
     pub scopes: Scopes,
     /// For people.
@@ -60,11 +75,14 @@ pub struct Create {
 }
 
 /// # Errors
-/// [`Refusal::NoSuchUser`], [`Refusal::AccessKeyExists`], [`Refusal::NoSuchAccessKey`], [`Refusal::AccessKeyRevoked`].
+/// [`Refusal::NoSuchUser`], [`Refusal::AccessKeyExists`], [`Refusal::NoSuchAccessKey`], [`Refusal::AccessKeyRevoked`],
+/// [`Refusal::InvalidRequest`] for a secret of the other kind.
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
         (_, Command::Create(create)) => self::create(state, create),
-        (State::Absent, Command::Revoke { .. } | Command::SetEnabled(_)) => Err(Refusal::NoSuchAccessKey),
+        (State::Absent, Command::Revoke { .. } | Command::SetEnabled(_) | Command::Rotate(_)) => {
+            Err(Refusal::NoSuchAccessKey)
+        }
         (State::Live { access_key, .. }, Command::Revoke { reason }) => {
             Ok(vec![AccessKeyRevoked { access_key: access_key.clone(), reason }.into()])
         }
@@ -73,7 +91,8 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         (State::Live { access_key, .. }, Command::SetEnabled(enabled)) => {
             Ok(vec![AccessKeyStatusSet { access_key: access_key.clone(), enabled }.into()])
         }
-        (State::Revoked, Command::SetEnabled(_)) => Err(Refusal::AccessKeyRevoked),
+        (State::Live { access_key, api, .. }, Command::Rotate(secret)) => rotate(access_key.clone(), *api, secret),
+        (State::Revoked, Command::SetEnabled(_) | Command::Rotate(_)) => Err(Refusal::AccessKeyRevoked),
     }
 }
 
@@ -84,8 +103,26 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
     if create.id_taken_anywhere || *state != State::Absent {
         return Err(Refusal::AccessKeyExists);
     }
-    let Create { access_key, user, sealed_secret, scopes, name, expires, .. } = create;
-    Ok(vec![AccessKeyCreated { access_key, user, sealed_secret, scopes: scopes.to_string(), name, expires }.into()])
+    let Create { access_key, user, secret, scopes, name, expires, .. } = create;
+    let scopes = scopes.to_string();
+    Ok(vec![match secret {
+        Secret::Sealed(sealed_secret) => {
+            AccessKeyCreated { access_key, user, sealed_secret, scopes, name, expires }.into()
+        }
+        Secret::Sha256(sha256) => {
+            ApiKeyCreated { access_key, user, sha256: sha256.to_vec(), scopes, name, expires }.into()
+        }
+    }])
+}
+
+fn rotate(access_key: AccessKeyId, api: bool, secret: Secret) -> Result<Vec<Event>, Refusal> {
+    match secret {
+        Secret::Sealed(sealed_secret) if !api => Ok(vec![AccessKeyRotated { access_key, sealed_secret }.into()]),
+        Secret::Sha256(sha256) if api => Ok(vec![ApiKeyRotated { access_key, sha256: sha256.to_vec() }.into()]),
+        Secret::Sealed(_) | Secret::Sha256(_) => {
+            Err(Refusal::InvalidRequest { reason: "the key has a secret of another kind" })
+        }
+    }
 }
 
 /// The state after an event. Events that do not concern it change nothing.
@@ -93,10 +130,13 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
 pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
         (State::Absent, Event::AccessKeyCreated(created)) => {
-            State::Live { access_key: created.access_key.clone(), enabled: true }
+            State::Live { access_key: created.access_key.clone(), enabled: true, api: false }
         }
-        (State::Live { access_key, .. }, Event::AccessKeyStatusSet(set)) if set.access_key == access_key => {
-            State::Live { access_key, enabled: set.enabled }
+        (State::Absent, Event::ApiKeyCreated(created)) => {
+            State::Live { access_key: created.access_key.clone(), enabled: true, api: true }
+        }
+        (State::Live { access_key, api, .. }, Event::AccessKeyStatusSet(set)) if set.access_key == access_key => {
+            State::Live { access_key, enabled: set.enabled, api }
         }
         (State::Live { access_key, .. }, Event::AccessKeyRevoked(revoked)) if revoked.access_key == access_key => {
             State::Revoked
@@ -122,7 +162,7 @@ mod tests {
         Create {
             access_key: id("AK1"),
             user: UserId::parse("ann").unwrap(),
-            sealed_secret: vec![1, 2],
+            secret: Secret::Sealed(vec![1, 2]),
             scopes: "op=read:bucket=data".parse().unwrap(),
             name: Some("laptop".to_owned()),
             expires: Some(Time(9)),
@@ -191,6 +231,45 @@ mod tests {
         given([created(), revoked(), set(true)])
             .when(Command::SetEnabled(true))
             .then_refused(Refusal::AccessKeyRevoked);
+    }
+
+    fn new_api_key() -> Create {
+        Create { secret: Secret::Sha256([7; 32]), ..new_key() }
+    }
+
+    fn api_created() -> Event {
+        ApiKeyCreated {
+            access_key: id("AK1"),
+            user: UserId::parse("ann").unwrap(),
+            sha256: vec![7; 32],
+            scopes: "op=read:bucket=data".to_owned(),
+            name: Some("laptop".to_owned()),
+            expires: Some(Time(9)),
+        }
+        .into()
+    }
+
+    #[test]
+    fn an_api_key_is_a_key_of_which_a_digest_is_kept() {
+        given([]).when(Command::Create(new_api_key())).then([api_created()]);
+        given([api_created()]).when(Command::Create(new_key())).then_refused(Refusal::AccessKeyExists);
+        given([api_created()]).when(revoke()).then([revoked()]);
+    }
+
+    #[test]
+    fn a_key_gets_another_secret_of_its_kind() {
+        let sealed = || Command::Rotate(Secret::Sealed(vec![3]));
+        let digest = || Command::Rotate(Secret::Sha256([8; 32]));
+        let rotated = AccessKeyRotated { access_key: id("AK1"), sealed_secret: vec![3] };
+        given([created()]).when(sealed()).then([rotated.into()]);
+        given([api_created()])
+            .when(digest())
+            .then([ApiKeyRotated { access_key: id("AK1"), sha256: vec![8; 32] }.into()]);
+        let other = Refusal::InvalidRequest { reason: "the key has a secret of another kind" };
+        given([created()]).when(digest()).then_refused(other.clone());
+        given([api_created()]).when(sealed()).then_refused(other);
+        given([created(), revoked()]).when(sealed()).then_refused(Refusal::AccessKeyRevoked);
+        given([]).when(sealed()).then_refused(Refusal::NoSuchAccessKey);
     }
 
     #[test]

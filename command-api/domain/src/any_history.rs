@@ -12,7 +12,7 @@ fn name(second: bool) -> String {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    (0..14, any::<bool>(), any::<bool>()).prop_map(|(kind, second, flag)| {
+    (0..18, any::<bool>(), any::<bool>()).prop_map(|(kind, second, flag)| {
         let tenant = TenantId(u64::from(second));
         let bucket = BucketId(u64::from(second));
         let user = UserId::parse(&name(second)).unwrap();
@@ -60,6 +60,11 @@ fn any_event() -> impl Strategy<Value = Event> {
             .into(),
             11 => BucketDeleted { bucket, name: bucket_name }.into(),
             12 => VersioningSet { bucket, versioning: if flag { Versioning::Enabled } else { Versioning::Suspended } }
+                .into(),
+            13 => TenantDeleted { tenant, reason: String::new() }.into(),
+            14 => AccessKeyRotated { access_key, sealed_secret: vec![] }.into(),
+            15 => ApiKeyRotated { access_key, sha256: vec![] }.into(),
+            16 => ApiKeyCreated { access_key, user, sha256: vec![], scopes: "*".to_owned(), name: None, expires: None }
                 .into(),
             _ => DeleteMarkerCreated { null: flag, owner: user }.into(),
         }

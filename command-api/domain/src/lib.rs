@@ -24,6 +24,7 @@ pub mod logging;
 pub mod notification;
 pub mod object;
 pub mod policy;
+pub mod quota;
 pub mod read;
 mod refusal;
 #[cfg(test)]

@@ -20,6 +20,12 @@ pub enum Refusal {
     /// The tenant's keys do not work.
     #[error("the tenant is disabled")]
     TenantDisabled,
+    /// It has buckets, and what is in them may have to be kept: they are deleted first.
+    #[error("the tenant has {buckets} buckets")]
+    TenantNotEmpty {
+        /// How many.
+        buckets: u64,
+    },
     /// No such user in the tenant.
     #[error("no such user")]
     NoSuchUser,

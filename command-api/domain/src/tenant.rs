@@ -2,7 +2,7 @@
 //!
 //! Owns: uniqueness of ids and names, the switch. Does not own: keys on disk, who may ask.
 
-use schemas::event::{Event, TenantCreated, TenantDisabled, TenantEnabled};
+use schemas::event::{Event, TenantCreated, TenantDeleted, TenantDisabled, TenantEnabled};
 use schemas::{KeyId, TenantId, TenantName};
 
 use crate::Refusal;
@@ -21,6 +21,9 @@ pub enum State {
         tenant: TenantId,
         /// Whether its keys are stopped.
         disabled: bool,
+        /// Buckets that it has. None of them can be deleted that holds anything, and nothing that is retained or held can: so
+        /// a tenant without buckets has nothing that must be kept.
+        buckets: u64,
     },
 }
 
@@ -43,21 +46,34 @@ pub enum Command {
     },
     /// Let its keys work again. Nothing happens when they do.
     Enable,
+    /// Delete it, for good. Its log stays; its name is free.
+    Delete {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// # Errors
-/// [`Refusal::TenantExists`], [`Refusal::NoSuchTenant`].
+/// [`Refusal::TenantExists`], [`Refusal::NoSuchTenant`], [`Refusal::TenantNotEmpty`].
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
         (State::Absent { name_taken: false }, Command::Create { tenant, name, key }) => {
             Ok(vec![TenantCreated { tenant, name, key }.into()])
         }
         (_, Command::Create { .. }) => Err(Refusal::TenantExists),
-        (State::Absent { .. }, Command::Disable { .. } | Command::Enable) => Err(Refusal::NoSuchTenant),
-        (State::Live { tenant, disabled: false }, Command::Disable { reason }) => {
+        (State::Absent { .. }, Command::Disable { .. } | Command::Enable | Command::Delete { .. }) => {
+            Err(Refusal::NoSuchTenant)
+        }
+        (State::Live { tenant, buckets: 0, .. }, Command::Delete { reason }) => {
+            Ok(vec![TenantDeleted { tenant: *tenant, reason }.into()])
+        }
+        (State::Live { buckets, .. }, Command::Delete { .. }) => Err(Refusal::TenantNotEmpty { buckets: *buckets }),
+        (State::Live { tenant, disabled: false, .. }, Command::Disable { reason }) => {
             Ok(vec![TenantDisabled { tenant: *tenant, reason }.into()])
         }
-        (State::Live { tenant, disabled: true }, Command::Enable) => Ok(vec![TenantEnabled { tenant: *tenant }.into()]),
+        (State::Live { tenant, disabled: true, .. }, Command::Enable) => {
+            Ok(vec![TenantEnabled { tenant: *tenant }.into()])
+        }
         (State::Live { disabled: true, .. }, Command::Disable { .. })
         | (State::Live { disabled: false, .. }, Command::Enable) => Ok(vec![]),
     }
@@ -68,13 +84,23 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
 pub fn evolve(state: State, event: &Event) -> State {
     match (state, event) {
         (State::Absent { .. }, Event::TenantCreated(created)) => {
-            State::Live { tenant: created.tenant, disabled: false }
+            State::Live { tenant: created.tenant, disabled: false, buckets: 0 }
         }
-        (State::Live { tenant, .. }, Event::TenantDisabled(event)) if event.tenant == tenant => {
-            State::Live { tenant, disabled: true }
+        (State::Live { tenant, buckets, .. }, Event::TenantDisabled(event)) if event.tenant == tenant => {
+            State::Live { tenant, disabled: true, buckets }
         }
-        (State::Live { tenant, .. }, Event::TenantEnabled(event)) if event.tenant == tenant => {
-            State::Live { tenant, disabled: false }
+        (State::Live { tenant, buckets, .. }, Event::TenantEnabled(event)) if event.tenant == tenant => {
+            State::Live { tenant, disabled: false, buckets }
+        }
+        (State::Live { tenant, .. }, Event::TenantDeleted(event)) if event.tenant == tenant => {
+            State::Absent { name_taken: false }
+        }
+        // Counted in the tenant's own log, which the pipeline reads; here so that the state is whole.
+        (State::Live { tenant, disabled, buckets }, Event::BucketCreated(_)) => {
+            State::Live { tenant, disabled, buckets: buckets.saturating_add(1) }
+        }
+        (State::Live { tenant, disabled, buckets }, Event::BucketDeleted(_)) => {
+            State::Live { tenant, disabled, buckets: buckets.saturating_sub(1) }
         }
         (state, _) => state,
     }
@@ -145,6 +171,18 @@ mod tests {
     fn an_absent_tenant_cannot_be_switched() {
         given([]).when(disable("unpaid")).then_refused(Refusal::NoSuchTenant);
         given([]).when(Command::Enable).then_refused(Refusal::NoSuchTenant);
+    }
+
+    #[test]
+    fn a_tenant_without_buckets_is_deleted_and_its_name_is_free() {
+        let delete = || Command::Delete { reason: "gone".to_owned() };
+        let deleted = || Event::from(TenantDeleted { tenant: ACME, reason: "gone".to_owned() });
+        given([created()]).when(delete()).then([deleted()]);
+        given([created(), disabled()]).when(delete()).then([deleted()]);
+        given([created(), deleted()]).when(delete()).then_refused(Refusal::NoSuchTenant);
+        given([created(), deleted()]).when(create()).then([created()]);
+        let holding = State::Live { tenant: ACME, disabled: true, buckets: 2 };
+        Scenario::new(holding, decide, evolve).when(delete()).then_refused(Refusal::TenantNotEmpty { buckets: 2 });
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::MalformedAcl => (BAD, "malformed_acl"),
         Refusal::NoSuchGrantee | Refusal::NoSuchGranteeEmail | Refusal::AmbiguousGrantee => (BAD, "no_such_grantee"),
         Refusal::TenantDisabled => (StatusCode::FORBIDDEN, "tenant_disabled"),
+        Refusal::TenantNotEmpty { .. } => (StatusCode::CONFLICT, "tenant_not_empty"),
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser
         | Refusal::NoSuchAccessKey

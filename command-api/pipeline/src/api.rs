@@ -17,7 +17,8 @@ use futures_util::Stream;
 use schemas::acl::Acl;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
 use schemas::event::{
-    Cause, CommittedPart, DefaultRetention, Encryption, Metadata, ObjectOwnership, Retention, StorageClass, Versioning,
+    Cause, CommittedPart, DefaultRetention, Encryption, Metadata, ObjectOwnership, Quota, Retention, StorageClass,
+    Versioning,
 };
 use schemas::scope::Scopes;
 use schemas::{
@@ -143,6 +144,21 @@ pub struct Credential {
     pub scopes: Scopes,
     /// The secret.
     pub secret: SecretString,
+}
+
+/// Who a key that works is.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Tenant.
+    pub tenant: TenantId,
+    /// User.
+    pub user: UserId,
+    /// The user's name for people.
+    pub display_name: String,
+    /// What the key may do, now.
+    pub scopes: Scopes,
+    /// When its secret was last replaced: what was issued before does not count.
+    pub rotated: Option<Time>,
 }
 
 /// Why the store did not do what it was asked.
@@ -930,13 +946,22 @@ pub struct AccessKeyInfo {
     pub user: UserId,
     /// Scopes.
     pub scopes: Scopes,
+    /// For people.
+    pub name: Option<String>,
+    /// Whether it is an API key, which is sent with requests and signs none.
+    pub api: bool,
     /// Its state.
     pub status: AccessKeyStatus,
     /// When it was created.
     pub created: Time,
     /// When it ends, if it does.
     pub expires: Option<Time>,
+    /// When its secret was last replaced, if it was.
+    pub rotated: Option<Time>,
 }
+
+/// A key and its secret, which is shown this once: of an API key its whole text.
+pub type NewSecret = (AccessKeyInfo, SecretString);
 
 /// State of an access key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -949,13 +974,26 @@ pub enum AccessKeyStatus {
     Revoked,
 }
 
+/// Which key is to be made.
+#[derive(Debug, Clone)]
+pub enum NewKey {
+    /// One that signs requests; id and secret are made.
+    Made,
+    /// One that signs requests, as chosen by the caller.
+    Chosen(AccessKeyId, SecretString),
+    /// An API key.
+    Api,
+}
+
 /// A new access key.
 #[derive(Debug, Clone)]
 pub struct CreateAccessKey {
     /// Whose.
     pub user: UserId,
-    /// Chosen by the caller, or made: id and secret together.
-    pub pair: Option<(AccessKeyId, SecretString)>,
+    /// Which.
+    pub key: NewKey,
+    /// For people.
+    pub name: Option<String>,
     /// What it may do.
     pub scopes: Scopes,
     /// When it ends, if it does.
@@ -975,6 +1013,17 @@ pub struct Usage {
     pub multipart_bytes: u64,
     /// Buckets.
     pub buckets: u64,
+}
+
+/// A quota, and what is held under it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaInfo {
+    /// The bounds.
+    pub quota: Quota,
+    /// Plaintext bytes of versions and of staged parts.
+    pub held_bytes: u64,
+    /// Current objects.
+    pub held_objects: u64,
 }
 
 /// State of a component for `/readyz`.

@@ -1,11 +1,12 @@
 //! Events about everything that is not an object or upload: buckets, users, keys, tenants, tasks, the clock.
 
 use schemas::event::{
-    AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked, BucketCreated,
-    BucketDeleted, BucketObjectLockSet, BucketOwnershipSet, ClockTicked, Event, InstallationCreated, ObjectOwnership,
-    Setting, TaskFinished, TaskProgressed, TaskStarted, TenantCreated, UserCreated, UserDeleted, VersioningSet,
+    AccessKeyCreated, AccessKeyRevoked, AccessKeyRotated, AccessKeyStatusSet, AdminTokenCreated, AdminTokenRevoked,
+    ApiKeyCreated, ApiKeyRotated, BucketCreated, BucketDeleted, BucketObjectLockSet, BucketOwnershipSet, ClockTicked,
+    Event, InstallationCreated, ObjectOwnership, Setting, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
+    TenantDeleted, UserCreated, UserDeleted, VersioningSet,
 };
-use schemas::{AccessKeyId, TenantId};
+use schemas::{AccessKeyId, TenantId, Time};
 
 use super::Fold;
 use crate::row::{
@@ -44,6 +45,7 @@ impl Fold<'_> {
         }
         self.remove::<Bucket>(key);
         self.remove::<BucketByName>(BucketByName::key(self.tenant, &event.name));
+        self.put_quota(event.bucket, schemas::event::Quota::default())?;
         self.delta.buckets -= 1;
         // There may be more open uploads than a unit can hold: one row says where to look for them. They are counted
         // until each of them has ended.
@@ -104,32 +106,73 @@ impl Fold<'_> {
             email: event.email.clone(),
             created: self.header.time,
             created_by: self.header.id(),
+            deleted: None,
         };
         self.put(User::key(self.tenant, &event.user), &user);
         Ok(())
     }
 
     pub(super) fn user_deleted(&mut self, event: &UserDeleted) -> Result<(), RowError> {
-        // The keys' rows stay: they name the user's event and work for no later user.
-        self.remove::<User>(User::key(self.tenant, &event.user));
+        // The keys' rows stay too: they work for a user that is not deleted.
+        let key = User::key(self.tenant, &event.user);
+        if let Some(user) = self.get::<User>(&key)? {
+            self.put(key, &User { deleted: user.deleted.or(Some(self.header.time)), ..user });
+        }
         Ok(())
     }
 
     pub(super) fn access_key_created(&mut self, event: &AccessKeyCreated) -> Result<(), RowError> {
-        let user = self.get::<User>(&User::key(self.tenant, &event.user))?;
-        let access_key = AccessKey {
+        let row = AccessKey {
             user: event.user.clone(),
-            user_created_by: user.map(|user| user.created_by),
+            user_created_by: None,
             sealed_secret: event.sealed_secret.clone(),
             scopes: event.scopes.clone(),
             name: event.name.clone(),
             status: AccessKeyStatus::Active,
             created: self.header.time,
             expires: event.expires,
+            api_sha256: None,
+            rotated: None,
         };
-        self.put(AccessKey::key(self.tenant, &event.access_key), &access_key);
-        self.put(AccessKeyTenant::key(&event.access_key), &AccessKeyTenant(self.tenant));
+        self.new_key(&event.access_key, row)
+    }
+
+    pub(super) fn api_key_created(&mut self, event: &ApiKeyCreated) -> Result<(), RowError> {
+        let row = AccessKey {
+            user: event.user.clone(),
+            user_created_by: None,
+            sealed_secret: Vec::new(),
+            scopes: event.scopes.clone(),
+            name: event.name.clone(),
+            status: AccessKeyStatus::Active,
+            created: self.header.time,
+            expires: event.expires,
+            api_sha256: Some(event.sha256.clone().into()),
+            rotated: None,
+        };
+        self.new_key(&event.access_key, row)
+    }
+
+    fn new_key(&mut self, access_key: &AccessKeyId, row: AccessKey) -> Result<(), RowError> {
+        let user = self.get::<User>(&User::key(self.tenant, &row.user))?;
+        let row = AccessKey { user_created_by: user.map(|user| user.created_by), ..row };
+        self.put(AccessKey::key(self.tenant, access_key), &row);
+        self.put(AccessKeyTenant::key(access_key), &AccessKeyTenant(self.tenant));
         Ok(())
+    }
+
+    pub(super) fn access_key_rotated(&mut self, event: &AccessKeyRotated) -> Result<(), RowError> {
+        let secret = event.sealed_secret.clone();
+        self.change_key(&event.access_key, |row, now| AccessKey { sealed_secret: secret, rotated: Some(now), ..row })
+    }
+
+    pub(super) fn api_key_rotated(&mut self, event: &ApiKeyRotated) -> Result<(), RowError> {
+        let sha256 = event.sha256.clone();
+        self.change_key(&event.access_key, |row, now| AccessKey {
+            api_sha256: Some(sha256.into()),
+            rotated: Some(now),
+            ..row
+        })
     }
 
     pub(super) fn access_key_revoked(&mut self, event: &AccessKeyRevoked) -> Result<(), RowError> {
@@ -142,11 +185,20 @@ impl Fold<'_> {
     }
 
     fn set_access_key(&mut self, access_key: &AccessKeyId, status: AccessKeyStatus) -> Result<(), RowError> {
+        self.change_key(access_key, |row, _| AccessKey { status, ..row })
+    }
+
+    /// Revoked is for good, whatever comes later.
+    fn change_key(
+        &mut self,
+        access_key: &AccessKeyId,
+        change: impl FnOnce(AccessKey, Time) -> AccessKey,
+    ) -> Result<(), RowError> {
         let key = AccessKey::key(self.tenant, access_key);
-        // Revoked is for good, whatever comes later.
-        match self.get::<AccessKey>(&key)? {
-            Some(row) if row.status != AccessKeyStatus::Revoked => self.put(key, &AccessKey { status, ..row }),
-            _ => {}
+        if let Some(row) = self.get::<AccessKey>(&key)?
+            && row.status != AccessKeyStatus::Revoked
+        {
+            self.put(key, &change(row, self.header.time));
         }
         Ok(())
     }
@@ -168,6 +220,15 @@ impl Fold<'_> {
         let key = Tenant::key(tenant);
         if let Some(row) = self.get::<Tenant>(&key)? {
             self.put(key, &Tenant { disabled: reason.map(str::to_owned), ..row });
+        }
+        Ok(())
+    }
+
+    pub(super) fn tenant_deleted(&mut self, event: &TenantDeleted) -> Result<(), RowError> {
+        let key = Tenant::key(event.tenant);
+        if let Some(row) = self.get::<Tenant>(&key)? {
+            self.remove::<TenantByName>(TenantByName::key(&row.name));
+            self.remove::<Tenant>(key);
         }
         Ok(())
     }

@@ -9,6 +9,8 @@
 mod content;
 mod directory;
 mod object;
+mod quota;
+mod signed_url;
 mod upload;
 
 use event_log::{Changes, Recorded, Rows};
@@ -79,7 +81,7 @@ pub fn apply_event(
     let object = || object.ok_or(ApplyError::NoObject { tenant, position });
     let mut fold = Fold::new(rows, header);
     let folded = match event {
-        Event::LogReopened(_) | Event::LogSealed(_) => Ok(()),
+        Event::LogReopened(_) | Event::LogSealed(_) | Event::QuotaThresholdReached(_) => Ok(()),
         Event::ClockTicked(event) => fold.clock_ticked(event),
         Event::InstallationCreated(event) => fold.installation_created(event),
         Event::TaskStarted(event) => fold.task_started(event),
@@ -88,6 +90,7 @@ pub fn apply_event(
         Event::TenantCreated(event) => fold.tenant_created(event),
         Event::TenantDisabled(event) => fold.tenant_disabled(event.tenant, Some(&event.reason)),
         Event::TenantEnabled(event) => fold.tenant_disabled(event.tenant, None),
+        Event::TenantDeleted(event) => fold.tenant_deleted(event),
         Event::AdminTokenCreated(event) => fold.admin_token_created(event),
         Event::AdminTokenRevoked(event) => fold.admin_token_revoked(event),
         Event::UserCreated(event) => fold.user_created(event),
@@ -95,6 +98,9 @@ pub fn apply_event(
         Event::AccessKeyCreated(event) => fold.access_key_created(event),
         Event::AccessKeyRevoked(event) => fold.access_key_revoked(event),
         Event::AccessKeyStatusSet(event) => fold.access_key_status_set(event),
+        Event::AccessKeyRotated(event) => fold.access_key_rotated(event),
+        Event::ApiKeyCreated(event) => fold.api_key_created(event),
+        Event::ApiKeyRotated(event) => fold.api_key_rotated(event),
         Event::BucketCreated(event) => fold.bucket_created(event),
         Event::BucketDeleted(event) => fold.bucket_deleted(event),
         Event::VersioningSet(event) => fold.versioning_set(event),
@@ -129,6 +135,9 @@ pub fn apply_event(
         | Event::BucketPolicySet(_)
         | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),
         Event::BucketOwnershipSet(event) => fold.bucket_ownership_set(event),
+        Event::QuotaSet(event) => fold.quota_set(event),
+        Event::UrlSigned(event) => fold.url_signed(event),
+        Event::SignedUrlRevoked(event) => fold.signed_url_revoked(event),
     };
     folded.and_then(|()| fold.count()).map(|()| fold.changes).map_err(|source| ApplyError::Row {
         tenant,

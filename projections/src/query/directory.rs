@@ -3,12 +3,14 @@
 use std::ops::Bound;
 
 use event_log::{Rows, prefix, prefix_end};
+use schemas::event::Quota;
 use schemas::{AccessKeyId, BucketId, BucketName, TenantId, TenantName, Time, UserId};
 
 use crate::row::{
     self, AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock,
-    EndedTask, Installation, Row, RowError, Task, Tenant, TenantByName, Usage, User,
+    EndedTask, Installation, Row, RowError, SignedUrl, Task, Tenant, TenantByName, Usage, User,
 };
+use crate::tables::KIND_BYTES;
 
 /// A bucket.
 ///
@@ -112,11 +114,19 @@ pub fn tenants(rows: &dyn Rows) -> Result<Vec<(TenantId, Tenant)>, RowError> {
     names.into_iter().map(with_row).collect()
 }
 
-/// A user.
+/// A user that exists.
 ///
 /// # Errors
 /// [`RowError`].
 pub fn user(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<Option<User>, RowError> {
+    Ok(user_ever(rows, tenant, user)?.filter(|row| row.deleted.is_none()))
+}
+
+/// A user that exists or existed.
+///
+/// # Errors
+/// [`RowError`].
+pub fn user_ever(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<Option<User>, RowError> {
     row::get(rows, &User::key(tenant, user))
 }
 
@@ -125,7 +135,50 @@ pub fn user(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<Option<U
 /// # Errors
 /// [`RowError`].
 pub fn users(rows: &dyn Rows, tenant: TenantId) -> Result<Vec<(UserId, User)>, RowError> {
-    all(rows, &User::prefix(tenant), User::parse_key)
+    let mut users = all(rows, &User::prefix(tenant), User::parse_key)?;
+    users.retain(|(_, user): &(UserId, User)| user.deleted.is_none());
+    Ok(users)
+}
+
+/// The quota of a bucket; of the tenant under [`BucketId::NONE`]. One without bounds bounds nothing.
+///
+/// # Errors
+/// [`RowError`].
+pub fn quota(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Quota, RowError> {
+    Ok(row::get::<row::Quota>(rows, &row::Quota::key(tenant, bucket))?.map_or_else(Quota::default, |row| row.0))
+}
+
+/// Addresses that were signed in one call, by their end and id.
+///
+/// # Errors
+/// [`RowError`].
+pub fn signed_url(rows: &dyn Rows, tenant: TenantId, expires: Time, id: &str) -> Result<Option<SignedUrl>, RowError> {
+    row::get(rows, &SignedUrl::key(tenant, expires, id))
+}
+
+/// Signed addresses that end later than `now`, revoked ones included, by their end: those behind `after`, at most `max`.
+///
+/// # Errors
+/// [`RowError`].
+pub fn signed_urls(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    now: Time,
+    after: Option<(Time, &str)>,
+    max: usize,
+) -> Result<Vec<(Time, String, SignedUrl)>, RowError> {
+    let beginning = SignedUrl::ending(tenant, Time(now.0.saturating_add(1)));
+    let from = match after.map(|(expires, id)| SignedUrl::key(tenant, expires, id)) {
+        Some(after) if after >= beginning => Bound::Excluded(after),
+        _ => Bound::Included(beginning),
+    };
+    let end = prefix_end(&SignedUrl::ending(tenant, Time(0))[..KIND_BYTES]).map_or(Bound::Unbounded, Bound::Excluded);
+    let parse = |row: Result<(Vec<u8>, Vec<u8>), event_log::ReadError>| {
+        let (key, value) = row?;
+        let (expires, id) = SignedUrl::parse_key(&key).ok_or(RowError::malformed::<SignedUrl>())?;
+        Ok((expires, id, row::decode(&value)?))
+    };
+    rows.range(SignedUrl::TABLE, from, end).take(max).map(parse).collect()
 }
 
 /// An access key of a tenant, working or not.

@@ -7,7 +7,7 @@ use schemas::{BucketId, ObjectKey, Position, TenantId, UploadId};
 
 use super::listing::{ListQuery, Page, Source, group, page};
 use super::objects::object_key;
-use crate::row::{self, Part, Row as _, RowError, Upload, UploadListing};
+use crate::row::{self, Part, Row as _, RowError, Staged, Upload, UploadListing};
 
 /// An upload in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,15 @@ pub struct PartsPage {
 /// [`RowError`].
 pub fn upload(rows: &dyn Rows, tenant: TenantId, id: UploadId) -> Result<Option<Upload>, RowError> {
     row::get(rows, &Upload::key(tenant, id))
+}
+
+/// Plaintext bytes of the parts that an open upload has.
+///
+/// # Errors
+/// [`RowError`].
+pub fn staged_bytes(rows: &dyn Rows, tenant: TenantId, upload: UploadId) -> Result<u64, RowError> {
+    let staged: Option<Staged> = row::get(rows, &Staged::key(tenant, upload))?;
+    Ok(staged.map_or(0, |staged| staged.size_bytes))
 }
 
 /// One part.

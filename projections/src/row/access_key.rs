@@ -14,7 +14,7 @@ pub struct AccessKey {
     pub user: UserId,
     /// The event that created this user. A user deleted and created again does not get old keys back.
     pub user_created_by: Option<EventId>,
-    /// The secret, sealed under the tenant's key.
+    /// The secret, sealed under the tenant's key; nothing of an API key.
     #[serde(with = "serde_bytes")]
     pub sealed_secret: Vec<u8>,
     /// What it may do ([`schemas::scope::Scopes`]).
@@ -27,6 +27,12 @@ pub struct AccessKey {
     pub created: Time,
     /// When it ends, if it does.
     pub expires: Option<Time>,
+    /// SHA-256 of the secret half of an API key's text; none of a key that signs.
+    #[serde(default)]
+    pub api_sha256: Option<serde_bytes::ByteBuf>,
+    /// When its secret was last replaced: what was issued before does not count.
+    #[serde(default)]
+    pub rotated: Option<Time>,
 }
 super::packed!(AccessKey, DIRECTORY, "access key");
 
@@ -92,12 +98,12 @@ mod tests {
         #[test]
         fn a_row_reads_back(
             user in user(), user_created_by in prop::option::of(event_id()), sealed_secret: Vec<u8>, scopes: String,
-            name: Option<String>, status in 0..3usize, created: u64, expires: Option<u64>,
+            name: Option<String>, status in 0..3usize, created: u64, expires: Option<u64>, api: Option<[u8; 32]>,
         ) {
             let status = [AccessKeyStatus::Active, AccessKeyStatus::Disabled, AccessKeyStatus::Revoked][status];
             reads_back(&AccessKey {
                 user, user_created_by, sealed_secret, scopes, name, status, created: Time(created),
-                expires: expires.map(Time),
+                expires: expires.map(Time), api_sha256: api.map(|bytes| bytes.to_vec().into()), rotated: expires.map(Time),
             });
             reads_back(&AccessKeyTenant(TenantId(created)));
         }
@@ -114,6 +120,8 @@ mod tests {
             status: AccessKeyStatus::Active,
             created: Time(0),
             expires: None,
+            api_sha256: None,
+            rotated: None,
         };
         assert!(!format!("{key:?}").contains("171"));
     }

@@ -12,7 +12,9 @@ mod bucket;
 mod change;
 mod installation;
 mod object;
+mod quota;
 mod reference;
+mod signed_url;
 mod task;
 mod tenant;
 mod upload;
@@ -25,7 +27,9 @@ pub use bucket::{Bucket, BucketByName, OrphanedBucket};
 pub use change::ObjectChange;
 pub use installation::{Clock, Installation};
 pub use object::{Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Version};
+pub use quota::Quota;
 pub use reference::{Reference, Release};
+pub use signed_url::SignedUrl;
 pub use task::{EndedTask, Task};
 pub use tenant::{Tenant, TenantByName};
 pub use upload::{EndedUpload, Part, Staged, Upload, UploadListing, UploadState};
@@ -97,6 +101,8 @@ pub(crate) fn remove<R: Row>(changes: &mut Changes, key: Vec<u8>) {
 pub(crate) fn renewed<'v>(table: Table, key: &[u8], value: &'v [u8]) -> Cow<'v, [u8]> {
     let again = match (table, key.get(KIND_BYTES - 1)) {
         (DIRECTORY, Some(&directory::BUCKET)) => Bucket::decode(value).map(|row| row.encode()),
+        (DIRECTORY, Some(&directory::USER)) => User::decode(value).map(|row| row.encode()),
+        (DIRECTORY, Some(&directory::ACCESS_KEY)) => AccessKey::decode(value).map(|row| row.encode()),
         _ => None,
     };
     // Behind the number of its fields, the first byte of an array of up to 15, it must be the same row and go on: otherwise bytes

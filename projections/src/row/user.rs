@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tables::{DIRECTORY, KIND_BYTES, Key, KeyReader, directory};
 
-/// A user that exists.
+/// A user that exists or existed: the id of one that was deleted is not given again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// For people.
@@ -16,6 +16,9 @@ pub struct User {
     pub created: Time,
     /// The event that created it: tells it from an earlier user of the same id.
     pub created_by: EventId,
+    /// When it was deleted, if it was.
+    #[serde(default)]
+    pub deleted: Option<Time>,
 }
 super::packed!(User, DIRECTORY, "user");
 
@@ -44,8 +47,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_row_reads_back(display_name: String, email: Option<String>, created: u64, created_by in event_id(), id in user()) {
-            reads_back(&User { display_name, email, created: Time(created), created_by });
+        fn a_row_reads_back(display_name: String, email: Option<String>, created: u64, created_by in event_id(), id in user(), deleted: Option<u64>) {
+            reads_back(&User { display_name, email, created: Time(created), created_by, deleted: deleted.map(Time) });
             prop_assert_eq!(User::parse_key(&User::key(TenantId(1), &id)), Some(id));
         }
     }

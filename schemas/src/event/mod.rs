@@ -12,6 +12,8 @@ mod log;
 mod logging;
 mod notification;
 mod object;
+mod quota;
+mod signed_url;
 mod tenant;
 mod upload;
 
@@ -33,9 +35,12 @@ pub use object::{
     Metadata, ObjectAclSet, ObjectTagsSet, Referrer, Released, Retention, RetentionMode, RetentionSet, StorageClass,
     VersionCommitted, VersionRemoved,
 };
+pub use quota::{Quota, QuotaDimension, QuotaSet, QuotaThresholdReached};
+pub use signed_url::{SignedUrlKind, SignedUrlRevoked, UrlSigned};
 pub use tenant::{
-    AccessKeyCreated, AccessKeyRevoked, AccessKeyStatusSet, AdminRole, AdminTokenCreated, AdminTokenRevoked,
-    TenantCreated, TenantDisabled, TenantEnabled, UserCreated, UserDeleted,
+    AccessKeyCreated, AccessKeyRevoked, AccessKeyRotated, AccessKeyStatusSet, AdminRole, AdminTokenCreated,
+    AdminTokenRevoked, ApiKeyCreated, ApiKeyRotated, TenantCreated, TenantDeleted, TenantDisabled, TenantEnabled,
+    UserCreated, UserDeleted,
 };
 pub use upload::{PartStaged, PartsCleared, UploadAborted, UploadCreated};
 
@@ -148,6 +153,8 @@ events! {
     13 1 AdminTokenCreated,
     /// An admin token stopped working (system log).
     14 1 AdminTokenRevoked,
+    /// A tenant without buckets was deleted (system log).
+    15 1 TenantDeleted,
     /// A user was created.
     20 1 UserCreated,
     /// A user and its keys stopped working.
@@ -158,6 +165,12 @@ events! {
     23 1 AccessKeyRevoked,
     /// An access key was disabled or enabled.
     24 1 AccessKeyStatusSet,
+    /// An access key got another secret.
+    25 1 AccessKeyRotated,
+    /// An API key was made.
+    26 1 ApiKeyCreated,
+    /// An API key got another secret.
+    27 1 ApiKeyRotated,
     /// A bucket was created.
     30 1 BucketCreated,
     /// An empty bucket was deleted.
@@ -210,6 +223,14 @@ events! {
     68 1 BucketObjectLockSet,
     /// A bucket's default encryption was set or removed.
     67 1 BucketEncryptionSet,
+    /// A tenant's or bucket's quota was set or removed.
+    80 1 QuotaSet,
+    /// A write brought what is held to a share of a quota.
+    81 1 QuotaThresholdReached,
+    /// Addresses were signed for whoever has them.
+    82 1 UrlSigned,
+    /// Signed addresses stopped working.
+    83 1 SignedUrlRevoked,
 }
 
 impl Event {

@@ -31,6 +31,15 @@ pub struct TenantEnabled {
     pub tenant: TenantId,
 }
 
+/// A tenant that held no bucket any more was deleted: its keys stopped working for good, and its name is free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantDeleted {
+    /// Which.
+    pub tenant: TenantId,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
 /// What an admin token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,4 +131,42 @@ pub struct AccessKeyStatusSet {
     pub access_key: AccessKeyId,
     /// Whether it works.
     pub enabled: bool,
+}
+
+/// An access key got another secret: the old one, and what was signed or issued with it, stopped working.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKeyRotated {
+    /// Which.
+    pub access_key: AccessKeyId,
+    /// The new secret, sealed as in [`AccessKeyCreated`].
+    #[serde(with = "serde_bytes")]
+    pub sealed_secret: Vec<u8>,
+}
+
+/// An API key was made: a bearer token without an end of its own. It is an access key that signs nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyCreated {
+    /// Unique in the installation, among access keys too.
+    pub access_key: AccessKeyId,
+    /// Whose.
+    pub user: UserId,
+    /// SHA-256 of the secret half of its text.
+    #[serde(with = "serde_bytes")]
+    pub sha256: Vec<u8>,
+    /// What it may do ([`crate::scope::Scopes`]).
+    pub scopes: String,
+    /// For people.
+    pub name: Option<String>,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+}
+
+/// An API key got another secret: the old text stopped working.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRotated {
+    /// Which.
+    pub access_key: AccessKeyId,
+    /// SHA-256 of the secret half of its new text.
+    #[serde(with = "serde_bytes")]
+    pub sha256: Vec<u8>,
 }

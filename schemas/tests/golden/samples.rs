@@ -144,6 +144,7 @@ fn tenants() -> Vec<Event> {
         TenantCreated { tenant: TenantId(7), name, key: KeyId(70) }.into(),
         TenantDisabled { tenant: TenantId(7), reason: "unpaid".to_owned() }.into(),
         TenantEnabled { tenant: TenantId(7) }.into(),
+        TenantDeleted { tenant: TenantId(7), reason: "gone".to_owned() }.into(),
         token(AdminRole::Viewer, Some(TenantId(7)), Some(Time(1_800_000_000_000_000))).into(),
         token(AdminRole::Operator, None, None).into(),
         token(AdminRole::Owner, None, None).into(),
@@ -160,6 +161,14 @@ fn users() -> Vec<Event> {
         name: name.map(str::to_owned),
         expires,
     };
+    let api_key_created = |name: Option<&str>, expires| ApiKeyCreated {
+        access_key: access_key(),
+        user: user("ann"),
+        sha256: vec![0xab; 32],
+        scopes: "op=read:bucket=photos:prefix=2024/".to_owned(),
+        name: name.map(str::to_owned),
+        expires,
+    };
     let email = Some("ann@example.org".to_owned());
     vec![
         UserCreated { user: user("ann"), display_name: "Ann Ä.".to_owned(), email }.into(),
@@ -171,6 +180,51 @@ fn users() -> Vec<Event> {
         AccessKeyRevoked { access_key: access_key(), reason: None }.into(),
         AccessKeyStatusSet { access_key: access_key(), enabled: true }.into(),
         AccessKeyStatusSet { access_key: access_key(), enabled: false }.into(),
+        AccessKeyRotated { access_key: access_key(), sealed_secret: vec![4, 5, 6] }.into(),
+        api_key_created(Some("ci"), Some(Time(1_800_000_000_000_000))).into(),
+        api_key_created(None, None).into(),
+        ApiKeyRotated { access_key: access_key(), sha256: vec![0xcd; 32] }.into(),
+    ]
+}
+
+fn quotas() -> Vec<Event> {
+    let set = |bucket: Option<u64>, bytes, objects| QuotaSet {
+        bucket: bucket.map(BucketId),
+        quota: Quota { bytes, objects },
+    };
+    let reached = |bucket: Option<u64>, dimension, percent| QuotaThresholdReached {
+        bucket: bucket.map(BucketId),
+        dimension,
+        percent,
+        limit: 1_000,
+        held: 950,
+    };
+    vec![
+        set(None, Some(1 << 40), None).into(),
+        set(Some(5), None, Some(100)).into(),
+        set(Some(5), None, None).into(),
+        reached(None, QuotaDimension::Bytes, 90).into(),
+        reached(Some(5), QuotaDimension::Objects, 80).into(),
+    ]
+}
+
+fn signed_urls() -> Vec<Event> {
+    let id = "00112233445566778899aabbccddeeff";
+    let signed = |kind, method: &str, count| UrlSigned {
+        id: id.to_owned(),
+        user: user("ann"),
+        access_key: access_key(),
+        kind,
+        method: method.to_owned(),
+        bucket: bucket_name(),
+        key: key().to_string(),
+        count,
+        expires: Time(1_800_000_000_000_000),
+    };
+    vec![
+        signed(SignedUrlKind::Native, "GET", 1).into(),
+        signed(SignedUrlKind::S3, "PUT", 10_000).into(),
+        SignedUrlRevoked { id: id.to_owned(), expires: Time(1_800_000_000_000_000) }.into(),
     ]
 }
 
@@ -490,7 +544,20 @@ fn uploads() -> Vec<Event> {
 
 /// Every event in its newest version, most with their options both ways.
 pub(crate) fn events() -> Vec<Event> {
-    [log(), tenants(), users(), buckets(), objects(), uploads(), cors(), notifications(), logging()].concat()
+    [
+        log(),
+        tenants(),
+        users(),
+        buckets(),
+        objects(),
+        uploads(),
+        cors(),
+        notifications(),
+        logging(),
+        quotas(),
+        signed_urls(),
+    ]
+    .concat()
 }
 
 /// Whole records as they stand before sealing: headers and bodies.

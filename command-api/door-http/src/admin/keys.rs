@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::Refusal;
 use http::{HeaderValue, StatusCode, header};
-use pipeline::{AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, StoreError};
+use pipeline::{AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, NewKey, StoreError};
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, TenantName, UserId};
@@ -72,12 +72,12 @@ pub(super) async fn create<I: Installation>(
         Some(text) => text.parse::<Scopes>().map_err(|error| Problem::invalid(error.to_string()))?,
         None => Scopes::full(),
     };
-    let pair = pair(access_key_id, secret_key)?;
+    let key = pair(access_key_id, secret_key)?;
     let user = match user {
         Some(user) => UserId::parse(&user).map_err(|error| Problem::invalid(error.to_string()))?,
         None => default_user(&admin, &caller, &tenant).await?,
     };
-    let request = CreateAccessKey { user, pair, scopes, expires: None };
+    let request = CreateAccessKey { user, key, name: None, scopes, expires: None };
     let (info, secret) = admin.store.create_access_key(&caller, &tenant, request).await?;
     let mut fields = key_fields(&info);
     fields["secretKey"] = secret.expose_secret().into();
@@ -85,10 +85,10 @@ pub(super) async fn create<I: Installation>(
     Ok((StatusCode::CREATED, no_store, Json(fields)).into_response())
 }
 
-fn pair(id: Option<String>, secret: Option<String>) -> Result<Option<(AccessKeyId, SecretString)>, Problem> {
+fn pair(id: Option<String>, secret: Option<String>) -> Result<NewKey, Problem> {
     let (id, secret) = match (id, secret.map(SecretString::from)) {
         (Some(id), Some(secret)) => (id, secret),
-        (None, None) => return Ok(None),
+        (None, None) => return Ok(NewKey::Made),
         _ => return Err(Problem::invalid("`accessKeyId` and `secretKey` come together or not at all")),
     };
     let id = AccessKeyId::parse(&id).map_err(|error| Problem::invalid(error.to_string()))?;
@@ -96,7 +96,7 @@ fn pair(id: Option<String>, secret: Option<String>) -> Result<Option<(AccessKeyI
     if !SECRET_BYTES.contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::invalid("`secretKey` must be 8 to 128 visible ASCII characters"));
     }
-    Ok(Some((id, secret)))
+    Ok(NewKey::Chosen(id, secret))
 }
 
 async fn default_user<I: Installation>(

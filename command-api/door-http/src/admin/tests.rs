@@ -157,14 +157,20 @@ impl Installation for Memory {
                 return Err(Refusal::NoSuchUser);
             }
             let made = || (AccessKeyId::parse("HFMADE").expect("an id"), SecretString::from("made-secret"));
-            let (id, secret) = request.pair.unwrap_or_else(made);
+            let (id, secret) = match request.key {
+                pipeline::NewKey::Chosen(id, secret) => (id, secret),
+                pipeline::NewKey::Made | pipeline::NewKey::Api => made(),
+            };
             let info = AccessKeyInfo {
                 id: id.clone(),
                 user: request.user,
                 scopes: request.scopes,
+                name: request.name,
+                api: false,
                 status: AccessKeyStatus::Active,
                 created: Time(0),
                 expires: request.expires,
+                rotated: None,
             };
             rooms.keys.insert(id.to_string(), info.clone());
             Ok((info, secret))

@@ -12,7 +12,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use axum::body::Body;
-use pipeline::{AdminCaller, CreateAccessKey, OpenOptions, Store};
+use pipeline::{AdminCaller, CreateAccessKey, NewKey, OpenOptions, Store};
 use schemas::event::{AdminRole, ObjectOwnership};
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, RequestId, TenantName, UserId};
@@ -103,9 +103,10 @@ impl Door {
             let address = Some(format!("{user}@example.org"));
             let created = store.create_user(&admin, &tenant, user.clone(), display_name.into(), address).await;
             created.expect("a user");
-            let pair = Some((AccessKeyId::parse(name).expect("a key id"), format!("secret-of-{name}").into()));
+            let key = AccessKeyId::parse(name).expect("a key id");
+            let key = NewKey::Chosen(key, format!("secret-of-{name}").into());
             let scopes: Scopes = scopes.parse().expect("scopes");
-            let request = CreateAccessKey { user, pair, scopes, expires: None };
+            let request = CreateAccessKey { user, key, name: None, scopes, expires: None };
             store.create_access_key(&admin, &tenant, request).await.expect("a key");
         }
         let request = AtomicU64::new(0);

@@ -1,24 +1,18 @@
-//! What operators do: tenants, users, access keys, admin tokens, usage.
+//! What operators do: tenants, users, admin tokens, usage. (Access keys: [`super::keys`]; quotas: [`super::quota`].)
 
 use domain::Refusal;
 use domain::policy::{Grant, authorise_admin};
 use event_log::{Changes, Rows};
 use projections::query;
-use projections::row::{self, Tenant, User};
+use projections::row::{Tenant, User};
 use schemas::event::{AdminRole, Event};
-use schemas::{AccessKeyId, BucketId, TenantId, TenantName, UserId};
+use schemas::{BucketId, TenantId, TenantName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::identity::SECRET_PURPOSE;
 use super::{Inner, Request, Store, internal, rows_error, situation};
-use crate::api::{
-    AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, StoreError, TenantInfo, Usage, UserInfo,
-};
-use crate::sequencer::{Decide, Planned, Unit};
-
-/// Letters of generated access keys: no 0, 1, 8 or 9, which are mistaken for letters.
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+use crate::api::{AdminCaller, StoreError, TenantInfo, Usage, UserInfo};
+use crate::sequencer::{Decide, Outcome, Planned, Unit};
 
 impl Store {
     /// Creates a tenant.
@@ -92,6 +86,25 @@ impl Store {
         self.get_tenant(admin, tenant).await
     }
 
+    /// Deletes a tenant that has no buckets: its keys stop working for good and its name is free. Its log stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn delete_tenant(
+        &self,
+        admin: &AdminCaller,
+        tenant: &TenantName,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        let (id, _) = self.inner.admin_tenant(admin, AdminRole::Owner, tenant)?;
+        let name = tenant.clone();
+        self.system(admin, move |rows| {
+            let state = situation::tenant(rows, id, &name)?;
+            Ok(domain::tenant::decide(&state, domain::tenant::Command::Delete { reason: reason.clone() })?)
+        })
+        .await
+    }
+
     /// Creates a user.
     ///
     /// # Errors
@@ -127,90 +140,17 @@ impl Store {
         Ok(users.into_iter().map(|(user, row)| user_info(user, row)).collect())
     }
 
-    /// Makes an access key. The secret is returned once.
+    /// Deletes a user: its keys stop working. What it owns keeps naming it; its id is not given again.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
-    pub async fn create_access_key(
-        &self,
-        admin: &AdminCaller,
-        tenant: &TenantName,
-        request: CreateAccessKey,
-    ) -> Result<(AccessKeyInfo, SecretString), StoreError> {
+    pub async fn delete_user(&self, admin: &AdminCaller, tenant: &TenantName, user: &UserId) -> Result<(), StoreError> {
         let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        let (access_key, secret) = match request.pair {
-            Some(pair) => pair,
-            None => self.inner.new_pair(),
-        };
-        let plaintext = secret.expose_secret().as_bytes();
-        let context = access_key.as_str().as_bytes();
-        let sealed = self.inner.contents.vault.seal_secret(id, SECRET_PURPOSE, context, plaintext);
-        let sealed_secret = sealed.map_err(|error| internal(&error))?;
-        let create = domain::access_key::Create {
-            access_key: access_key.clone(),
-            user: request.user,
-            sealed_secret,
-            scopes: request.scopes,
-            name: None,
-            expires: request.expires,
-            user_exists: false,
-            id_taken_anywhere: true,
-        };
+        let delete = user.clone();
         self.tenant_command(admin, id, move |rows| {
-            let state = situation::access_key(rows, id, &create.access_key)?;
-            let create = domain::access_key::Create {
-                user_exists: situation::user(rows, id, &create.user)? != domain::user::State::Absent,
-                id_taken_anywhere: situation::access_key_taken(rows, &create.access_key)?,
-                ..create.clone()
-            };
-            Ok(domain::access_key::decide(&state, domain::access_key::Command::Create(create))?)
+            Ok(domain::user::decide(&situation::user(rows, id, &delete)?, domain::user::Command::Delete)?)
         })
-        .await?;
-        Ok((self.inner.access_key_info(id, &access_key)?, secret))
-    }
-
-    /// Access keys by id.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list_access_keys(
-        &self,
-        admin: &AdminCaller,
-        tenant: &TenantName,
-    ) -> Result<Vec<AccessKeyInfo>, StoreError> {
-        let (id, _) = self.inner.admin_tenant(admin, AdminRole::Viewer, tenant)?;
-        let keys = projections::query::access_keys(self.inner.log.snapshot().as_ref(), id).map_err(rows_error)?;
-        keys.into_iter().map(|(key, row)| key_info(key, row)).collect()
-    }
-
-    /// Disables or enables an access key.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing has changed then.
-    pub async fn set_access_key_enabled(
-        &self,
-        admin: &AdminCaller,
-        tenant: &TenantName,
-        access_key: &AccessKeyId,
-        enabled: bool,
-    ) -> Result<AccessKeyInfo, StoreError> {
-        let command = domain::access_key::Command::SetEnabled(enabled);
-        self.change_access_key(admin, tenant, access_key, command).await
-    }
-
-    /// Ends an access key for good.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing has changed then.
-    pub async fn revoke_access_key(
-        &self,
-        admin: &AdminCaller,
-        tenant: &TenantName,
-        access_key: &AccessKeyId,
-        reason: Option<String>,
-    ) -> Result<AccessKeyInfo, StoreError> {
-        let command = domain::access_key::Command::Revoke { reason };
-        self.change_access_key(admin, tenant, access_key, command).await
+        .await
     }
 
     /// What a tenant holds.
@@ -259,23 +199,6 @@ impl Store {
         Ok(id)
     }
 
-    async fn change_access_key(
-        &self,
-        admin: &AdminCaller,
-        tenant: &TenantName,
-        access_key: &AccessKeyId,
-        command: domain::access_key::Command,
-    ) -> Result<AccessKeyInfo, StoreError> {
-        let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        let key = access_key.clone();
-        self.tenant_command(admin, id, move |rows| {
-            let state = situation::access_key(rows, id, &key)?;
-            Ok(domain::access_key::decide(&state, command.clone())?)
-        })
-        .await?;
-        self.inner.access_key_info(id, access_key)
-    }
-
     /// A command in the system log.
     async fn system(
         &self,
@@ -285,20 +208,30 @@ impl Store {
         self.tenant_command(admin, TenantId::SYSTEM, decide).await
     }
 
-    /// A command in a tenant's log that concerns no bucket.
     async fn tenant_command(
         &self,
         admin: &AdminCaller,
         tenant: TenantId,
-        mut decide: impl FnMut(&dyn Rows) -> Result<Vec<Event>, StoreError> + Send + 'static,
+        decide: impl FnMut(&dyn Rows) -> Result<Vec<Event>, StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        let key = self.inner.tenant_key(tenant)?;
+        self.inner.tenant_command(Request::admin(admin, tenant), decide).await?;
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// A command in a tenant's log that concerns no bucket.
+    pub(super) async fn tenant_command(
+        &self,
+        request: Request,
+        mut decide: impl FnMut(&dyn Rows) -> Result<Vec<Event>, StoreError> + Send + 'static,
+    ) -> Result<Outcome, StoreError> {
+        let key = self.tenant_key(request.tenant)?;
         let decide: Decide = Box::new(move |rows, _| {
             let plan = |event| Planned { bucket: BucketId::NONE, key, object: None, event };
             Ok(Unit { events: decide(rows)?.into_iter().map(plan).collect(), changes: Changes::default() })
         });
-        self.inner.run(Request::admin(admin, tenant), decide).await?;
-        Ok(())
+        self.run(request, decide).await
     }
 }
 
@@ -309,7 +242,7 @@ impl Inner {
     }
 
     /// The tenant that an admin names, if the token may do this there.
-    fn admin_tenant(
+    pub(super) fn admin_tenant(
         &self,
         admin: &AdminCaller,
         role: AdminRole,
@@ -320,25 +253,10 @@ impl Inner {
         grant(admin, role, found.as_ref().map(|(id, _)| *id))?;
         Ok(found.ok_or(Refusal::NoSuchTenant)?)
     }
-
-    fn access_key_info(&self, tenant: TenantId, key: &AccessKeyId) -> Result<AccessKeyInfo, StoreError> {
-        let snapshot = self.log.snapshot();
-        let row = query::access_key(snapshot.as_ref(), tenant, key);
-        key_info(key.clone(), row.map_err(rows_error)?.ok_or(Refusal::NoSuchAccessKey)?)
-    }
-
-    /// A key pair: `HF` and 18 letters (90 bits), a secret of 40 characters (240 bits).
-    fn new_pair(&self) -> (AccessKeyId, SecretString) {
-        let letters =
-            |bytes: &[u8]| -> String { bytes.iter().map(|byte| char::from(BASE32[usize::from(byte % 32)])).collect() };
-        let id = format!("HF{}", letters(&self.ids.bytes::<18>()));
-        let secret = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, self.ids.bytes::<30>());
-        (AccessKeyId::parse(&id).expect("letters and digits make an access key id"), SecretString::from(secret))
-    }
 }
 
 /// Whether a token may do this, in this tenant or, without one, in the installation.
-fn grant(admin: &AdminCaller, needs: AdminRole, tenant: Option<TenantId>) -> Result<(), Refusal> {
+pub(super) fn grant(admin: &AdminCaller, needs: AdminRole, tenant: Option<TenantId>) -> Result<(), Refusal> {
     authorise_admin(Grant { role: admin.role, tenant: admin.tenant }, needs, tenant)
 }
 
@@ -348,19 +266,4 @@ fn tenant_info(id: TenantId, row: Tenant) -> TenantInfo {
 
 fn user_info(id: UserId, row: User) -> UserInfo {
     UserInfo { id, display_name: row.display_name, email: row.email, created: row.created }
-}
-
-fn key_info(id: AccessKeyId, row: row::AccessKey) -> Result<AccessKeyInfo, StoreError> {
-    Ok(AccessKeyInfo {
-        id,
-        user: row.user,
-        scopes: row.scopes.parse().map_err(|error| internal(&error))?,
-        status: match row.status {
-            row::AccessKeyStatus::Active => AccessKeyStatus::Active,
-            row::AccessKeyStatus::Disabled => AccessKeyStatus::Disabled,
-            row::AccessKeyStatus::Revoked => AccessKeyStatus::Revoked,
-        },
-        created: row.created,
-        expires: row.expires,
-    })
 }

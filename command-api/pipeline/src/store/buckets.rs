@@ -62,6 +62,10 @@ impl Store {
         let create = domain::bucket::Create { key, ..create };
         let name = request.name.clone();
         let decide: Decide = Box::new(move |rows, _| {
+            // Deleted since the credential was looked up: only a tenant without buckets is.
+            if query::tenant(rows, tenant).map_err(rows_error)?.is_none() {
+                return Err(Refusal::NoSuchTenant.into());
+            }
             let state = situation::bucket(rows, tenant, &name)?;
             let events = domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
             let plan = |event| Planned { bucket: id, key, object: None, event };

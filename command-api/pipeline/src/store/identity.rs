@@ -12,28 +12,46 @@ use schemas::event::AdminRole;
 use schemas::{AccessKeyId, TenantId, TenantName};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use super::{Inner, Store, internal, rows_error};
-use crate::api::{Credential, StoreError};
+use crate::api::{Credential, Holder, StoreError};
 
 /// Purpose of sealed access key secrets in the vault. Part of the format.
 pub(crate) const SECRET_PURPOSE: &str = "access-key-secret";
 
+/// What the text of an API key begins with. Part of the format: `hfsk_`, the key's id, `_`, its secret.
+pub(crate) const API_KEY_PREFIX: &str = "hfsk_";
+
 const CACHED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
 
-/// A credential, when it expires, and the generation it was read at.
-type Known = (u64, Credential, Option<schemas::Time>);
+/// A key that worked when it was read, and how to tell that it is who it says.
+#[derive(Clone)]
+struct Known {
+    holder: Holder,
+    secret: Kept,
+    expires: Option<schemas::Time>,
+}
 
-/// What is remembered of credentials, and the generation it is true for.
+/// What is kept of a key's secret.
+#[derive(Clone)]
+enum Kept {
+    /// It signs.
+    Secret(SecretString),
+    /// It is an API key: SHA-256.
+    Sha256([u8; 32]),
+}
+
+/// What is remembered of keys, and the generation it is true for.
 pub(crate) struct Identity {
     /// Rises with every commit that concerns tenants, users, keys or tokens.
     generation: AtomicU64,
-    credentials: Mutex<LruCache<AccessKeyId, Known>>,
+    known: Mutex<LruCache<AccessKeyId, (u64, Known)>>,
 }
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { generation: AtomicU64::new(0), credentials: Mutex::new(LruCache::new(CACHED_MAX)) }
+        Self { generation: AtomicU64::new(0), known: Mutex::new(LruCache::new(CACHED_MAX)) }
     }
 }
 
@@ -60,25 +78,37 @@ impl Store {
     }
 
     /// The working credential of an access key: none when it is unknown, revoked, disabled or expired, or its user or tenant
-    /// is gone. Effective at the next call.
+    /// is gone, or it is an API key, which signs nothing. Effective at the next call.
     ///
     /// # Errors
     /// [`StoreError`] when the rows or the secret cannot be read.
     pub fn credential(&self, access_key: &AccessKeyId) -> Result<Option<Credential>, StoreError> {
-        let inner = &self.inner;
-        // Read before the snapshot: a change in between makes the entry stale, never wrong.
-        let generation = inner.identity.generation.load(Ordering::Acquire);
-        let now = inner.clock.wall();
-        let known = inner.identity.credentials.lock().get(access_key).cloned();
-        if let Some((of, credential, expires)) = known
-            && of == generation
-        {
-            return Ok(Some(credential).filter(|_| expires.is_none_or(|expires| now < expires)));
-        }
-        let Some((credential, expires)) = inner.read_credential(access_key)? else { return Ok(None) };
-        let entry = (generation, credential.clone(), expires);
-        inner.identity.credentials.lock().put(access_key.clone(), entry);
-        Ok(Some(credential).filter(|_| expires.is_none_or(|expires| now < expires)))
+        let Some(Known { holder, secret: Kept::Secret(secret), .. }) = self.inner.known(access_key)? else {
+            return Ok(None);
+        };
+        let Holder { tenant, user, display_name, scopes, .. } = holder;
+        Ok(Some(Credential { tenant, user, display_name, scopes, secret }))
+    }
+
+    /// Who a key is, signing or API key, as long as it works. What it may do is what it may do now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the rows or the secret cannot be read.
+    pub fn holder(&self, access_key: &AccessKeyId) -> Result<Option<Holder>, StoreError> {
+        Ok(self.inner.known(access_key)?.map(|known| known.holder))
+    }
+
+    /// Who an API key's text (`hfsk_...`) is of, if it works.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the rows cannot be read.
+    pub fn api_key(&self, text: &str) -> Result<Option<(AccessKeyId, Holder)>, StoreError> {
+        let parts = text.strip_prefix(API_KEY_PREFIX).and_then(|rest| rest.split_once('_'));
+        let Some((id, secret)) = parts else { return Ok(None) };
+        let Ok(id) = AccessKeyId::parse(id) else { return Ok(None) };
+        let Some(Known { holder, secret: Kept::Sha256(sha256), .. }) = self.inner.known(&id)? else { return Ok(None) };
+        let sent: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        Ok(bool::from(sent.ct_eq(&sha256)).then_some((id, holder)))
     }
 
     /// The working admin token of this text: its id, role and tenant limit.
@@ -99,29 +129,47 @@ impl Store {
 }
 
 impl Inner {
-    fn read_credential(
-        &self,
-        access_key: &AccessKeyId,
-    ) -> Result<Option<(Credential, Option<schemas::Time>)>, StoreError> {
+    fn known(&self, access_key: &AccessKeyId) -> Result<Option<Known>, StoreError> {
+        // Read before the snapshot: a change in between makes the entry stale, never wrong.
+        let generation = self.identity.generation.load(Ordering::Acquire);
+        let now = self.clock.wall();
+        let works = |known: &Known| known.expires.is_none_or(|expires| now < expires);
+        let cached = self.identity.known.lock().get(access_key).cloned();
+        if let Some((of, known)) = cached
+            && of == generation
+        {
+            return Ok(Some(known).filter(works));
+        }
+        let Some(known) = self.read_known(access_key)? else { return Ok(None) };
+        self.identity.known.lock().put(access_key.clone(), (generation, known.clone()));
+        Ok(Some(known).filter(works))
+    }
+
+    fn read_known(&self, access_key: &AccessKeyId) -> Result<Option<Known>, StoreError> {
         let snapshot = self.log.snapshot();
         // An expiry is judged at every use, beside the cache; here only what changes by events.
         let found = query::credential(snapshot.as_ref(), access_key, schemas::Time(0)).map_err(rows_error)?;
         let Some(query::Credential { tenant, user, access_key: key }) = found else { return Ok(None) };
-        let context = access_key.as_str().as_bytes();
-        let secret = self
-            .contents
-            .vault
-            .open_secret(tenant, SECRET_PURPOSE, context, &key.sealed_secret)
-            .map_err(|error| internal(&error))?;
-        let secret = std::str::from_utf8(&secret).map_err(|error| internal(&error))?.to_owned();
-        let scopes = key.scopes.parse().map_err(|error| internal(&error))?;
-        let credential = Credential {
+        let secret = match &key.api_sha256 {
+            Some(sha256) => {
+                let sha256 = <[u8; 32]>::try_from(sha256.as_slice());
+                Kept::Sha256(sha256.map_err(|error| internal(&error))?)
+            }
+            None => {
+                let context = access_key.as_str().as_bytes();
+                let opened = self.contents.vault.open_secret(tenant, SECRET_PURPOSE, context, &key.sealed_secret);
+                let opened = opened.map_err(|error| internal(&error))?;
+                let secret = std::str::from_utf8(&opened).map_err(|error| internal(&error))?;
+                Kept::Secret(SecretString::from(secret.to_owned()))
+            }
+        };
+        let holder = Holder {
             tenant,
             user: key.user,
             display_name: user.display_name,
-            scopes,
-            secret: SecretString::from(secret),
+            scopes: key.scopes.parse().map_err(|error| internal(&error))?,
+            rotated: key.rotated,
         };
-        Ok(Some((credential, key.expires)))
+        Ok(Some(Known { holder, secret, expires: key.expires }))
     }
 }

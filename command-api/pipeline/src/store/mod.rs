@@ -16,11 +16,13 @@ mod copy;
 mod delete;
 mod encryption;
 mod identity;
+mod keys;
 mod lifecycle;
 mod list;
 mod logging;
 mod objects;
 mod open;
+mod quota;
 pub(crate) mod situation;
 mod uploads;
 

@@ -22,6 +22,7 @@ use schemas::{BucketId, EventId, ObjectKey, TenantId, VersionId};
 use super::amend::lock_asked;
 use super::bucket_settings::{corrupt_event, record};
 use super::encryption::opening;
+use super::quota::{Charged, charge};
 use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Mode, Scope, StagedContent};
@@ -68,6 +69,10 @@ impl Store {
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
+        if let Some(size_bytes) = request.size_bytes {
+            let write = Charged::Version { key: &request.key, size_bytes, upload: None };
+            inner.room_for(snapshot.as_ref(), caller.tenant, &bucket, write)?;
+        }
         // A body may take longer to come than a snapshot may live.
         drop(snapshot);
         let scope = bucket.scope(caller.tenant, chosen.mode);
@@ -155,8 +160,10 @@ impl Inner {
             let _held = &staged;
             let state = situation::object(rows, tenant, bucket.id, &key)?;
             let command = domain::object::Command::Commit { version: commit.clone(), now };
-            let events = domain::object::decide(&state, command)?;
-            Ok(Unit { events: planned(&bucket, Some(&key), events), changes: changes.clone() })
+            let mut events = planned(&bucket, Some(&key), domain::object::decide(&state, command)?);
+            let write = Charged::Version { key: &key, size_bytes: commit.content.size_bytes, upload: None };
+            events.extend(charge(rows, tenant, &bucket, write)?);
+            Ok(Unit { events, changes: changes.clone() })
         });
         self.run(request.loading(rows), decide).await
     }

@@ -120,7 +120,8 @@ pub(crate) fn bucket(rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Re
 /// A tenant that exists, or the question whether its name is free.
 pub(crate) fn tenant(rows: &dyn Rows, id: TenantId, name: &TenantName) -> Result<tenant::State, StoreError> {
     if let Some(row) = query::tenant(rows, id).map_err(rows_error)? {
-        return Ok(tenant::State::Live { tenant: id, disabled: row.disabled.is_some() });
+        let buckets = query::tenant_usage(rows, id).map_err(rows_error)?.buckets;
+        return Ok(tenant::State::Live { tenant: id, disabled: row.disabled.is_some(), buckets });
     }
     let name_taken = query::tenant_by_name(rows, name).map_err(rows_error)?.is_some();
     Ok(tenant::State::Absent { name_taken })
@@ -128,8 +129,12 @@ pub(crate) fn tenant(rows: &dyn Rows, id: TenantId, name: &TenantName) -> Result
 
 /// A user.
 pub(crate) fn user(rows: &dyn Rows, tenant: TenantId, user: &UserId) -> Result<user::State, StoreError> {
-    let found = query::user(rows, tenant, user).map_err(rows_error)?;
-    Ok(found.map_or(user::State::Absent, |_| user::State::Live { user: user.clone() }))
+    let found = query::user_ever(rows, tenant, user).map_err(rows_error)?;
+    Ok(match found.map(|row| row.deleted) {
+        None => user::State::Absent,
+        Some(None) => user::State::Live { user: user.clone() },
+        Some(Some(_)) => user::State::Deleted,
+    })
 }
 
 /// An access key of a tenant.
@@ -138,13 +143,15 @@ pub(crate) fn access_key(
     tenant: TenantId,
     access_key: &AccessKeyId,
 ) -> Result<access_key::State, StoreError> {
-    let live = |enabled| access_key::State::Live { access_key: access_key.clone(), enabled };
     let found = query::access_key(rows, tenant, access_key).map_err(rows_error)?;
-    Ok(match found.map(|row| row.status) {
+    Ok(match found {
         None => access_key::State::Absent,
-        Some(AccessKeyStatus::Active) => live(true),
-        Some(AccessKeyStatus::Disabled) => live(false),
-        Some(AccessKeyStatus::Revoked) => access_key::State::Revoked,
+        Some(row) if row.status == AccessKeyStatus::Revoked => access_key::State::Revoked,
+        Some(row) => access_key::State::Live {
+            access_key: access_key.clone(),
+            enabled: row.status == AccessKeyStatus::Active,
+            api: row.api_sha256.is_some(),
+        },
     })
 }
 

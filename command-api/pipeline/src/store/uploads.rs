@@ -20,6 +20,7 @@ use super::encryption::adding;
 use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
+use super::quota::{Charged, charge};
 use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, planned, read_again, rows_error};
 use crate::api::{
     ByteStream, Caller, CompleteUpload, CompletedPart, CreateUpload, Digests, GetObject, ListParts, ListUploads,
@@ -111,6 +112,10 @@ impl Store {
             let snapshot = snapshot.as_ref();
             let bucket = inner.enter(snapshot, caller, Action::PutObject, &request.bucket, Some(&request.key))?;
             let begun = inner.open_upload(snapshot, caller.tenant, &bucket, &request.key, request.upload)?;
+            if let Some(size_bytes) = request.size_bytes {
+                let write = Charged::Part { upload: request.upload, number: request.number, size_bytes };
+                inner.room_for(snapshot, caller.tenant, &bucket, write)?;
+            }
             (bucket, begun)
         };
         let mode = adding(&begun.open.encryption, request.customer_key.as_ref())?;
@@ -235,8 +240,10 @@ impl Store {
             }
             let state = super::situation::object(rows, tenant, decided.id, &key)?;
             let command = domain::object::Command::Commit { version: commit.clone(), now };
-            let events = domain::object::decide(&state, command)?;
-            Ok(Unit { events: planned(&decided, Some(&key), events), changes: changes.clone() })
+            let mut events = planned(&decided, Some(&key), domain::object::decide(&state, command)?);
+            let write = Charged::Version { key: &key, size_bytes: commit.content.size_bytes, upload: Some(id) };
+            events.extend(charge(rows, tenant, &decided, write)?);
+            Ok(Unit { events, changes: changes.clone() })
         });
         let mut rows = super::situation::object_rows(tenant, bucket.id, &request.key);
         rows.extend(parts.iter().map(|(number, _)| (Part::TABLE, Part::key(tenant, request.upload, *number))));
@@ -432,7 +439,11 @@ impl Inner {
             let _held = &staged;
             let state = state(rows, tenant, &begun)?;
             let events = upload::decide(&state, upload::Command::StagePart(part.clone()))?;
-            Ok(Unit { events: planned(&decided, Some(&key), events), changes: changes.clone() })
+            let mut events = planned(&decided, Some(&key), events);
+            let (upload, size_bytes) = (begun.open.upload, part.content.size_bytes);
+            let write = Charged::Part { upload, number: part.number, size_bytes };
+            events.extend(charge(rows, tenant, &decided, write)?);
+            Ok(Unit { events, changes: changes.clone() })
         });
         let recorded = self.run(Request::of(caller), decide).await?;
         let modified = recorded.first().map(|record| record.header.time).unwrap_or_default();

@@ -3,7 +3,7 @@
 use domain::Refusal;
 use pipeline::{
     AccessKeyStatus, AskedEncryption, Caller, CompleteUpload, CopyObject, CreateAccessKey, ListObjects, ListParts,
-    ListUploads, ListVersions, ReadConditions, UploadPartCopy, Who, WriteConditions,
+    ListUploads, ListVersions, NewKey, ReadConditions, UploadPartCopy, Who, WriteConditions,
 };
 use schemas::UserId;
 use schemas::scope::Scopes;
@@ -190,7 +190,7 @@ async fn a_key_expires_when_it_says() {
     house.tenant("tenant").await;
     let expires = Some(schemas::Time(pipeline::Clock::wall(house.clock.as_ref()).0 + 60_000_000));
     let user = UserId::parse("user").expect("a name");
-    let request = CreateAccessKey { user, pair: None, scopes: Scopes::full(), expires };
+    let request = CreateAccessKey { user, key: NewKey::Made, name: None, scopes: Scopes::full(), expires };
     let made = house.store.create_access_key(&house.admin, &tenant_name("tenant"), request).await;
     let (made, _) = made.expect("a key");
     house.clock.pass_s(59);

@@ -1,5 +1,5 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, encryption, tenants and keys, lists of grants, lifecycle
-//! rules, locks, access logs, rebuild, time.
+//! rules, locks, access logs, quotas, rebuild, time.
 
 mod access_log;
 mod acls;
@@ -7,9 +7,11 @@ mod conditional;
 mod digests;
 mod encryption;
 mod identity;
+mod keys;
 mod lifecycle;
 mod locks;
 mod mixed;
+mod quotas;
 mod support;
 mod sweep;
 mod time;

@@ -9,7 +9,7 @@ use domain::Refusal;
 use futures_util::StreamExt;
 use pipeline::{
     AdminCaller, AskedEncryption, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject,
-    CreateAccessKey, CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked,
+    CreateAccessKey, CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked, NewKey,
     OpenOptions, PartWritten, PutObject, ReadConditions, RebuildReport, Store, StoreError, SweepReport, UploadPart,
     Who, WriteConditions, Written,
 };
@@ -131,7 +131,7 @@ impl House {
     /// Another key of the tenant's user.
     pub(crate) async fn key(&self, tenant: &str) -> Caller {
         let user = UserId::parse("user").expect("a name");
-        let request = CreateAccessKey { user, pair: None, scopes: Scopes::full(), expires: None };
+        let request = CreateAccessKey { user, key: NewKey::Made, name: None, scopes: Scopes::full(), expires: None };
         let made = self.store.create_access_key(&self.admin, &tenant_name(tenant), request).await;
         let (key, _) = made.expect("a key");
         let credential = self.store.credential(&key.id).expect("reads").expect("it works");

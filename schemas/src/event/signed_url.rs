@@ -1,0 +1,47 @@
+//! Events about signed addresses: what a key let others do, for a while, with nothing but an address.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccessKeyId, BucketName, Time, UserId};
+
+/// What checks the signature of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedUrlKind {
+    /// A token of the native API (`lwurl_`).
+    Native,
+    /// A query signature of S3 (AWS Signature Version 4).
+    S3,
+}
+
+/// Addresses were signed in one call. They stop working together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlSigned {
+    /// 32 hex digits; each of the addresses carries it.
+    pub id: String,
+    /// Who asked.
+    pub user: UserId,
+    /// The key that signed. What it may do when an address is used is what the address may do.
+    pub access_key: AccessKeyId,
+    /// What checks them.
+    pub kind: SignedUrlKind,
+    /// The method that they are for.
+    pub method: String,
+    /// The bucket that they are for.
+    pub bucket: BucketName,
+    /// The key that they are for; of several the first.
+    pub key: String,
+    /// How many they are.
+    pub count: u32,
+    /// When the last of them ends.
+    pub expires: Time,
+}
+
+/// Signed addresses stopped working before their time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedUrlRevoked {
+    /// Which.
+    pub id: String,
+    /// When they would have ended.
+    pub expires: Time,
+}
