@@ -1015,6 +1015,17 @@ pub struct Usage {
     pub buckets: u64,
 }
 
+/// An answer of a door, as it is kept for a repetition of its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers that a repetition gets too.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
 /// A quota, and what is held under it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaInfo {

@@ -10,10 +10,14 @@
 //! | truth | 2, blob, key id u64 BE | bucket u64 BE, blob key wrapped under that key of the bucket |
 //! | truth | 3, blob, key id u64 BE | number of a name u64 BE, blob key wrapped under that key of the name (SSE-KMS) |
 //! | truth | 4, blob | bucket u64 BE, blob key wrapped under a customer's key (SSE-C) |
+//! | truth | 5, SHA-256 of an idempotency key, row u16 BE | a part of an answer that is kept |
+//! | truth | 6, end u64 BE, SHA-256 of an idempotency key | rows of the answer that ends then, u16 BE |
 //! | physical | 1, blob | [`BlobRow`] |
 //! | physical | 2, de-duplication hint (32 bytes) | blob |
 //! | physical | 3, child blob, parent manifest | nothing |
 //! | physical | 9, in the system tenant | time of the last readiness probe |
+
+use std::ops::Bound;
 
 use event_log::Table;
 use schemas::{BlobId, BucketId, KeyId, SegmentId, TenantId, Time};
@@ -81,6 +85,27 @@ pub(crate) fn child_key(tenant: TenantId, child: BlobId, parent: BlobId) -> Vec<
 /// Every manifest that a blob is a child of.
 pub(crate) fn parents_prefix(tenant: TenantId, child: BlobId) -> Vec<u8> {
     key(tenant, 3, &[&child.0])
+}
+
+/// A row of the answer to a request with an idempotency key.
+pub(crate) fn answer_key(tenant: TenantId, idempotency: &[u8; 32], row: u16) -> Vec<u8> {
+    key(tenant, 5, &[idempotency, &row.to_be_bytes()])
+}
+
+/// Says when an answer ends.
+pub(crate) fn answer_end_key(tenant: TenantId, ends: Time, idempotency: &[u8; 32]) -> Vec<u8> {
+    key(tenant, 6, &[&ends.0.to_be_bytes(), idempotency])
+}
+
+/// The answers that have ended by `now`: bounds of their [`answer_end_key`]s.
+pub(crate) fn answer_ends(tenant: TenantId, now: Time) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let after = now.0.saturating_add(1).to_be_bytes();
+    (Bound::Included(key(tenant, 6, &[])), Bound::Excluded(key(tenant, 6, &[&after])))
+}
+
+/// The idempotency key's digest of a row whose key [`answer_end_key`] made.
+pub(crate) fn answer_end_of(key: &[u8]) -> Option<[u8; 32]> {
+    key.get(17..)?.try_into().ok()
 }
 
 /// A row that says only that writing works.
@@ -243,5 +268,7 @@ mod tests {
         let kinds = [inline_key(tenant, blob), wraps_prefix(tenant, blob), named_wraps_prefix(tenant, blob)];
         assert_eq!(kinds.map(|key| key[8]), [1, 2, 3]);
         assert_eq!(customer_wrap_key(tenant, blob)[8], 4);
+        assert_eq!((answer_key(tenant, &[7; 32], 1)[8], answer_end_key(tenant, Time(3), &[7; 32])[8]), (5, 6));
+        assert_eq!(answer_end_of(&answer_end_key(tenant, Time(3), &[7; 32])), Some([7; 32]));
     }
 }

@@ -1,4 +1,5 @@
-//! The janitor: forgets the parts of uploads that have ended, in units that are small enough.
+//! The janitor: forgets the parts of uploads that have ended and answers that were kept long enough, in units that are small
+//! enough.
 
 use domain::upload::{self, CLEARED_MAX};
 use event_log::Changes;
@@ -19,6 +20,7 @@ pub(super) fn run(inner: &Inner) -> Result<(), StoreError> {
     for tenant in inner.log.snapshot().tenants().map_err(log_error)? {
         abandon_orphans(inner, tenant)?;
         clear_ended(inner, tenant)?;
+        inner.forget_answers(tenant)?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod buckets;
 mod copy;
 mod delete;
 mod encryption;
+mod idempotency;
 mod identity;
 mod keys;
 mod lifecycle;
@@ -38,6 +39,7 @@ use schemas::event::{ObjectOwnership, Versioning};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
+pub use idempotency::{Pending, Repeated};
 pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
@@ -68,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) standing: Standing,
     pub(crate) facts: bucket_settings::Facts,
     pub(crate) policies: access::Policies,
+    pub(crate) in_flight: idempotency::InFlight,
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) delivery: Delivery,
 }

@@ -276,6 +276,7 @@ impl Store {
             standing,
             facts: super::bucket_settings::Facts::default(),
             policies: super::access::Policies::default(),
+            in_flight: super::idempotency::InFlight::default(),
             access_log,
             delivery: Delivery::default(),
         });

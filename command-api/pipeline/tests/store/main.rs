@@ -6,6 +6,7 @@ mod acls;
 mod conditional;
 mod digests;
 mod encryption;
+mod idempotency;
 mod identity;
 mod keys;
 mod lifecycle;
