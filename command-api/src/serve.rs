@@ -58,8 +58,9 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
 
     let metrics = wiring::metrics(&store);
     let ready = wiring::ready(&store);
-    let public_routes = routes::public(&ready, wiring::native_router(), wiring::s3_router(&store, settings), &metrics);
-    let admin_routes = routes::admin(&ready, wiring::admin_router(&store), &metrics);
+    let (native, s3) = (wiring::native_router(&store, settings), wiring::s3_router(&store, settings));
+    let public_routes = routes::public(&ready, native, s3, &metrics);
+    let admin_routes = routes::admin(&ready, wiring::admin_router(&store, settings), &metrics);
     // The log closes with the last clone of the store: only listeners keep some.
     drop((ready, metrics));
     let (stop, shutdown) = watch::channel(false);

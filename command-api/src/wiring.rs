@@ -110,17 +110,24 @@ pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
 }
 
 /// The admin API.
-pub(crate) fn admin_router(store: &Store) -> Router {
-    door_http::admin_router(store.clone(), http_options())
+pub(crate) fn admin_router(store: &Store, settings: &Settings) -> Router {
+    door_http::admin_router(store.clone(), http_options(settings))
 }
 
 /// The native API.
-pub(crate) fn native_router() -> Router {
-    door_http::native_router(http_options())
+pub(crate) fn native_router(store: &Store, settings: &Settings) -> Router {
+    door_http::native_router(store.clone(), http_options(settings))
 }
 
-fn http_options() -> door_http::Options {
-    door_http::Options { ids: Arc::new(request_id), clock: Arc::new(now_us) }
+fn http_options(settings: &Settings) -> door_http::Options {
+    let Settings { server, security, .. } = settings;
+    door_http::Options {
+        ids: Arc::new(request_id),
+        clock: Arc::new(now_us),
+        public_url: server.public_url.clone(),
+        token_ttl_s: security.native_api_token_ttl.seconds,
+        signed_url_ttl_max_s: security.max_presign_ttl.seconds,
+    }
 }
 
 /// Figures of the program and of the store behind it.
@@ -234,8 +241,14 @@ impl Installer for StoreInstaller {
             request: self.admin.request.clone(),
             circumstances: Circumstances::default(),
         };
-        let request =
-            CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None, acl: None };
+        let request = CreateBucket {
+            name: bucket.clone(),
+            region: None,
+            versioning: None,
+            object_lock: false,
+            ownership: None,
+            acl: None,
+        };
         made(self.store.create_bucket(&caller, request).await, &Refusal::BucketAlreadyOwnedByYou)
     }
 }

@@ -88,6 +88,8 @@ pub struct Create {
     pub key: KeyId,
     /// Who owns uploads; none when nobody chose: whoever uploads then, and there are no ownership controls to show.
     pub ownership: Option<ObjectOwnership>,
+    /// Versioning from the start.
+    pub versioning: Versioning,
     /// Whether versions can be locked. Implies versioning.
     pub object_lock: bool,
     /// Its list; none when only its owner may do anything.
@@ -151,10 +153,10 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
         Bucket::Absent if state.buckets >= state.buckets_max => return Err(Refusal::TooManyBuckets),
         Bucket::Absent => {}
     }
-    let Create { bucket, name, region, owner, key, ownership, object_lock, acl } = create;
+    let Create { bucket, name, region, owner, key, ownership, versioning, object_lock, acl } = create;
     let without_ownership_controls = ownership.is_none();
     let ownership = ownership.unwrap_or(ObjectOwnership::ObjectWriter);
-    let versioning = if object_lock { Versioning::Enabled } else { Versioning::Unversioned };
+    let versioning = if object_lock { Versioning::Enabled } else { versioning };
     let created = BucketCreated {
         bucket,
         name,
@@ -238,6 +240,7 @@ mod tests {
             owner: user("ann"),
             key: KeyId(4),
             ownership: Some(ObjectOwnership::BucketOwnerEnforced),
+            versioning: Versioning::Unversioned,
             object_lock: false,
             acl: None,
         }
@@ -280,6 +283,14 @@ mod tests {
     fn object_lock_brings_versioning() {
         let create = Create { object_lock: true, ..new_bucket() };
         given([]).when(Command::Create(create)).then([created_with(Versioning::Enabled, true)]);
+    }
+
+    #[test]
+    fn it_may_be_versioned_from_the_start() {
+        for versioning in [Versioning::Enabled, Versioning::Suspended] {
+            let create = Create { versioning, ..new_bucket() };
+            given([]).when(Command::Create(create)).then([created_with(versioning, false)]);
+        }
     }
 
     #[test]

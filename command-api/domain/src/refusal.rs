@@ -26,6 +26,9 @@ pub enum Refusal {
         /// How many.
         buckets: u64,
     },
+    /// No signed URL of this id works.
+    #[error("no such signed URL")]
+    NoSuchSignedUrl,
     /// No such user in the tenant.
     #[error("no such user")]
     NoSuchUser,

@@ -1,12 +1,17 @@
-//! Native JSON (`/api/v1`, 501 until it comes) and the admin API (`/admin/api/v1`).
+//! Native JSON (`/api/v1`) and the admin API (`/admin/api/v1`).
 //!
-//! Owns: their paths, their JSON, bearer tokens of administrators, problem documents.
-//! Does not own: what an administrator's command does, listeners, `/health` and `/metrics`.
+//! Owns: their paths, their JSON, bearer tokens, signed URLs, problem documents, their OpenAPI documents.
+//! Does not own: what a command does, listeners, `/health` and `/metrics`.
 //! Invariant: every answer has `X-Request-Id`; every error is a problem document with the same id.
 
 mod admin;
+mod json;
+mod limits;
 mod native;
+mod openapi;
+mod operation;
 mod problem;
+mod query;
 mod request;
 
 pub use admin::admin_router;

@@ -5,8 +5,10 @@
 
 use axum::response::{IntoResponse, Response};
 use domain::Refusal;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pipeline::StoreError;
+
+use crate::native::BodyTooLarge;
 
 /// An error before the request's id is known to it; [`crate::request::accompany`] renders it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +17,46 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) retry_after_s: Option<u64>,
+    /// What else its answer carries.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// An answer to HEAD has no body that could say it.
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-lockwell-error-code");
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_s: None }
+        Self { status, code, message: message.into(), retry_after_s: None, headers: Vec::new() }
+    }
+
+    /// With one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(crate) fn with_status(self, status: StatusCode, code: &'static str) -> Self {
+        Self { status, code, ..self }
+    }
+
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    pub(crate) fn internal(what: &str) -> Self {
+        tracing::error!(what, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error")
+    }
+
+    pub(crate) fn payload_too_large(bound_bytes: u64) -> Self {
+        let message = format!("the body may have {bound_bytes} bytes at most");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+    }
+
+    /// 405, and what the path knows instead.
+    pub(crate) fn method_not_allowed_but(allowed: &[&str]) -> Self {
+        let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static(""));
+        Self::method_not_allowed().with(header::ALLOW, allowed)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -48,12 +85,26 @@ impl Problem {
     }
 
     pub(crate) fn rate_limited(retry_after_s: u64) -> Self {
-        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests with this token");
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests; try again later");
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
     fn retry_after_ms(self, ms: u64) -> Self {
         Self { retry_after_s: Some(ms.div_ceil(1000).max(1)), ..self }
+    }
+
+    /// The answer. One to HEAD has no body, and one that says that nothing was modified neither.
+    pub(crate) fn render_for(&self, method: &Method, request_id: &str) -> Response {
+        let mut response = self.render(request_id);
+        if *method == Method::HEAD {
+            *response.body_mut() = axum::body::Body::empty();
+            response.headers_mut().insert(ERROR_CODE, HeaderValue::from_static(self.code));
+        }
+        if self.status == StatusCode::NOT_MODIFIED {
+            *response.body_mut() = axum::body::Body::empty();
+            response.headers_mut().remove(header::CONTENT_TYPE);
+        }
+        response
     }
 
     pub(crate) fn render(&self, request_id: &str) -> Response {
@@ -73,6 +124,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        headers.extend(self.headers.iter().cloned().collect::<HeaderMap>());
         response
     }
 }
@@ -98,7 +150,10 @@ impl From<StoreError> for Problem {
                 let message = "the store is busy; try again";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after_ms(retry_after_ms)
             }
-            StoreError::Body(_) => Self::invalid("the body could not be read"),
+            StoreError::Body(error) => match error.0.downcast_ref::<BodyTooLarge>() {
+                Some(BodyTooLarge { bound_bytes }) => Self::payload_too_large(*bound_bytes),
+                None => Self::invalid("the body is incomplete"),
+            },
             StoreError::DiskFull => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "the server's disk is full")
             }
@@ -141,6 +196,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::TenantNotEmpty { .. } => (StatusCode::CONFLICT, "tenant_not_empty"),
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser
+        | Refusal::NoSuchSignedUrl
         | Refusal::NoSuchAccessKey
         | Refusal::NoSuchAdminToken
         | Refusal::NoSuchBucket

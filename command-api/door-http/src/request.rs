@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::problem::Problem;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the program gives to this door: chance and time are not its own.
 #[derive(Clone)]
@@ -24,6 +24,12 @@ pub struct Options {
     pub ids: Arc<dyn Fn() -> RequestId + Send + Sync>,
     /// Microseconds since the Unix epoch.
     pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where clients reach this server, when that is said: `https://s3.example.com`.
+    pub public_url: Option<String>,
+    /// How long tokens of the native API work, seconds.
+    pub token_ttl_s: u64,
+    /// How long its signed URLs work at most, seconds.
+    pub signed_url_ttl_max_s: u64,
 }
 
 /// The outermost layer of each router here.

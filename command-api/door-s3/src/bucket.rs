@@ -80,6 +80,7 @@ pub(crate) async fn create(app: &App, ask: &Ask, payload: Payload) -> Result<Res
     }
     let request = CreateBucket {
         name: ask.bucket(),
+        versioning: None,
         object_lock: flag(ask, "x-amz-bucket-object-lock-enabled")?,
         ownership: ownership::asked_of_new(&ask.headers)?,
         acl: asked_acl(&ask.headers)?,

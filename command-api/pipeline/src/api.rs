@@ -233,6 +233,8 @@ pub struct CreateBucket {
     pub name: BucketName,
     /// LocationConstraint, if given.
     pub region: Option<String>,
+    /// Versioning from the start, if given.
+    pub versioning: Option<Versioning>,
     /// Whether versions can be locked; implies versioning.
     pub object_lock: bool,
     /// Ownership, if given; else as configured.
@@ -1013,6 +1015,29 @@ pub struct Usage {
     pub multipart_bytes: u64,
     /// Buckets.
     pub buckets: u64,
+}
+
+/// Signed URLs that were made in one call and work still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedUrlInfo {
+    /// 32 hex digits.
+    pub id: String,
+    /// Who asked for them.
+    pub user: UserId,
+    /// The key that signed.
+    pub access_key: AccessKeyId,
+    /// The method that they are for.
+    pub method: String,
+    /// The bucket that they are for.
+    pub bucket: BucketName,
+    /// The key that they are for; of several the first.
+    pub key: String,
+    /// How many they are.
+    pub count: u32,
+    /// When they were made.
+    pub created: Time,
+    /// When they end.
+    pub expires: Time,
 }
 
 /// An answer of a door, as it is kept for a repetition of its request.

@@ -25,4 +25,4 @@ pub use clock::{Clock, Ids, SystemClock};
 pub use customer_key::CustomerKey;
 pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
-pub use store::{FirstStart, OpenError, OpenOptions, Pending, Repeated, Store};
+pub use store::{Bearer, BearerError, FirstStart, Minted, OpenError, OpenOptions, Pending, Repeated, SignedUrl, Store};

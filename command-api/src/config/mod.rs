@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use layers::{Inputs, load};
 pub use report::{ConfigError, Loaded};
-pub use values::{LogFormat, Window};
+pub use values::{LogFormat, Span, Window};
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -140,6 +140,10 @@ pub struct Security {
     pub allow_anonymous: bool,
     /// The tenant that requests without a credential are for.
     pub anonymous_tenant: Option<TenantName>,
+    /// How long bearer tokens of the native API work.
+    pub native_api_token_ttl: Span,
+    /// How long its signed URLs work at most.
+    pub max_presign_ttl: Span,
     /// Take signatures of Version 2, which boto3 and aws-cli v1 presign with unless told otherwise.
     pub allow_sigv2: bool,
 }
@@ -153,6 +157,8 @@ impl Default for Security {
             kms_default_key: None,
             allow_anonymous: false,
             anonymous_tenant: None,
+            native_api_token_ttl: Span { seconds: 3_600 },
+            max_presign_ttl: Span { seconds: 900 },
             allow_sigv2: true,
         }
     }
@@ -195,6 +201,9 @@ impl Default for Log {
         Self { format: LogFormat::Auto, level: "info".to_owned() }
     }
 }
+
+/// Whoever finds a token or a signed URL has it for this long at most.
+const TTL_MAX_S: u64 = 7 * 86_400;
 
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
@@ -262,6 +271,16 @@ impl Settings {
                 !security.allow_anonymous || security.anonymous_tenant.is_some() || !server.tenant_hosts.is_empty(),
                 "security.anonymous_tenant",
                 "expected the tenant that anonymous requests are for",
+            ),
+            (
+                (1..=TTL_MAX_S).contains(&security.native_api_token_ttl.seconds),
+                "security.native_api_token_ttl",
+                "expected 1s to 7d",
+            ),
+            (
+                (1..=TTL_MAX_S).contains(&security.max_presign_ttl.seconds),
+                "security.max_presign_ttl",
+                "expected 1s to 7d",
             ),
             ((1..=86_400).contains(&lifecycle.day_seconds), "lifecycle.day_seconds", "expected 1 to 86400"),
             (

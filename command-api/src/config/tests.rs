@@ -63,6 +63,7 @@ fn the_environment_has_text_of_every_kind() {
             ("HOLDFAST__STORAGE__COMPRESSION", "false"),
             ("HOLDFAST__STORAGE__CACHE_MIB", "64"),
             ("HOLDFAST__HISTORY__WINDOW", "0"),
+            ("HOLDFAST__SECURITY__NATIVE_API_TOKEN_TTL", "30m"),
             ("HOLDFAST__S3__DEFAULT_OBJECT_OWNERSHIP", "ObjectWriter"),
             ("HOLDFAST__SECURITY__ROOT_KEY_ENV", "MY_KEY"),
             ("HOLDFAST__SERVER__TENANT_HOSTS", "s3.acme.example=acme, s3.other.example = other"),
@@ -76,6 +77,10 @@ fn the_environment_has_text_of_every_kind() {
     assert_eq!(hosts, ["s3.acme.example acme", "s3.other.example other"]);
     assert_eq!((settings.storage.compression, settings.storage.cache_mib), (false, 64));
     assert_eq!(settings.history.window, Window::Seconds(0));
+    assert_eq!(
+        (settings.security.native_api_token_ttl.seconds, settings.security.max_presign_ttl.seconds),
+        (1800, 900)
+    );
     assert_eq!(settings.s3.default_object_ownership, ObjectOwnership::ObjectWriter);
     assert_eq!(settings.security.root_key_env.as_deref(), Some("MY_KEY"));
 }
@@ -108,6 +113,20 @@ fn a_wrong_value_is_named_with_key_and_source() {
     );
     refused("[log]\nformat = 'xml'\n", "`log.format` is \"xml\" (from FILE): expected one of auto, json, pretty");
     refused("[lifecycle]\nday_seconds = 0\n", "`lifecycle.day_seconds` is 0 (from FILE): expected 1 to 86400");
+    for (value, sentence) in [
+        ("'0'", "`security.max_presign_ttl` is \"0\" (from FILE): expected 1s to 7d"),
+        ("'8d'", "`security.max_presign_ttl` is \"8d\" (from FILE): expected 1s to 7d"),
+        (
+            "'forever'",
+            "`security.max_presign_ttl` is \"forever\" (from FILE): expected a duration such as \"1h\" or \"15m\"",
+        ),
+    ] {
+        refused(&format!("[security]\nmax_presign_ttl = {value}\n"), sentence);
+    }
+    refused(
+        "[security]\nnative_api_token_ttl = '0s'\n",
+        "`security.native_api_token_ttl` is \"0s\" (from FILE): expected 1s to 7d",
+    );
     refused("[storage]\nsegment_mib = 1\n", "`storage.segment_mib` is 1 (from FILE): expected 16 to 4096");
     refused(
         "[server]\nlisten_addr = 'localhost'\n",

@@ -96,6 +96,32 @@ impl<'de> Deserialize<'de> for Window {
     }
 }
 
+/// A length of time that ends: `1h`, `15m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "Window")]
+pub struct Span {
+    /// Its seconds.
+    pub seconds: u64,
+}
+
+impl From<Span> for Window {
+    fn from(span: Span) -> Self {
+        Self::Seconds(span.seconds)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Window::deserialize(deserializer)? {
+            Window::Seconds(seconds) => Ok(Self { seconds }),
+            Window::Forever => {
+                let expected = "a duration such as \"1h\" or \"15m\"";
+                Err(de::Error::invalid_value(de::Unexpected::Str("forever"), &expected))
+            }
+        }
+    }
+}
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]

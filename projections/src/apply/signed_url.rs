@@ -16,7 +16,6 @@ impl Fold<'_> {
         let row = SignedUrl {
             user: event.user.clone(),
             access_key: event.access_key.clone(),
-            kind: event.kind,
             method: event.method.clone(),
             bucket: event.bucket.clone(),
             key: event.key.clone(),

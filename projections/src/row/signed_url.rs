@@ -1,6 +1,5 @@
 //! Signed addresses that have not ended.
 
-use schemas::event::SignedUrlKind;
 use schemas::{AccessKeyId, BucketName, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,6 @@ pub struct SignedUrl {
     pub user: UserId,
     /// The key that signed.
     pub access_key: AccessKeyId,
-    /// What checks them.
-    pub kind: SignedUrlKind,
     /// The method that they are for.
     pub method: String,
     /// The bucket that they are for.
@@ -64,7 +61,6 @@ mod tests {
             reads_back(&SignedUrl {
                 user,
                 access_key: AccessKeyId::parse("AK1").expect("an access key"),
-                kind: SignedUrlKind::S3,
                 method: "GET".to_owned(),
                 bucket: BucketName::parse("photos").expect("a name"),
                 key, count, created: Time(times[0]), revoked: revoked.map(Time),

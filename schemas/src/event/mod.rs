@@ -36,7 +36,7 @@ pub use object::{
     VersionCommitted, VersionRemoved,
 };
 pub use quota::{Quota, QuotaDimension, QuotaSet, QuotaThresholdReached};
-pub use signed_url::{SignedUrlKind, SignedUrlRevoked, UrlSigned};
+pub use signed_url::{SignedUrlRevoked, UrlSigned};
 pub use tenant::{
     AccessKeyCreated, AccessKeyRevoked, AccessKeyRotated, AccessKeyStatusSet, AdminRole, AdminTokenCreated,
     AdminTokenRevoked, ApiKeyCreated, ApiKeyRotated, TenantCreated, TenantDeleted, TenantDisabled, TenantEnabled,

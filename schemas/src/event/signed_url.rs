@@ -4,16 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccessKeyId, BucketName, Time, UserId};
 
-/// What checks the signature of an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignedUrlKind {
-    /// A token of the native API (`lwurl_`).
-    Native,
-    /// A query signature of S3 (AWS Signature Version 4).
-    S3,
-}
-
 /// Addresses were signed in one call. They stop working together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlSigned {
@@ -23,8 +13,6 @@ pub struct UrlSigned {
     pub user: UserId,
     /// The key that signed. What it may do when an address is used is what the address may do.
     pub access_key: AccessKeyId,
-    /// What checks them.
-    pub kind: SignedUrlKind,
     /// The method that they are for.
     pub method: String,
     /// The bucket that they are for.

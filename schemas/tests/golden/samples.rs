@@ -210,11 +210,10 @@ fn quotas() -> Vec<Event> {
 
 fn signed_urls() -> Vec<Event> {
     let id = "00112233445566778899aabbccddeeff";
-    let signed = |kind, method: &str, count| UrlSigned {
+    let signed = |method: &str, count| UrlSigned {
         id: id.to_owned(),
         user: user("ann"),
         access_key: access_key(),
-        kind,
         method: method.to_owned(),
         bucket: bucket_name(),
         key: key().to_string(),
@@ -222,8 +221,8 @@ fn signed_urls() -> Vec<Event> {
         expires: Time(1_800_000_000_000_000),
     };
     vec![
-        signed(SignedUrlKind::Native, "GET", 1).into(),
-        signed(SignedUrlKind::S3, "PUT", 10_000).into(),
+        signed("GET", 1).into(),
+        signed("PUT", 10_000).into(),
         SignedUrlRevoked { id: id.to_owned(), expires: Time(1_800_000_000_000_000) }.into(),
     ]
 }

@@ -72,8 +72,14 @@ impl Client {
             circumstances: Circumstances::default(),
         };
         let bucket = BucketName::parse(bucket)?;
-        let request =
-            CreateBucket { name: bucket.clone(), region: None, object_lock: false, ownership: None, acl: None };
+        let request = CreateBucket {
+            name: bucket.clone(),
+            region: None,
+            versioning: None,
+            object_lock: false,
+            ownership: None,
+            acl: None,
+        };
         store.create_bucket(&caller, request).await?;
         Ok(Self { store, caller, bucket })
     }

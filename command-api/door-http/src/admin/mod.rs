@@ -4,7 +4,6 @@
 //! Does not own: what the commands do.
 
 mod auth;
-mod body;
 mod installation;
 mod keys;
 mod tenants;
@@ -19,6 +18,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use pipeline::Store;
 
+use crate::json as body;
 use crate::problem::Problem;
 use crate::request::{Options, accompany};
 use auth::{Limits, authenticate};

@@ -121,6 +121,7 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::TenantExists => plain(S::CONFLICT, "TenantAlreadyExists", "The specified tenant exists."),
         Refusal::TenantDisabled => plain(S::FORBIDDEN, "AccessDenied", "The account is disabled."),
         Refusal::TenantNotEmpty { .. } => plain(S::CONFLICT, "TenantNotEmpty", "The specified tenant has buckets."),
+        Refusal::NoSuchSignedUrl => plain(S::NOT_FOUND, "NoSuchSignedUrl", "The specified URL does not exist."),
         Refusal::NoSuchUser => plain(S::NOT_FOUND, "NoSuchUser", "The specified user does not exist."),
         Refusal::UserExists => plain(S::CONFLICT, "UserAlreadyExists", "The specified user exists."),
         Refusal::NoSuchAccessKey => plain(S::NOT_FOUND, "NoSuchAccessKey", "The specified access key does not exist."),

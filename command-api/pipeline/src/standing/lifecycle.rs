@@ -460,7 +460,14 @@ mod tests {
         let caller =
             Caller { tenant: tenant.id, who, source: None, request: request_id(), circumstances: Default::default() };
         let name = BucketName::parse("bucket").expect("a name");
-        let create = CreateBucket { name: name.clone(), region: None, object_lock: true, ownership: None, acl: None };
+        let create = CreateBucket {
+            name: name.clone(),
+            region: None,
+            versioning: None,
+            object_lock: true,
+            ownership: None,
+            acl: None,
+        };
         store.create_bucket(&caller, create).await.expect("a bucket");
         let delete = crate::DeleteObject {
             bucket: name.clone(),

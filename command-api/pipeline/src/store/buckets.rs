@@ -19,11 +19,15 @@ use crate::sequencer::{Decide, Outcome, Planned, Unit};
 const LIST_STEP: usize = 1_000;
 
 impl Store {
-    /// Creates a bucket.
+    /// Creates a bucket. With it comes the position of its event.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
-    pub async fn create_bucket(&self, caller: &Caller, request: CreateBucket) -> Result<BucketInfo, StoreError> {
+    pub async fn create_bucket(
+        &self,
+        caller: &Caller,
+        request: CreateBucket,
+    ) -> Result<(BucketInfo, Position), StoreError> {
         let inner = &self.inner;
         authorise(
             caller.scopes().ok_or(Refusal::AccessDenied)?,
@@ -50,6 +54,7 @@ impl Store {
             owner,
             key: schemas::KeyId::default(),
             ownership,
+            versioning: request.versioning.unwrap_or(Versioning::Unversioned),
             object_lock: request.object_lock,
             acl,
         };
@@ -71,10 +76,11 @@ impl Store {
             let plan = |event| Planned { bucket: id, key, object: None, event };
             Ok(Unit { events: events.into_iter().map(plan).collect(), changes: Changes::default() })
         });
-        inner.run(Request::of(caller), decide).await?;
+        let recorded = inner.run(Request::of(caller), decide).await?;
+        let position = inner.position(tenant, &recorded)?;
         let snapshot = inner.log.snapshot();
         let bucket = inner.bucket(snapshot.as_ref(), tenant, &request.name)?;
-        inner.bucket_info(snapshot.as_ref(), tenant, bucket)
+        Ok((inner.bucket_info(snapshot.as_ref(), tenant, bucket)?, position))
     }
 
     /// What is known of a bucket.

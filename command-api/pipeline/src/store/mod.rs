@@ -10,6 +10,7 @@ mod access;
 mod acl;
 mod admin;
 mod amend;
+mod bearer;
 mod bucket_settings;
 mod buckets;
 mod copy;
@@ -39,6 +40,7 @@ use schemas::event::{ObjectOwnership, Versioning};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
+pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use idempotency::{Pending, Repeated};
 pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;

@@ -383,7 +383,14 @@ async fn rules_of_one_tenant_are_none_of_anothers() {
     let house = House::new();
     let caller = house.with_bucket().await;
     let other = house.tenant("other").await;
-    let request = CreateBucket { name: bucket("bucket"), region: None, object_lock: false, ownership: None, acl: None };
+    let request = CreateBucket {
+        name: bucket("bucket"),
+        region: None,
+        versioning: None,
+        object_lock: false,
+        ownership: None,
+        acl: None,
+    };
     house.store.create_bucket(&other, request).await.expect("a bucket");
     house.put(&caller, "key", b"x").await.expect("put");
     house.put(&other, "key", b"x").await.expect("put");

@@ -20,8 +20,14 @@ impl House {
     /// A tenant with a bucket `bucket` whose versions can be locked.
     async fn with_lock(&self) -> Caller {
         let caller = self.tenant("tenant").await;
-        let request =
-            CreateBucket { name: bucket("bucket"), region: None, object_lock: true, ownership: None, acl: None };
+        let request = CreateBucket {
+            name: bucket("bucket"),
+            region: None,
+            versioning: None,
+            object_lock: true,
+            ownership: None,
+            acl: None,
+        };
         self.store.create_bucket(&caller, request).await.expect("a bucket");
         caller
     }

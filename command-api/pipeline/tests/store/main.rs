@@ -3,6 +3,7 @@
 
 mod access_log;
 mod acls;
+mod bearers;
 mod conditional;
 mod digests;
 mod encryption;

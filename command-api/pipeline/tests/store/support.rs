@@ -157,7 +157,14 @@ impl House {
     }
 
     pub(crate) async fn bucket(&self, caller: &Caller, name: &str) -> Result<(), StoreError> {
-        let request = CreateBucket { name: bucket(name), region: None, object_lock: false, ownership: None, acl: None };
+        let request = CreateBucket {
+            name: bucket(name),
+            region: None,
+            versioning: None,
+            object_lock: false,
+            ownership: None,
+            acl: None,
+        };
         self.store.create_bucket(caller, request).await.map(|_| ())
     }
 

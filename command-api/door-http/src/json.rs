@@ -1,13 +1,13 @@
-//! Bodies of admin requests: small JSON objects, read strictly.
+//! JSON on the wire: small objects read strictly, times as text.
 
-use axum::body::Bytes;
+use bytes::Bytes;
 use schemas::Time;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 
 /// Reads a JSON object. Unknown fields are errors: what has no effect is refused and not ignored. No body reads as `{}`.
-pub(super) fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(bytes).map_err(|error| {
         // Category and place only: serde's text may repeat the value, and a value may be a secret.
@@ -30,7 +30,7 @@ fn field_of(message: &str) -> String {
 }
 
 /// RFC 3339, UTC.
-pub(super) fn timestamp(time: Time) -> Option<String> {
+pub(crate) fn timestamp(time: Time) -> Option<String> {
     let microseconds = i64::try_from(time.0).ok()?;
     jiff::Timestamp::from_microsecond(microseconds).ok().map(|timestamp| timestamp.to_string())
 }

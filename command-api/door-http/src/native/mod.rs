@@ -1,0 +1,149 @@
+//! `/api/v1`: the native JSON API.
+//!
+//! Owns: the way of a request through the door, and the list of what can be asked.
+//! Does not own: any decision: each operation is one call of the store, with a caller.
+//! Invariants: the tenant comes from the credential and from nothing else; no byte of a body is read before its sender is
+//! known, but of `/auth/token`, whose body says who it is.
+
+mod answer;
+mod ask;
+mod buckets;
+mod gate;
+mod page;
+mod system;
+mod token;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderValue;
+use pipeline::Store;
+use tracing::{Instrument, field};
+
+use crate::limits::Limits;
+use crate::openapi::{self, About};
+use crate::operation::{Access, Operation, Routes};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::request::{Options, X_REQUEST_ID};
+pub(crate) use ask::BodyTooLarge;
+use ask::{Ask, Visit, Words};
+
+/// What a handler makes of a request.
+type Answer = Result<Response, Problem>;
+type Future = Pin<Box<dyn std::future::Future<Output = Answer> + Send>>;
+type Handler = Box<dyn Fn(Arc<App>, Ask) -> Future + Send + Sync>;
+/// An operation and what does it.
+type Entry = (Operation, Handler);
+
+/// What every operation needs of the server.
+struct App {
+    store: Store,
+    options: Options,
+    routes: Routes<Handler>,
+    document: Bytes,
+    /// Requests for tokens, by access key; and by what claims to be one and is none.
+    token_limits: Limits,
+    stranger_limits: Limits,
+}
+
+const TOKENS_PER_MINUTE: u32 = 60;
+const STRANGERS_MAX: usize = 10_000;
+
+/// The native API. To be nested at `/api/v1`.
+pub fn native_router(store: Store, options: Options) -> Router {
+    let routes = routes();
+    let app = Arc::new(App {
+        store,
+        options,
+        document: document(&routes),
+        routes,
+        token_limits: Limits::new(TOKENS_PER_MINUTE, usize::MAX),
+        stranger_limits: Limits::new(TOKENS_PER_MINUTE, STRANGERS_MAX),
+    });
+    Router::new().fallback(move |request: Request| serve(Arc::clone(&app), request))
+}
+
+/// Everything that can be asked, in the order of the contract.
+fn routes() -> Routes<Handler> {
+    Routes::new([system::operations(), token::operations(), buckets::operations()].into_iter().flatten().collect())
+}
+
+fn entry<F, Done>(operation: Operation, run: F) -> Entry
+where
+    F: Fn(Arc<App>, Ask) -> Done + Send + Sync + 'static,
+    Done: std::future::Future<Output = Answer> + Send + 'static,
+{
+    (operation, Box::new(move |app, ask| Box::pin(run(app, ask))))
+}
+
+const ABOUT: About = About {
+    title: "Holdfast native API",
+    description: "JSON in, JSON out, over the same store as S3: the same encryption, versions, locks, policies and quotas. \
+                  Exchange an access key for a token at `/auth/token` and send it as `Authorization: Bearer`.",
+    server: "/api/v1",
+    scheme: (
+        "nativeToken",
+        "A token (`lwtk_...`) from `POST /auth/token`. It works for an hour unless configured otherwise, and no longer than its \
+         access key.",
+    ),
+    tags: &[
+        ("system", "The server itself."),
+        ("auth", "Tokens and signed URLs."),
+        ("signed", "What a signed URL is good for, without a token."),
+        ("buckets", "Buckets and their versioning."),
+        ("notifications", "Who hears of what happens in a bucket."),
+        ("objects", "Objects and lists of them."),
+        ("versions", "Versions and delete markers."),
+        ("tags", "Tags of objects."),
+        ("retention", "Retention and legal hold."),
+        ("multipart", "Uploads in parts."),
+    ],
+    answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
+};
+
+/// Ends with a line feed, as files do.
+fn document(routes: &Routes<Handler>) -> Bytes {
+    let document = openapi::document(&ABOUT, routes.operations());
+    let text = serde_json::to_string_pretty(&document).expect("a document is JSON");
+    Bytes::from(text + "\n")
+}
+
+async fn serve(app: Arc<App>, request: Request) -> Response {
+    let id = (app.options.ids)();
+    // The operation's name and not the path: names of buckets and objects stay out of the log.
+    let span = tracing::info_span!("native", request_id = %id, tenant = field::Empty, operation = field::Empty);
+    let method = request.method().clone();
+    let shown = format!("req_{id}");
+    let done = run(&app, id, request).instrument(span.clone()).await;
+    let mut response = done.unwrap_or_else(|problem| problem.render_for(&method, &shown));
+    let _entered = span.entered();
+    tracing::debug!(status = response.status().as_u16(), "answered");
+    if let Ok(value) = HeaderValue::from_str(&shown) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+async fn run(app: &Arc<App>, id: schemas::RequestId, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let found = app.routes.find(&parts.method, parts.uri.path())?;
+    tracing::Span::current().record("operation", found.operation.id);
+    let visit = Visit::of(&parts, &app.options, id);
+    let query = Query::parse(parts.uri.query())?;
+    let framed = ask::is_framed(&parts);
+    let words = Arc::new(Words { headers: parts.headers, query });
+    let caller = match found.operation.access {
+        Access::Bearer => Some(gate::bearer(&app.store, &visit, &words)?),
+        Access::Open => None,
+    };
+    if let Some(caller) = &caller {
+        tracing::Span::current().record("tenant", field::display(caller.tenant));
+    }
+    let ask = Ask::new(caller, visit, found.values, words, body, framed);
+    (found.handler)(Arc::clone(app), ask).await
+}

@@ -1,0 +1,206 @@
+//! The OpenAPI document of an API, written from its operations.
+//!
+//! Owns: the form of the document. Does not own: what it says: that is the table that requests are routed by.
+//! Invariant: an operation that can be asked is in the document, and none else is: both come from one list.
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::operation::{Access, Answer, Content, Operation, Parameter, Place, Schemas};
+
+/// What a document says beside its operations.
+pub(crate) struct About {
+    pub(crate) title: &'static str,
+    pub(crate) description: &'static str,
+    /// Where its paths begin.
+    pub(crate) server: &'static str,
+    /// Name and description of the security scheme.
+    pub(crate) scheme: (&'static str, &'static str),
+    /// Tags in the order in which they are shown.
+    pub(crate) tags: &'static [(&'static str, &'static str)],
+    /// Headers that any answer has.
+    pub(crate) answer_headers: &'static [(&'static str, &'static str)],
+}
+
+/// An error.
+#[derive(ToSchema, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// What went wrong, for programs.
+    code: String,
+    /// What went wrong, for people.
+    message: String,
+    /// The status of the answer.
+    #[schema(minimum = 300, maximum = 599)]
+    status: u16,
+    /// The request; `X-Request-Id` has it too.
+    request_id: String,
+}
+
+/// Problems of any operation, and of those that need a token.
+const OF_ANY: [u16; 3] = [400, 500, 503];
+const OF_BEARERS: [u16; 3] = [401, 403, 429];
+
+/// The document.
+pub(crate) fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Schemas::new();
+    let problem = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
+    schemas.insert("Problem".to_owned(), problem);
+    for operation in operations {
+        let path = operation.path.replace("...}", "}");
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[operation.method.as_str().to_ascii_lowercase()] = described(about, operation);
+        schemas.extend(operation.schemas.clone());
+    }
+    let (scheme, of_scheme) = about.scheme;
+    let tags: Vec<Value> =
+        about.tags.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": about.title,
+            "description": about.description,
+            "version": "1",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": about.server }],
+        "tags": tags,
+        "security": [{ scheme: [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { scheme: { "type": "http", "scheme": "bearer", "description": of_scheme } },
+            "schemas": schemas,
+        },
+    })
+}
+
+fn described(about: &About, operation: &Operation) -> Value {
+    let mut item = json!({
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+    });
+    if !operation.description.is_empty() {
+        item["description"] = operation.description.into();
+    }
+    if operation.access == Access::Open {
+        item["security"] = json!([]);
+    }
+    let wild = operation.path.contains("...}");
+    if wild {
+        // Pages show the rest of a path by a star. Clients escape the slashes of its value, or send them as they are.
+        let shown = operation.path.rsplit_once('{').map_or(operation.path, |(before, _)| before);
+        item["x-holdfast-shown-path"] = format!("{shown}*").into();
+    }
+    let parameters = parameters(operation);
+    if !parameters.is_empty() {
+        item["parameters"] = parameters.into();
+    }
+    if let Some((body, required)) = &operation.body {
+        item["requestBody"] = json!({ "required": required, "content": content(body) });
+    }
+    let mut responses = Map::new();
+    for answer in &operation.answers {
+        responses.insert(answer.status.to_string(), answered(about, answer));
+    }
+    let of_bearers = if operation.access == Access::Bearer { &OF_BEARERS[..] } else { &[] };
+    for status in OF_ANY.iter().chain(of_bearers).chain(&operation.problems) {
+        let problem = json!({
+            "description": reason(*status),
+            "headers": headers(about.answer_headers),
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        });
+        let bare = json!({ "description": reason(*status), "headers": headers(about.answer_headers) });
+        let has_body = *status != 304 && operation.method != http::Method::HEAD;
+        responses.entry(status.to_string()).or_insert(if has_body { problem } else { bare });
+    }
+    item["responses"] = responses.into();
+    item
+}
+
+fn parameters(operation: &Operation) -> Vec<Value> {
+    let names = operation.path.split('/').filter_map(|piece| piece.strip_prefix('{')?.strip_suffix('}'));
+    let of_path = names.map(|name| {
+        let name = name.strip_suffix("...").unwrap_or(name);
+        let said = operation.parameters.iter().find(|it| it.place == Place::Path && it.name == name);
+        let (schema, description) = match said {
+            Some(Parameter { schema, description, .. }) => (schema.clone(), *description),
+            None => (json!({ "type": "string" }), usual(name)),
+        };
+        json!({ "name": name, "in": "path", "required": true, "description": description, "schema": schema })
+    });
+    let others = operation.parameters.iter().filter(|it| it.place != Place::Path).map(|it| {
+        let place = if it.place == Place::Query { "query" } else { "header" };
+        let required = it.schema.get("x-required").is_some();
+        let mut schema = it.schema.clone();
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove("x-required");
+        }
+        json!({ "name": it.name, "in": place, "required": required, "description": it.description, "schema": schema })
+    });
+    of_path.chain(others).collect()
+}
+
+/// What pieces of paths are, where an operation does not say more.
+fn usual(name: &str) -> &'static str {
+    match name {
+        "bucket" => "Bucket name.",
+        "key" => "Object key. It may have slashes, escaped or not; it is decoded once and never normalised.",
+        "uploadId" => "Multipart upload id.",
+        _ => "",
+    }
+}
+
+fn answered(about: &About, answer: &Answer) -> Value {
+    let all: Vec<_> = about.answer_headers.iter().chain(&answer.headers).copied().collect();
+    let mut item = json!({ "description": answer.description, "headers": headers(&all) });
+    if let Some(of_answer) = &answer.content {
+        item["content"] = content(of_answer);
+    }
+    item
+}
+
+fn headers(all: &[(&str, &str)]) -> Value {
+    let each = all.iter().map(|(name, description)| {
+        ((*name).to_owned(), json!({ "description": description, "schema": { "type": "string" } }))
+    });
+    Value::Object(each.collect())
+}
+
+fn content(content: &Content) -> Value {
+    match content {
+        Content::Json(name) => {
+            json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
+        }
+        Content::AnyJson => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Content::Bytes => {
+            json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
+        }
+    }
+}
+
+/// What a status of a problem means here.
+fn reason(status: u16) -> &'static str {
+    match status {
+        304 => "Not modified: the caller has this object already.",
+        400 => "The request makes no sense.",
+        401 => "No working credential came with it.",
+        403 => "The credential does not grant it, or a policy or lock forbids it.",
+        404 => "There is no such thing in the caller's tenant.",
+        405 => "The version is a delete marker.",
+        409 => "The state of things does not allow it.",
+        410 => "The content was erased.",
+        411 => "The body's length was not said.",
+        412 => "A precondition does not hold.",
+        413 => "The body is too large.",
+        416 => "The object has no such bytes.",
+        422 => "A value is outside its bounds.",
+        429 => "Too many requests.",
+        500 => "The server failed.",
+        501 => "Not implemented.",
+        503 => "The server cannot do it now.",
+        507 => "Over quota, or the disk is full.",
+        _ => "A problem.",
+    }
+}
