@@ -9,8 +9,8 @@ use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
 use pipeline::{
-    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewKey, OpenError, OpenOptions,
-    RebuildReport, Store, StoreError, SystemClock, Who,
+    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OpenError,
+    OpenOptions, RebuildReport, Store, StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
@@ -218,7 +218,9 @@ impl Installer for StoreInstaller {
         if self.store.admin_credential(token.expose_secret())?.is_some() {
             return Ok(());
         }
-        self.store.create_admin_token(&self.admin, token, AdminRole::Owner, "first start".to_owned()).await?;
+        let name = "first start".to_owned();
+        let new = NewAdminToken { role: AdminRole::Owner, name, tenant: None, expires: None };
+        self.store.create_admin_token(&self.admin, token, new).await?;
         Ok(())
     }
 

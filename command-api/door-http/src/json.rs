@@ -29,6 +29,16 @@ fn field_of(message: &str) -> String {
     }
 }
 
+/// A time that a body says, RFC 3339.
+///
+/// # Errors
+/// Text that is none, or one before 1970.
+pub(crate) fn parse_time(field: &str, text: &str) -> Result<Time, Problem> {
+    let bad = || Problem::invalid(format!("`{field}` must be a time such as 2030-01-31T12:00:00Z"));
+    let time: jiff::Timestamp = text.parse().map_err(|_| bad())?;
+    u64::try_from(time.as_microsecond()).map(Time).map_err(|_| bad())
+}
+
 /// RFC 3339, UTC.
 pub(crate) fn timestamp(time: Time) -> Option<String> {
     let microseconds = i64::try_from(time.0).ok()?;

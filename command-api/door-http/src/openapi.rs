@@ -3,6 +3,7 @@
 //! Owns: the form of the document. Does not own: what it says: that is the table that requests are routed by.
 //! Invariant: an operation that can be asked is in the document, and none else is: both come from one list.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -41,8 +42,14 @@ pub(crate) struct Problem {
 const OF_ANY: [u16; 3] = [400, 500, 503];
 const OF_BEARERS: [u16; 3] = [401, 403, 429];
 
+/// The document as it is served. Ends with a line feed, as files do.
+pub(crate) fn text<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) -> Bytes {
+    let text = serde_json::to_string_pretty(&document(about, operations)).expect("a document is JSON");
+    Bytes::from(text + "\n")
+}
+
 /// The document.
-pub(crate) fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) -> Value {
+fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) -> Value {
     let mut paths = Map::new();
     let mut schemas = Schemas::new();
     let problem = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
@@ -203,4 +210,16 @@ fn reason(status: u16) -> &'static str {
         507 => "Over quota, or the disk is full.",
         _ => "A problem.",
     }
+}
+
+/// Compares a document with the one that is committed. With `HOLDFAST_GOLDEN=write` it is written instead, to be reviewed as a
+/// diff.
+#[cfg(test)]
+pub(crate) fn check_committed(name: &str, text: &[u8]) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/openapi").join(name);
+    if std::env::var_os("HOLDFAST_GOLDEN").is_some_and(|said| said == "write") {
+        std::fs::write(&path, text).expect("writes");
+    }
+    let committed = std::fs::read(&path).unwrap_or_default();
+    assert!(committed == text, "{name} is not what the operations say: write it anew with HOLDFAST_GOLDEN=write");
 }

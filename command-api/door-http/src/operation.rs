@@ -241,6 +241,12 @@ impl<H> Routes<H> {
         Self(operations)
     }
 
+    /// All of them, with what does them.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &(Operation, H)> {
+        self.0.iter()
+    }
+
     pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.0.iter().map(|(operation, _)| operation)
     }

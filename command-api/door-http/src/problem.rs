@@ -10,7 +10,7 @@ use pipeline::StoreError;
 
 use crate::native::BodyTooLarge;
 
-/// An error before the request's id is known to it; [`crate::request::accompany`] renders it.
+/// An error before the request's id is known to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
@@ -125,14 +125,6 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers.extend(self.headers.iter().cloned().collect::<HeaderMap>());
-        response
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        response.extensions_mut().insert(self);
         response
     }
 }

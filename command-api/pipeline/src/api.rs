@@ -913,6 +913,49 @@ pub struct AdminCaller {
     pub request: RequestId,
 }
 
+/// A new admin token.
+#[derive(Debug, Clone)]
+pub struct NewAdminToken {
+    /// What it may do.
+    pub role: schemas::event::AdminRole,
+    /// For people.
+    pub name: String,
+    /// The one tenant it may see, if it is to be limited.
+    pub tenant: Option<TenantName>,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+}
+
+/// An admin token, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminTokenInfo {
+    /// Its id.
+    pub id: String,
+    /// What it may do.
+    pub role: schemas::event::AdminRole,
+    /// For people.
+    pub name: String,
+    /// The one tenant it may see, if limited.
+    pub tenant: Option<TenantName>,
+    /// When it was made.
+    pub created: Time,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+    /// Whether it has ended so.
+    pub expired: bool,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What a tenant's content takes on disk, the history window's included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PhysicalUsage {
+    /// Bytes of its blobs as stored.
+    pub stored_bytes: u64,
+    /// Plaintext bytes that these are the content of.
+    pub plain_bytes: u64,
+}
+
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantInfo {

@@ -1,74 +1,179 @@
-//! `/admin/api/v1`: tenants, users, access keys, usage, upkeep. `{id}` in a path is the tenant's name.
+//! `/admin/api/v1`: tenants, users, keys, quotas, usage, tokens, upkeep. `{id}` in a path is the tenant's name.
 //!
-//! Owns: routes and the role each needs.
-//! Does not own: what the commands do.
+//! Owns: the way of a request through the door, the list of what can be asked, and the role each operation needs.
+//! Does not own: what the commands do; which token works (the store).
+//! Invariant: nothing but `/healthz` and `/openapi.json` is answered without a working token of the role that it needs.
 
-mod auth;
-mod installation;
+mod ask;
 mod keys;
+mod quotas;
+mod system;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod upkeep;
+mod usage;
 mod users;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::routing::{delete, get, post};
-use axum::{Json, Router, middleware};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::HeaderValue;
 use pipeline::Store;
+use schemas::event::AdminRole;
+use tracing::{Instrument, field};
 
-use crate::json as body;
+use crate::limits::Limits;
+use crate::openapi::{self, About};
+use crate::operation::{Access, Operation, Routes};
 use crate::problem::Problem;
-use crate::request::{Options, accompany};
-use auth::{Limits, authenticate};
-use installation::Installation;
+use crate::query::Query;
+use crate::request::{Options, X_REQUEST_ID};
+use ask::Ask;
 
-/// What handlers hold.
-struct Admin<I> {
-    store: I,
+/// What a handler makes of a request.
+type Answer = Result<Response, Problem>;
+type Future = Pin<Box<dyn std::future::Future<Output = Answer> + Send>>;
+
+/// What does an operation, and whom it asks for.
+struct Handler {
+    role: AdminRole,
+    scope: Scope,
+    run: Box<dyn Fn(Arc<Admin>, Ask) -> Future + Send + Sync>,
+}
+
+/// What of the installation an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The tenant that the path names, or what the token may see of all.
+    Tenant,
+    /// All of it: a token limited to one tenant is refused.
+    Whole,
+}
+
+/// An operation and what does it.
+type Entry = (Operation, Handler);
+
+/// What every operation needs of the server.
+struct Admin {
+    store: Store,
     options: Options,
+    routes: Routes<Handler>,
+    document: Bytes,
     limits: Limits,
 }
 
+const REQUESTS_PER_MINUTE: u32 = 600;
+
 /// The admin API. To be nested at `/admin/api/v1`.
 pub fn admin_router(store: Store, options: Options) -> Router {
-    router(store, options)
+    let routes = routes();
+    let document = openapi::text(&ABOUT, routes.operations());
+    // Bounded by the number of tokens: only ids of working ones are counted.
+    let limits = Limits::new(REQUESTS_PER_MINUTE, usize::MAX);
+    let admin = Arc::new(Admin { store, options, routes, document, limits });
+    Router::new().fallback(move |request: Request| serve(Arc::clone(&admin), request))
 }
 
-fn router<I: Installation>(store: I, options: Options) -> Router {
-    let admin = Arc::new(Admin { store, options: options.clone(), limits: Limits::default() });
-    let guarded = Router::new()
-        .route("/tenants", get(tenants::list::<I>).post(tenants::create::<I>))
-        .route("/tenants/{id}", get(tenants::get::<I>).delete(later))
-        .route("/tenants/{id}/disable", post(tenants::disable::<I>))
-        .route("/tenants/{id}/enable", post(tenants::enable::<I>))
-        .route("/tenants/{id}/usage", get(tenants::usage::<I>))
-        .route("/tenants/{id}/users", get(users::list::<I>).post(users::create::<I>))
-        .route("/tenants/{id}/users/{user}", delete(later))
-        .route("/tenants/{id}/keys", get(keys::list::<I>).post(keys::create::<I>))
-        .route("/tenants/{id}/keys/{key}/revoke", post(keys::revoke::<I>))
-        .route("/tenants/{id}/keys/{key}/disable", post(keys::disable::<I>))
-        .route("/tenants/{id}/keys/{key}/enable", post(keys::enable::<I>))
-        .route("/usage", get(tenants::usage_of_all::<I>))
-        .route("/rebuild", post(upkeep::rebuild::<I>))
-        .route("/sweep", post(upkeep::sweep::<I>))
-        .route("/lifecycle", post(upkeep::lifecycle::<I>))
-        // Named by the contract, not there yet: 501 and not 404, so that a client knows which.
-        .route("/tenants/{id}/keys/{key}/rotate", post(later))
-        .route("/tenants/{id}/quota", get(later).put(later).delete(later))
-        .route("/tenants/{id}/usage/windows", get(later))
-        .route("/audit", get(later))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&admin), authenticate::<I>));
-    Router::new()
-        .route("/healthz", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
-        .merge(guarded)
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .fallback(|| async { Problem::not_found() })
-        .layer(middleware::from_fn_with_state(options, accompany))
-        .with_state(admin)
+/// Everything that can be asked.
+fn routes() -> Routes<Handler> {
+    let all = [
+        system::operations(),
+        tenants::operations(),
+        quotas::operations(),
+        usage::operations(),
+        users::operations(),
+        keys::operations(),
+        tokens::operations(),
+        upkeep::operations(),
+    ];
+    Routes::new(all.into_iter().flatten().collect())
 }
 
-async fn later() -> Problem {
-    Problem::not_implemented("this operation is not there yet")
+/// An operation on one tenant, or on what the token may see.
+fn entry<F, Done>(role: AdminRole, operation: Operation, run: F) -> Entry
+where
+    F: Fn(Arc<Admin>, Ask) -> Done + Send + Sync + 'static,
+    Done: std::future::Future<Output = Answer> + Send + 'static,
+{
+    let run = Box::new(move |admin, ask| Box::pin(run(admin, ask)) as Future);
+    (operation, Handler { role, scope: Scope::Tenant, run })
+}
+
+/// An operation on the installation.
+fn whole<F, Done>(role: AdminRole, operation: Operation, run: F) -> Entry
+where
+    F: Fn(Arc<Admin>, Ask) -> Done + Send + Sync + 'static,
+    Done: std::future::Future<Output = Answer> + Send + 'static,
+{
+    let (operation, handler) = entry(role, operation, run);
+    (operation, Handler { scope: Scope::Whole, ..handler })
+}
+
+const ABOUT: About = About {
+    title: "Holdfast admin API",
+    description: "Tenants, their users, keys and quotas, and the upkeep of the installation. Keep its listener private. A viewer \
+                  reads, an operator also makes tenants, users and keys, sets quotas and runs upkeep, an owner also disables and \
+                  deletes tenants and makes admin tokens. A token may be limited to one tenant; what concerns others is 403 to it, \
+                  whether it exists or not.",
+    server: "/admin/api/v1",
+    scheme: ("adminToken", "An admin token (`lwadm_...`). The first is made at the first start."),
+    tags: &[
+        ("system", "The server itself."),
+        ("tenants", "Tenants, their quotas and what they hold."),
+        ("users", "Users of a tenant."),
+        ("keys", "Access keys and API keys of a tenant."),
+        ("tokens", "Admin tokens."),
+        ("upkeep", "Work on the whole installation."),
+    ],
+    answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
+};
+
+async fn serve(admin: Arc<Admin>, request: Request) -> Response {
+    let id = (admin.options.ids)();
+    // The operation's name and not the path: names of tenants and keys stay out of the log.
+    let span = tracing::info_span!("admin", request_id = %id, token = field::Empty, operation = field::Empty);
+    let method = request.method().clone();
+    let shown = format!("req_{id}");
+    let done = run(&admin, id, request).instrument(span.clone()).await;
+    let mut response = done.unwrap_or_else(|problem| problem.render_for(&method, &shown));
+    let _entered = span.entered();
+    tracing::info!(status = response.status().as_u16(), "admin request");
+    if let Ok(value) = HeaderValue::from_str(&shown) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+async fn run(admin: &Arc<Admin>, id: schemas::RequestId, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    // Who comes without a token does not learn what there is.
+    let found = admin.routes.find(&parts.method, parts.uri.path());
+    let open = found.as_ref().is_ok_and(|found| found.operation.access == Access::Open);
+    let caller = if open { None } else { Some(ask::caller(&admin.store, &parts, id)?) };
+    if let Some(caller) = &caller {
+        tracing::Span::current().record("token", caller.token.as_str());
+        admin.limits.take(&caller.token, (admin.options.clock)()).map_err(Problem::rate_limited)?;
+    }
+    let found = found?;
+    tracing::Span::current().record("operation", found.operation.id);
+    let Handler { role, scope, run } = found.handler;
+    if let Some(caller) = &caller
+        && (caller.role < *role || (*scope == Scope::Whole && caller.tenant.is_some()))
+    {
+        return Err(Problem::forbidden());
+    }
+    let query = Query::parse(parts.uri.query())?;
+    let body = if found.operation.body.is_some() { ask::read(body).await? } else { Bytes::new() };
+    run(Arc::clone(admin), Ask::new(caller, found.values, query, body)).await
+}
+
+/// An answer of JSON.
+fn json(status: http::StatusCode, value: impl serde::Serialize) -> Response {
+    (status, axum::Json(value)).into_response()
 }

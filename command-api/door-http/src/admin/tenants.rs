@@ -1,59 +1,123 @@
-//! Tenants and what they hold.
+//! Tenants.
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::{Extension, Json};
-use http::StatusCode;
-use pipeline::{AdminCaller, TenantInfo, Usage};
+use http::{Method, StatusCode};
+use pipeline::TenantInfo;
 use schemas::TenantName;
 use schemas::event::AdminRole;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::installation::Installation;
-use super::{Admin, auth, body};
+use super::ask::Ask;
+use super::{Admin, Answer, Entry, entry, json, whole};
+use crate::json::timestamp;
+use crate::operation::Operation;
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+pub(super) fn operations() -> Vec<Entry> {
+    let op = |method, path, id, summary| Operation::new(method, path, id, "tenants", summary);
+    let list = op(Method::GET, "/tenants", "listTenants", "Tenants that the token may see")
+        .answers::<Tenants>(200, "Tenants by name.");
+    let create = op(Method::POST, "/tenants", "createTenant", "Make a tenant")
+        .takes::<NewTenant>()
+        .answers::<Tenant>(201, "The tenant.")
+        .refuses(&[409, 413, 507]);
+    let get = op(Method::GET, "/tenants/{id}", "getTenant", "One tenant")
+        .answers::<Tenant>(200, "The tenant.")
+        .refuses(&[404]);
+    let disable = op(Method::POST, "/tenants/{id}/disable", "disableTenant", "Stop a tenant's keys")
+        .takes::<Reason>()
+        .answers::<Tenant>(200, "The tenant.")
+        .refuses(&[404, 413, 507]);
+    let enable = op(Method::POST, "/tenants/{id}/enable", "enableTenant", "Let a tenant's keys work again")
+        .may_take::<OptionalReason>()
+        .answers::<Tenant>(200, "The tenant.")
+        .refuses(&[404, 413, 507]);
+    let delete = op(Method::DELETE, "/tenants/{id}", "deleteTenant", "Delete a tenant that has no buckets")
+        .about(
+            "A bucket can be deleted when it is empty, and a version that is retained or held cannot: so nothing that must be kept \
+             goes with a tenant. Its log stays; its name is free.",
+        )
+        .takes::<Reason>()
+        .answers_empty(204, "Deleted.")
+        .refuses(&[404, 409, 413, 507]);
+    vec![
+        entry(AdminRole::Viewer, list, self::list),
+        whole(AdminRole::Operator, create, self::create),
+        entry(AdminRole::Viewer, get, self::get),
+        entry(AdminRole::Owner, disable, self::disable),
+        entry(AdminRole::Owner, enable, self::enable),
+        entry(AdminRole::Owner, delete, self::delete),
+    ]
+}
+
+/// A new tenant. It has one name: `id` and `name` are the same, and one of them is enough.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Create {
+struct NewTenant {
+    /// 1 to 63 lower-case letters, digits and hyphens.
     id: Option<String>,
+    /// The same.
     name: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Why something is done.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Reason {
-    reason: Option<String>,
+    /// For whoever reads the history.
+    #[schema(min_length = 1, pattern = "\\S")]
+    reason: String,
 }
 
-#[derive(Serialize)]
+/// Why something is done, if there is something to say.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OptionalReason {
+    /// For whoever reads the history.
+    #[serde(rename = "reason")]
+    #[schema(rename = "reason")]
+    _reason: Option<String>,
+}
+
+/// A tenant.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Tenant {
+struct Tenant {
+    /// Its name.
     id: String,
+    /// Its name.
     name: String,
+    /// Whether its keys are stopped.
     disabled: bool,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: Option<String>,
+}
+
+/// Tenants.
+#[derive(Serialize, ToSchema)]
+struct Tenants {
+    tenants: Vec<Tenant>,
 }
 
 impl From<TenantInfo> for Tenant {
     fn from(info: TenantInfo) -> Self {
         let name = info.name.to_string();
-        Self { id: name.clone(), name, disabled: info.disabled, created_at: body::timestamp(info.created) }
+        Self { id: name.clone(), name, disabled: info.disabled, created_at: timestamp(info.created) }
     }
 }
 
-pub(super) async fn create<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    bytes: Bytes,
-) -> Result<(StatusCode, Json<Tenant>), Problem> {
-    auth::need(&caller, AdminRole::Operator)?;
-    auth::whole(&caller)?;
-    let create: Create = body::read(&bytes)?;
-    let name = match (create.id, create.name) {
-        // Ours have one name. A second one would be taken and forgotten, so it is refused.
+async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let tenants = admin.store.list_tenants(ask.caller()?).await?.into_iter().map(Tenant::from).collect();
+    Ok(json(StatusCode::OK, Tenants { tenants }))
+}
+
+async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let new: NewTenant = ask.json()?;
+    let name = match (new.id, new.name) {
+        // A second name would be taken and forgotten, so it is refused.
         (Some(id), Some(name)) if id != name => {
             return Err(Problem::invalid("a tenant has one name: `id` and `name` must be the same"));
         }
@@ -61,94 +125,37 @@ pub(super) async fn create<I: Installation>(
         (None, None) => return Err(Problem::invalid("missing field `id`")),
     };
     let name = TenantName::parse(&name).map_err(|error| Problem::invalid(error.to_string()))?;
-    let info = admin.store.create_tenant(&caller, name).await?;
-    Ok((StatusCode::CREATED, Json(info.into())))
+    let info = admin.store.create_tenant(ask.caller()?, name).await?;
+    Ok(json(StatusCode::CREATED, Tenant::from(info)))
 }
 
-pub(super) async fn list<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let tenants: Vec<Tenant> = visible(&admin, &caller).await?.into_iter().map(Tenant::from).collect();
-    Ok(Json(serde_json::json!({ "tenants": tenants })))
+async fn get(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let name = ask.tenant(&admin.store).await?;
+    Ok(json(StatusCode::OK, Tenant::from(admin.store.get_tenant(ask.caller()?, &name).await?)))
 }
 
-async fn visible<I: Installation>(admin: &Admin<I>, caller: &AdminCaller) -> Result<Vec<TenantInfo>, Problem> {
-    let mut tenants = admin.store.list_tenants(caller).await?;
-    tenants.retain(|tenant| caller.tenant.is_none_or(|limit| limit == tenant.id));
-    Ok(tenants)
+async fn disable(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let name = ask.tenant(&admin.store).await?;
+    let reason = reason(&ask)?;
+    let info = admin.store.set_tenant_disabled(ask.caller()?, &name, true, reason).await?;
+    Ok(json(StatusCode::OK, Tenant::from(info)))
 }
 
-pub(super) async fn get<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-) -> Result<Json<Tenant>, Problem> {
-    let name = auth::tenant(&admin, &caller, &id).await?;
-    Ok(Json(admin.store.get_tenant(&caller, &name).await?.into()))
+async fn enable(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let name = ask.tenant(&admin.store).await?;
+    let OptionalReason { .. } = ask.json()?;
+    let info = admin.store.set_tenant_disabled(ask.caller()?, &name, false, String::new()).await?;
+    Ok(json(StatusCode::OK, Tenant::from(info)))
 }
 
-pub(super) async fn disable<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Json<Tenant>, Problem> {
-    auth::need(&caller, AdminRole::Owner)?;
-    let name = auth::tenant(&admin, &caller, &id).await?;
-    let reason = body::read::<Reason>(&bytes)?.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.ok_or_else(|| Problem::invalid("stopping a tenant needs a `reason`"))?;
-    Ok(Json(admin.store.set_tenant_disabled(&caller, &name, true, reason).await?.into()))
+async fn delete(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let name = ask.tenant(&admin.store).await?;
+    let reason = reason(&ask)?;
+    admin.store.delete_tenant(ask.caller()?, &name, reason).await?;
+    Ok(axum::response::IntoResponse::into_response(StatusCode::NO_CONTENT))
 }
 
-pub(super) async fn enable<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<Json<Tenant>, Problem> {
-    auth::need(&caller, AdminRole::Owner)?;
-    let name = auth::tenant(&admin, &caller, &id).await?;
-    let reason = body::read::<Reason>(&bytes)?.reason.unwrap_or_default();
-    Ok(Json(admin.store.set_tenant_disabled(&caller, &name, false, reason).await?.into()))
-}
-
-fn usage_fields(usage: &Usage) -> serde_json::Value {
-    serde_json::json!({
-        "objects": usage.objects,
-        "versions": usage.versions,
-        "logicalBytes": usage.logical_bytes,
-        "multipartBytes": usage.multipart_bytes,
-        "buckets": usage.buckets,
-    })
-}
-
-pub(super) async fn usage<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let name = auth::tenant(&admin, &caller, &id).await?;
-    let mut fields = usage_fields(&admin.store.usage(&caller, &name).await?);
-    fields["tenantId"] = name.as_str().into();
-    Ok(Json(fields))
-}
-
-pub(super) async fn usage_of_all<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let mut sum = Usage::default();
-    let tenants = visible(&admin, &caller).await?;
-    for tenant in &tenants {
-        let usage = admin.store.usage(&caller, &tenant.name).await?;
-        sum.objects += usage.objects;
-        sum.versions += usage.versions;
-        sum.logical_bytes += usage.logical_bytes;
-        sum.multipart_bytes += usage.multipart_bytes;
-        sum.buckets += usage.buckets;
-    }
-    let mut fields = usage_fields(&sum);
-    fields["tenants"] = tenants.len().into();
-    Ok(Json(fields))
+fn reason(ask: &Ask) -> Result<String, Problem> {
+    let Reason { reason } = ask.json()?;
+    if reason.trim().is_empty() { Err(Problem::invalid("a `reason` is needed")) } else { Ok(reason) }
 }

@@ -1,368 +1,285 @@
-//! The admin API against an installation in memory.
+//! The admin API against a store of its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use domain::Refusal;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use parking_lot::Mutex;
-use pipeline::{
-    AccessKeyInfo, AccessKeyStatus, AdminCaller, CreateAccessKey, LifecycleReport, RebuildReport, StoreError,
-    SweepReport, TenantInfo, Usage, UserInfo,
-};
+use pipeline::{AdminCaller, NewAdminToken, OpenOptions, Store};
 use schemas::event::AdminRole;
-use schemas::{AccessKeyId, RequestId, TenantId, TenantName, Time, UserId};
-use secrecy::SecretString;
+use schemas::{RequestId, TenantName};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::installation::{Answer, Installation};
 use crate::Options;
+use crate::openapi;
 
-#[derive(Default)]
-struct Rooms {
-    users: BTreeMap<String, UserInfo>,
-    keys: BTreeMap<String, AccessKeyInfo>,
+const REQUEST: &str = "01J00000000000000000000000";
+
+/// The API over a store with the tenants `acme` and `other`, and a token for each role and one for `acme` alone.
+struct House {
+    api: Router,
+    store: Store,
+    tokens: [(&'static str, String); 4],
+    _folder: tempfile::TempDir,
 }
 
-/// Tenants `acme` (1) and `other` (2), and whatever a test adds. Tokens `lwadm_<role>` and `lwadm_acme`.
-struct Memory {
-    tenants: Mutex<BTreeMap<String, (TenantInfo, Rooms)>>,
+fn options() -> Options {
+    Options {
+        ids: Arc::new(|| RequestId(REQUEST.to_owned())),
+        clock: Arc::new(|| 1_700_000_000_000_000),
+        public_url: None,
+        token_ttl_s: 3_600,
+        signed_url_ttl_max_s: 900,
+    }
 }
 
-impl Memory {
-    fn new() -> Self {
-        let memory = Self { tenants: Mutex::default() };
+impl House {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut open = OpenOptions::new(folder.path().to_owned());
+        (open.segment_bytes, open.cache_bytes, open.reserve_bytes) = (4 << 20, 4 << 20, 0);
+        let opened = tokio::task::spawn_blocking(|| Store::open(open)).await.expect("no panic");
+        let (store, _) = opened.expect("a store");
+        let request = RequestId(REQUEST.to_owned());
+        let root = AdminCaller { token: "test".into(), role: AdminRole::Owner, tenant: None, source: None, request };
         for name in ["acme", "other"] {
-            memory.add(TenantName::parse(name).expect("a name"));
+            store.create_tenant(&root, TenantName::parse(name).expect("a name")).await.expect("a tenant");
         }
-        memory
-    }
-
-    fn add(&self, name: TenantName) -> TenantInfo {
-        let mut tenants = self.tenants.lock();
-        let id = TenantId(tenants.len() as u64 + 1);
-        let info = TenantInfo { id, name: name.clone(), disabled: false, created: Time(1_700_000_000_000_000) };
-        tenants.insert(name.to_string(), (info.clone(), Rooms::default()));
-        info
-    }
-
-    fn with<T>(
-        &self,
-        name: &TenantName,
-        work: impl FnOnce(&mut (TenantInfo, Rooms)) -> Result<T, Refusal>,
-    ) -> Answer<T> {
-        let mut tenants = self.tenants.lock();
-        let tenant = tenants.get_mut(name.as_str()).ok_or(Refusal::NoSuchTenant)?;
-        work(tenant).map_err(StoreError::from)
-    }
-
-    fn change_key(&self, tenant: &TenantName, key: &AccessKeyId, status: AccessKeyStatus) -> Answer<AccessKeyInfo> {
-        self.with(tenant, |(_, rooms)| {
-            let info = rooms.keys.get_mut(key.as_str()).ok_or(Refusal::NoSuchAccessKey)?;
-            if info.status == AccessKeyStatus::Revoked {
-                return Err(Refusal::AccessKeyRevoked);
-            }
-            info.status = status;
-            Ok(info.clone())
-        })
-    }
-}
-
-impl Installation for Memory {
-    async fn rebuild(&self, _: &AdminCaller) -> Answer<RebuildReport> {
-        Ok(RebuildReport { tenants: 2, events: 7, mismatches: vec!["1/catalog".to_owned()] })
-    }
-
-    async fn sweep(&self, _: &AdminCaller) -> Answer<SweepReport> {
-        Ok(SweepReport { freed: 3, freed_bytes: 4_096, ..SweepReport::default() })
-    }
-
-    async fn lifecycle(&self, _: &AdminCaller) -> Answer<LifecycleReport> {
-        Ok(LifecycleReport { looked_at: 9, removed: 2, ..LifecycleReport::default() })
-    }
-
-    fn credential(&self, token: &str) -> Answer<Option<(String, AdminRole, Option<TenantId>)>> {
-        Ok(match token {
-            "lwadm_viewer" => Some(("t1".to_owned(), AdminRole::Viewer, None)),
-            "lwadm_operator" => Some(("t2".to_owned(), AdminRole::Operator, None)),
-            "lwadm_owner" => Some(("t3".to_owned(), AdminRole::Owner, None)),
-            "lwadm_acme" => Some(("t4".to_owned(), AdminRole::Owner, Some(TenantId(1)))),
-            "lwadm_broken" => return Err(StoreError::Unavailable),
-            _ => None,
-        })
-    }
-
-    async fn create_tenant(&self, _: &AdminCaller, name: TenantName) -> Answer<TenantInfo> {
-        if self.tenants.lock().contains_key(name.as_str()) {
-            return Err(Refusal::TenantExists.into());
+        let mut tokens = Vec::new();
+        for (name, role, tenant) in [
+            ("viewer", AdminRole::Viewer, None),
+            ("operator", AdminRole::Operator, None),
+            ("owner", AdminRole::Owner, None),
+            ("acme", AdminRole::Owner, TenantName::parse("acme").ok()),
+        ] {
+            let new = NewAdminToken { role, name: name.to_owned(), tenant, expires: None };
+            let (_, text) = store.make_admin_token(&root, new).await.expect("a token");
+            tokens.push((name, text.expose_secret().to_owned()));
         }
-        Ok(self.add(name))
+        let tokens = tokens.try_into().expect("four");
+        Self { api: super::admin_router(store.clone(), options()), store, tokens, _folder: folder }
     }
 
-    async fn list_tenants(&self, _: &AdminCaller) -> Answer<Vec<TenantInfo>> {
-        Ok(self.tenants.lock().values().map(|(info, _)| info.clone()).collect())
+    fn token<'a>(&'a self, who: &'a str) -> &'a str {
+        self.tokens.iter().find(|(name, _)| *name == who).map_or(who, |(_, text)| text.as_str())
     }
 
-    async fn get_tenant(&self, _: &AdminCaller, tenant: &TenantName) -> Answer<TenantInfo> {
-        self.with(tenant, |(info, _)| Ok(info.clone()))
+    async fn full(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value, HeaderMap) {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let bearer = format!("Bearer {}", self.token(who));
+        let request = Request::builder().method(method).uri(path).header("authorization", bearer);
+        let response = self.api.clone().oneshot(request.body(body).expect("a request")).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        assert_eq!(headers["x-request-id"], format!("req_{REQUEST}"));
+        let problem = headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
+        assert_eq!(problem, !status.is_success(), "{method} {path}: {status}");
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        let json = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        if problem {
+            assert_eq!(
+                (&json["status"], &json["requestId"]),
+                (&json!(status.as_u16()), &json!(format!("req_{REQUEST}")))
+            );
+        }
+        (status.as_u16(), json, headers)
     }
 
-    async fn set_tenant_disabled(
-        &self,
-        _: &AdminCaller,
-        tenant: &TenantName,
-        disabled: bool,
-        _: String,
-    ) -> Answer<TenantInfo> {
-        self.with(tenant, |(info, _)| {
-            info.disabled = disabled;
-            Ok(info.clone())
-        })
+    async fn ask(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let (status, json, _) = self.full(who, method, path, body).await;
+        (status, json)
     }
 
-    async fn create_user(
-        &self,
-        _: &AdminCaller,
-        tenant: &TenantName,
-        user: UserId,
-        display_name: String,
-        email: Option<String>,
-    ) -> Answer<UserInfo> {
-        self.with(tenant, |(_, rooms)| {
-            if rooms.users.contains_key(user.as_str()) {
-                return Err(Refusal::UserExists);
-            }
-            let info = UserInfo { id: user.clone(), display_name, email, created: Time(0) };
-            rooms.users.insert(user.to_string(), info.clone());
-            Ok(info)
-        })
-    }
-
-    async fn list_users(&self, _: &AdminCaller, tenant: &TenantName) -> Answer<Vec<UserInfo>> {
-        self.with(tenant, |(_, rooms)| Ok(rooms.users.values().cloned().collect()))
-    }
-
-    async fn create_access_key(
-        &self,
-        _: &AdminCaller,
-        tenant: &TenantName,
-        request: CreateAccessKey,
-    ) -> Answer<(AccessKeyInfo, SecretString)> {
-        self.with(tenant, |(_, rooms)| {
-            if !rooms.users.contains_key(request.user.as_str()) {
-                return Err(Refusal::NoSuchUser);
-            }
-            let made = || (AccessKeyId::parse("HFMADE").expect("an id"), SecretString::from("made-secret"));
-            let (id, secret) = match request.key {
-                pipeline::NewKey::Chosen(id, secret) => (id, secret),
-                pipeline::NewKey::Made | pipeline::NewKey::Api => made(),
-            };
-            let info = AccessKeyInfo {
-                id: id.clone(),
-                user: request.user,
-                scopes: request.scopes,
-                name: request.name,
-                api: false,
-                status: AccessKeyStatus::Active,
-                created: Time(0),
-                expires: request.expires,
-                rotated: None,
-            };
-            rooms.keys.insert(id.to_string(), info.clone());
-            Ok((info, secret))
-        })
-    }
-
-    async fn list_access_keys(&self, _: &AdminCaller, tenant: &TenantName) -> Answer<Vec<AccessKeyInfo>> {
-        self.with(tenant, |(_, rooms)| Ok(rooms.keys.values().cloned().collect()))
-    }
-
-    async fn set_access_key_enabled(
-        &self,
-        _: &AdminCaller,
-        tenant: &TenantName,
-        access_key: &AccessKeyId,
-        enabled: bool,
-    ) -> Answer<AccessKeyInfo> {
-        let status = if enabled { AccessKeyStatus::Active } else { AccessKeyStatus::Disabled };
-        self.change_key(tenant, access_key, status)
-    }
-
-    async fn revoke_access_key(
-        &self,
-        _: &AdminCaller,
-        tenant: &TenantName,
-        access_key: &AccessKeyId,
-        _: Option<String>,
-    ) -> Answer<AccessKeyInfo> {
-        self.change_key(tenant, access_key, AccessKeyStatus::Revoked)
-    }
-
-    async fn usage(&self, _: &AdminCaller, tenant: &TenantName) -> Answer<Usage> {
-        self.with(tenant, |_| Ok(Usage { objects: 3, versions: 5, logical_bytes: 100, multipart_bytes: 7, buckets: 1 }))
+    async fn check(&self, who: &str, method: &str, path: &str, body: Value, status: u16, code: &str) {
+        let (found, json) = self.ask(who, method, path, body).await;
+        assert_eq!((found, json["code"].as_str().unwrap_or("")), (status, code), "{who} {method} {path}: {json}");
     }
 }
 
-fn api() -> Router {
-    let ids = Arc::new(|| RequestId("01J00000000000000000000000".to_owned()));
-    let clock = Arc::new(|| 0);
-    super::router(Memory::new(), Options { ids, clock, public_url: None, token_ttl_s: 60, signed_url_ttl_max_s: 60 })
-}
-
-async fn ask(api: &Router, token: &str, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
-    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-    let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
-    let response = api.clone().oneshot(request.body(body).expect("a request")).await.expect("an answer");
-    assert_eq!(response.headers()["x-request-id"], "req_01J00000000000000000000000");
-    let status = response.status();
-    let problem = response.headers().get("content-type").is_some_and(|kind| kind == "application/problem+json");
-    assert_eq!(problem, !status.is_success(), "{method} {path}: {status}");
-    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    let json: Value = serde_json::from_slice(&bytes).expect("JSON");
-    if problem {
-        assert_eq!(json["status"], status.as_u16());
-        assert_eq!(json["requestId"], "req_01J00000000000000000000000");
+impl Drop for House {
+    fn drop(&mut self) {
+        self.store.close();
     }
-    (status, json)
 }
 
-async fn check(token: &str, method: &str, path: &str, body: Value, status: u16, code: &str) {
-    let (found, json) = ask(&api(), token, method, path, body).await;
-    assert_eq!((found.as_u16(), json["code"].as_str().unwrap_or("")), (status, code), "{token} {method} {path}");
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_working_token_nothing_is_answered() {
+    let house = House::open().await;
     for header in
         [None, Some("Bearer lwadm_nobody"), Some("Bearer viewer"), Some("Basic lwadm_owner"), Some("lwadm_owner")]
     {
-        let mut request = Request::builder().uri("/tenants");
-        if let Some(header) = header {
-            request = request.header("authorization", header);
+        for path in ["/tenants", "/nowhere"] {
+            let mut request = Request::builder().uri(path);
+            if let Some(header) = header {
+                request = request.header("authorization", header);
+            }
+            let request = request.body(Body::empty()).expect("a request");
+            let response = house.api.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(response.status(), 401, "{header:?}");
+            assert_eq!(response.headers()["www-authenticate"], "Bearer");
         }
-        let request = request.body(Body::empty()).expect("a request");
-        let response = api().oneshot(request).await.expect("an answer");
-        assert_eq!(response.status(), 401, "{header:?}");
-        assert_eq!(response.headers()["www-authenticate"], "Bearer");
     }
-    let twice = Request::builder().uri("/tenants").header("authorization", "Bearer lwadm_owner");
-    let twice = twice.header("authorization", "Bearer lwadm_owner").body(Body::empty()).expect("a request");
-    assert_eq!(api().oneshot(twice).await.expect("an answer").status(), 401);
-    check("lwadm_broken", "GET", "/tenants", Value::Null, 503, "unavailable").await;
+    let bearer = format!("Bearer {}", house.token("owner"));
+    let twice = Request::builder().uri("/tenants").header("authorization", &bearer).header("authorization", &bearer);
+    let twice = twice.body(Body::empty()).expect("a request");
+    assert_eq!(house.api.clone().oneshot(twice).await.expect("an answer").status(), 401);
+    house.store.close();
+    house.check("operator", "POST", "/tenants", json!({ "id": "late" }), 503, "unavailable").await;
 }
 
-#[tokio::test]
-async fn health_needs_no_token() {
-    let request = Request::builder().uri("/healthz").body(Body::empty()).expect("a request");
-    assert_eq!(api().oneshot(request).await.expect("an answer").status(), 200);
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_the_document_need_no_token() {
+    let house = House::open().await;
+    for path in ["/healthz", "/openapi.json"] {
+        let request = Request::builder().uri(path).body(Body::empty()).expect("a request");
+        assert_eq!(house.api.clone().oneshot(request).await.expect("an answer").status(), StatusCode::OK);
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_operation_needs_its_role() {
-    let key = json!({ "scopes": "*" });
-    let reason = json!({ "reason": "unpaid" });
-    let table = [
-        ("GET", "/tenants", Value::Null, AdminRole::Viewer),
-        ("GET", "/tenants/acme", Value::Null, AdminRole::Viewer),
-        ("GET", "/tenants/acme/users", Value::Null, AdminRole::Viewer),
-        ("GET", "/tenants/acme/keys", Value::Null, AdminRole::Viewer),
-        ("GET", "/tenants/acme/usage", Value::Null, AdminRole::Viewer),
-        ("GET", "/usage", Value::Null, AdminRole::Viewer),
-        ("POST", "/tenants", json!({ "id": "new" }), AdminRole::Operator),
-        ("POST", "/tenants/acme/users", json!({ "id": "ann" }), AdminRole::Operator),
-        ("POST", "/tenants/acme/keys", key, AdminRole::Operator),
-        ("POST", "/tenants/acme/keys/HFNONE/revoke", Value::Null, AdminRole::Operator),
-        ("POST", "/tenants/acme/keys/HFNONE/enable", Value::Null, AdminRole::Operator),
-        ("POST", "/tenants/acme/keys/HFNONE/disable", Value::Null, AdminRole::Operator),
-        ("POST", "/rebuild", Value::Null, AdminRole::Operator),
-        ("POST", "/sweep", Value::Null, AdminRole::Operator),
-        ("POST", "/lifecycle", Value::Null, AdminRole::Operator),
-        ("POST", "/tenants/acme/disable", reason, AdminRole::Owner),
-        ("POST", "/tenants/acme/enable", Value::Null, AdminRole::Owner),
-    ];
-    for (method, path, body, needed) in table {
-        for (token, role) in [
-            ("lwadm_viewer", AdminRole::Viewer),
-            ("lwadm_operator", AdminRole::Operator),
-            ("lwadm_owner", AdminRole::Owner),
-        ] {
-            let (status, _) = ask(&api(), token, method, path, body.clone()).await;
-            assert_eq!(status == 403, role < needed, "{role:?} {method} {path}: {status}");
+    let house = House::open().await;
+    for (operation, handler) in super::routes().entries() {
+        if operation.access == crate::operation::Access::Open {
+            continue;
+        }
+        let path = operation.path.replace("{id}", "absent").replace("{key}", "NONE").replace("{user}", "nobody");
+        let path = path.replace("{bucket}", "no-bucket").replace("{token}", "none");
+        for (who, role) in
+            [("viewer", AdminRole::Viewer), ("operator", AdminRole::Operator), ("owner", AdminRole::Owner)]
+        {
+            let (status, json) = house.ask(who, operation.method.as_str(), &path, json!({})).await;
+            assert_eq!(status == 403, role < handler.role, "{who} {}: {json}", operation.id);
+        }
+        // Whatever concerns all, or another tenant, existing or not.
+        let about_another = path.contains("absent");
+        let (status, _) = house.ask("acme", operation.method.as_str(), &path, json!({})).await;
+        assert_eq!(status == 403, about_another || handler.scope == super::Scope::Whole, "{}", operation.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_one_tenant_cannot_tell_other_tenants_from_absent_ones() {
+    let house = House::open().await;
+    for name in ["other", "absent", "Not-A-Name"] {
+        for what in ["", "/keys", "/usage", "/quota", "/users"] {
+            house.check("acme", "GET", &format!("/tenants/{name}{what}"), Value::Null, 403, "forbidden").await;
         }
     }
+    let (_, json) = house.ask("acme", "GET", "/tenants", Value::Null).await;
+    assert_eq!((json["tenants"].as_array().map(Vec::len), &json["tenants"][0]["id"]), (Some(1), &json!("acme")));
+    let (_, json) = house.ask("acme", "GET", "/usage", Value::Null).await;
+    assert_eq!(json["tenants"], 1);
 }
 
-#[tokio::test]
-async fn a_token_of_one_tenant_cannot_tell_other_tenants_from_absent_ones() {
-    for name in ["other", "absent", "Not-A-Name"] {
-        check("lwadm_acme", "GET", &format!("/tenants/{name}"), Value::Null, 403, "forbidden").await;
-        check("lwadm_acme", "GET", &format!("/tenants/{name}/keys"), Value::Null, 403, "forbidden").await;
-    }
-    check("lwadm_acme", "POST", "/tenants", json!({ "id": "new" }), 403, "forbidden").await;
-    check("lwadm_acme", "POST", "/sweep", Value::Null, 403, "forbidden").await;
-    check("lwadm_acme", "POST", "/lifecycle", Value::Null, 403, "forbidden").await;
-    let (_, json) = ask(&api(), "lwadm_acme", "GET", "/tenants", Value::Null).await;
-    assert_eq!(json["tenants"].as_array().map(Vec::len), Some(1));
-    assert_eq!(json["tenants"][0]["id"], "acme");
-    let (_, json) = ask(&api(), "lwadm_acme", "GET", "/usage", Value::Null).await;
-    assert_eq!((&json["tenants"], &json["objects"]), (&json!(1), &json!(3)));
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_made_found_stopped_started_and_deleted() {
+    let house = House::open().await;
+    let (status, json) = house.ask("operator", "POST", "/tenants", json!({ "id": "new", "name": "new" })).await;
+    assert_eq!((status, &json["id"], &json["disabled"]), (201, &json!("new"), &json!(false)));
+    assert!(json["createdAt"].as_str().is_some_and(|at| at.ends_with('Z')), "{json}");
+    house.check("owner", "POST", "/tenants", json!({ "name": "new" }), 409, "tenant_already_exists").await;
+    let why = || json!({ "reason": "unpaid" });
+    assert_eq!(house.ask("owner", "POST", "/tenants/new/disable", why()).await.1["disabled"], true);
+    assert_eq!(house.ask("owner", "POST", "/tenants/new/enable", Value::Null).await.1["disabled"], false);
+    house.check("owner", "GET", "/tenants/absent", Value::Null, 404, "not_found").await;
+    house.check("owner", "DELETE", "/tenants/new", Value::Null, 400, "invalid_request").await;
+    house.check("owner", "DELETE", "/tenants/new", json!({ "reason": " " }), 400, "invalid_request").await;
+    assert_eq!(house.ask("owner", "DELETE", "/tenants/new", why()).await.0, 204);
+    house.check("owner", "GET", "/tenants/new", Value::Null, 404, "not_found").await;
 }
 
-#[tokio::test]
-async fn a_tenant_is_made_found_stopped_and_started() {
-    let api = api();
-    let (status, json) = ask(&api, "lwadm_owner", "POST", "/tenants", json!({ "id": "new", "name": "new" })).await;
-    assert_eq!((status.as_u16(), &json["id"], &json["disabled"]), (201, &json!("new"), &json!(false)));
-    assert_eq!(json["createdAt"], "2023-11-14T22:13:20Z");
-    let (status, _) = ask(&api, "lwadm_owner", "POST", "/tenants", json!({ "name": "new" })).await;
-    assert_eq!(status, 409);
-    let stop = json!({ "reason": "unpaid" });
-    let (_, json) = ask(&api, "lwadm_owner", "POST", "/tenants/new/disable", stop).await;
-    assert_eq!(json["disabled"], true);
-    let (_, json) = ask(&api, "lwadm_owner", "POST", "/tenants/new/enable", Value::Null).await;
-    assert_eq!(json["disabled"], false);
-    let (status, _) = ask(&api, "lwadm_owner", "GET", "/tenants/absent", Value::Null).await;
-    assert_eq!(status, 404);
-}
-
-#[tokio::test]
-async fn a_key_is_made_shown_once_and_ended() {
-    let api = api();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_shown_once_rotated_and_ended() {
+    let house = House::open().await;
     let user = json!({ "id": "ann", "displayName": "Ann" });
-    assert_eq!(ask(&api, "lwadm_operator", "POST", "/tenants/acme/users", user).await.0, 201);
-    let pair = json!({ "user": "ann", "accessKeyId": "HFKEY", "secretKey": "0123456789", "scopes": "op=read" });
-    let (status, json) = ask(&api, "lwadm_operator", "POST", "/tenants/acme/keys", pair).await;
-    assert_eq!((status.as_u16(), &json["secretKey"], &json["status"]), (201, &json!("0123456789"), &json!("active")));
+    assert_eq!(house.ask("operator", "POST", "/tenants/acme/users", user).await.0, 201);
+    let pair =
+        json!({ "user": "ann", "accessKeyId": "HFKEY", "secretKey": "0123456789", "scopes": "op=read", "name": "ci" });
+    let (status, json, headers) = house.full("operator", "POST", "/tenants/acme/keys", pair).await;
+    assert_eq!((status, &json["secretKey"], &json["status"]), (201, &json!("0123456789"), &json!("active")));
     assert_eq!((&json["id"], &json["accessKeyId"], &json["user"]), (&json!("HFKEY"), &json!("HFKEY"), &json!("ann")));
-    let (_, json) = ask(&api, "lwadm_viewer", "GET", "/tenants/acme/keys", Value::Null).await;
-    assert_eq!(json["keys"][0]["scopes"], "op=read");
+    assert_eq!(headers["cache-control"], "no-store");
+    let (_, json) = house.ask("viewer", "GET", "/tenants/acme/keys", Value::Null).await;
+    assert_eq!((&json["keys"][0]["scopes"], &json["keys"][0]["name"]), (&json!("op=read"), &json!("ci")));
     assert!(!json.to_string().contains("0123456789"), "a listing shows no secret");
-    let path = |what| format!("/tenants/acme/keys/HFKEY/{what}");
+    let path = |what: &str| format!("/tenants/acme/keys/HFKEY/{what}");
+    let (_, json) = house.ask("operator", "POST", &path("rotate"), Value::Null).await;
+    assert!(json["secretKey"].as_str().is_some_and(|secret| secret.len() >= 40), "{json}");
     for (what, status) in [("disable", "disabled"), ("enable", "active"), ("revoke", "revoked")] {
-        let (_, json) = ask(&api, "lwadm_operator", "POST", &path(what), Value::Null).await;
-        assert_eq!(json["status"], status);
+        assert_eq!(house.ask("operator", "POST", &path(what), Value::Null).await.1["status"], status);
     }
-    let (status, json) = ask(&api, "lwadm_operator", "POST", &path("enable"), Value::Null).await;
-    assert_eq!((status.as_u16(), &json["code"]), (409, &json!("access_key_revoked")));
+    house.check("operator", "POST", &path("enable"), Value::Null, 409, "access_key_revoked").await;
+    house.check("operator", "POST", &path("rotate"), Value::Null, 409, "access_key_revoked").await;
+    assert_eq!(house.ask("operator", "DELETE", "/tenants/acme/users/ann", Value::Null).await.0, 204);
+    house.check("operator", "DELETE", "/tenants/acme/users/ann", Value::Null, 404, "not_found").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_is_made_with_its_end() {
+    let house = House::open().await;
+    let asked = json!({ "type": "api", "scopes": "op=read", "expiresAt": "2100-01-01T00:00:00Z" });
+    let (status, json) = house.ask("operator", "POST", "/tenants/acme/keys", asked).await;
+    assert_eq!((status, &json["type"], &json["expiresAt"]), (201, &json!("api"), &json!("2100-01-01T00:00:00Z")));
+    let text = json["secretKey"].as_str().expect("a text");
+    assert!(text.starts_with("hfsk_") && house.store.api_key(text).expect("reads").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_for_nobody_belongs_to_the_default_user() {
-    let api = api();
+    let house = House::open().await;
     for _ in 0..2 {
-        let (status, json) = ask(&api, "lwadm_operator", "POST", "/tenants/acme/keys", json!({ "scopes": "*" })).await;
-        assert_eq!((status.as_u16(), &json["user"]), (201, &json!("default")));
+        let (status, json) = house.ask("operator", "POST", "/tenants/acme/keys", json!({ "scopes": "*" })).await;
+        assert_eq!((status, &json["user"]), (201, &json!("default")));
     }
-    let (_, json) = ask(&api, "lwadm_viewer", "GET", "/tenants/acme/users", Value::Null).await;
+    let (_, json) = house.ask("viewer", "GET", "/tenants/acme/users", Value::Null).await;
     assert_eq!(json["users"].as_array().map(Vec::len), Some(1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_is_set_shown_and_removed() {
+    let house = House::open().await;
+    let path = "/tenants/acme/quota";
+    let bounds = async || {
+        let (_, json) = house.ask("viewer", "GET", path, Value::Null).await;
+        (json["tenantId"].clone(), json["quotaBytes"].clone(), json["quotaObjects"].clone(), json["usedBytes"].clone())
+    };
+    assert_eq!(bounds().await, (json!("acme"), Value::Null, Value::Null, json!(0)));
+    let (status, json) = house.ask("operator", "PUT", path, json!({ "bytes": 1000 })).await;
+    assert_eq!((status, &json["tenantId"], &json["quotaBytes"]), (200, &json!("acme"), &json!(1000)));
+    assert_eq!(house.ask("operator", "PUT", path, json!({ "objects": 5 })).await.0, 200);
+    assert_eq!(bounds().await, (json!("acme"), Value::Null, json!(5), json!(0)), "what is left out does not bound");
+    assert_eq!(house.ask("operator", "DELETE", path, Value::Null).await.0, 204);
+    assert_eq!(bounds().await.2, Value::Null);
+    house.check("operator", "PUT", "/tenants/acme/buckets/none/quota", json!({ "bytes": 1 }), 404, "not_found").await;
+    house.check("operator", "PUT", path, json!({ "bytes": -1 }), 400, "invalid_request").await;
+    house.check("operator", "PUT", path, json!({ "byte": 1 }), 400, "invalid_request").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_token_is_made_limited_listed_and_ended() {
+    let house = House::open().await;
+    let asked = json!({ "role": "viewer", "name": "ci", "tenant": "acme" });
+    let (status, made) = house.ask("owner", "POST", "/tokens", asked).await;
+    assert_eq!((status, &made["role"], &made["tenant"]), (201, &json!("viewer"), &json!("acme")));
+    let (id, text) = (made["id"].as_str().expect("an id"), made["token"].as_str().expect("a text"));
+    assert!(text.starts_with("lwadm_"));
+    assert_eq!(house.ask(text, "GET", "/tenants/acme", Value::Null).await.0, 200);
+    house.check(text, "GET", "/tenants/other", Value::Null, 403, "forbidden").await;
+    let (_, json) = house.ask("owner", "GET", "/tokens", Value::Null).await;
+    assert!(!json.to_string().contains(text), "a listing shows no text");
+    assert_eq!(house.ask("owner", "DELETE", &format!("/tokens/{id}"), Value::Null).await.0, 204);
+    house.check(text, "GET", "/tenants/acme", Value::Null, 401, "unauthorized").await;
+    house.check("owner", "DELETE", "/tokens/none", Value::Null, 404, "not_found").await;
+    house.check("owner", "POST", "/tokens", json!({ "role": "king" }), 400, "invalid_request").await;
+    house.check("owner", "POST", "/tokens", json!({ "role": "viewer", "tenant": "absent" }), 404, "not_found").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_read_strictly_and_never_repeated() {
+    let house = House::open().await;
     let keys = "/tenants/acme/keys";
     for body in [
         json!({ "scopes": "read" }),
@@ -370,24 +287,33 @@ async fn bodies_are_read_strictly_and_never_repeated() {
         json!({ "accessKeyId": "HFKEY" }),
         json!({ "accessKeyId": "HFKEY", "secretKey": "short" }),
         json!({ "accessKeyId": "HF KEY", "secretKey": "0123456789" }),
+        json!({ "type": "api", "accessKeyId": "HFKEY", "secretKey": "0123456789" }),
+        json!({ "expiresAt": "tomorrow" }),
         json!(["scopes"]),
     ] {
-        check("lwadm_operator", "POST", keys, body, 400, "invalid_request").await;
+        house.check("operator", "POST", keys, body, 400, "invalid_request").await;
     }
-    check("lwadm_operator", "POST", "/tenants", json!({ "id": "No" }), 400, "invalid_request").await;
-    check("lwadm_operator", "POST", "/tenants", json!({}), 400, "invalid_request").await;
-    check("lwadm_operator", "POST", "/tenants", json!({ "id": "a", "name": "b" }), 400, "invalid_request").await;
-    check("lwadm_owner", "POST", "/tenants/acme/disable", json!({ "reason": " " }), 400, "invalid_request").await;
+    for body in [json!({ "id": "No" }), json!({}), json!({ "id": "a", "name": "b" })] {
+        house.check("operator", "POST", "/tenants", body, 400, "invalid_request").await;
+    }
     let secret = json!({ "scopes": 5, "secretKey": "do-not-repeat-me" });
-    let (_, json) = ask(&api(), "lwadm_operator", "POST", keys, secret).await;
+    let (_, json) = house.ask("operator", "POST", keys, secret).await;
     assert!(!json.to_string().contains("do-not-repeat-me"), "{json}");
-    let (_, json) = ask(&api(), "lwadm_operator", "POST", keys, json!({ "scope": "*" })).await;
+    let (_, json) = house.ask("operator", "POST", keys, json!({ "scope": "*" })).await;
     assert_eq!(json["message"], "unknown field `scope`");
+    let long = json!({ "name": "x".repeat(2 << 20) });
+    house.check("operator", "POST", keys, long, 413, "payload_too_large").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_says_so() {
-    check("lwadm_owner", "PUT", "/tenants/acme/quota", json!({ "bytes": 1 }), 501, "not_implemented").await;
-    check("lwadm_owner", "GET", "/nowhere", Value::Null, 404, "not_found").await;
-    check("lwadm_owner", "PATCH", "/tenants", Value::Null, 405, "method_not_allowed").await;
+    let house = House::open().await;
+    house.check("owner", "GET", "/nowhere", Value::Null, 404, "not_found").await;
+    let (status, _, headers) = house.full("owner", "PATCH", "/tenants", Value::Null).await;
+    assert_eq!((status, headers["allow"].to_str().ok()), (405, Some("GET, POST")));
+}
+
+#[test]
+fn the_document_is_the_committed_one() {
+    openapi::check_committed("admin.json", &openapi::text(&super::ABOUT, super::routes().operations()));
 }

@@ -3,89 +3,103 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::{Extension, Json};
-use pipeline::{AdminCaller, LifecycleReport};
+use http::{Method, StatusCode};
+use pipeline::LifecycleReport;
 use schemas::event::AdminRole;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::installation::Installation;
-use super::{Admin, auth};
-use crate::problem::Problem;
+use super::ask::Ask;
+use super::{Admin, Answer, Entry, json, whole};
+use crate::operation::Operation;
+
+pub(super) fn operations() -> Vec<Entry> {
+    let op = |path, id, summary| Operation::new(Method::POST, path, id, "upkeep", summary);
+    let rebuild = op("/rebuild", "rebuild", "Compute the projections from the log and compare them with those in use")
+        .answers::<Rebuild>(200, "What was found.");
+    let sweep = op("/sweep", "sweep", "Free what nothing refers to any more").answers::<Sweep>(200, "What was freed.");
+    let lifecycle =
+        op("/lifecycle", "runLifecycle", "Carry out lifecycle rules now").answers::<Lifecycle>(200, "What was done.");
+    vec![
+        whole(AdminRole::Operator, rebuild, self::rebuild),
+        whole(AdminRole::Operator, sweep, self::sweep),
+        whole(AdminRole::Operator, lifecycle, self::lifecycle),
+    ]
+}
 
 /// What a rebuild found.
-#[derive(Debug, Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Rebuild {
+struct Rebuild {
+    /// Whether all rows are what the log says.
     equal: bool,
+    /// Tenants whose logs were read.
     tenants: usize,
+    /// Events that were read.
     events: u64,
+    /// Tables that differ.
     mismatches: Vec<String>,
 }
 
 /// What a sweep did.
-#[derive(Debug, Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Sweep {
+struct Sweep {
+    /// Pieces of content given up.
     released: u64,
+    /// Blobs removed.
     freed: u64,
+    /// Their bytes.
     freed_bytes: u64,
+    /// Segment files written anew.
     segments_rewritten: u64,
+    /// Segment files removed.
     segments_removed: u64,
 }
 
 /// What lifecycle rules did.
-#[derive(Debug, Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Lifecycle {
+struct Lifecycle {
+    /// Buckets with rules.
     buckets: u64,
+    /// Objects, versions and uploads looked at.
     looked_at: u64,
+    /// Objects hidden by a delete marker.
     hidden: u64,
+    /// Versions and markers removed.
     removed: u64,
+    /// Uploads given up.
     aborted: u64,
+    /// What a lock kept.
     refused: u64,
 }
 
-pub(super) async fn rebuild<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-) -> Result<Json<Rebuild>, Problem> {
-    allow(&caller)?;
-    let report = admin.store.rebuild(&caller).await?;
-    Ok(Json(Rebuild {
+async fn rebuild(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let report = admin.store.admin_rebuild(ask.caller()?).await?;
+    let answer = Rebuild {
         equal: report.mismatches.is_empty(),
         tenants: report.tenants,
         events: report.events,
         mismatches: report.mismatches,
-    }))
+    };
+    Ok(json(StatusCode::OK, answer))
 }
 
-pub(super) async fn sweep<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-) -> Result<Json<Sweep>, Problem> {
-    allow(&caller)?;
-    let report = admin.store.sweep(&caller).await?;
-    Ok(Json(Sweep {
+async fn sweep(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let report = admin.store.admin_sweep(ask.caller()?).await?;
+    let answer = Sweep {
         released: report.released,
         freed: report.freed,
         freed_bytes: report.freed_bytes,
         segments_rewritten: report.rewritten,
         segments_removed: report.unlinked,
-    }))
+    };
+    Ok(json(StatusCode::OK, answer))
 }
 
-pub(super) async fn lifecycle<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-) -> Result<Json<Lifecycle>, Problem> {
-    allow(&caller)?;
+async fn lifecycle(admin: Arc<Admin>, ask: Ask) -> Answer {
     let LifecycleReport { buckets, looked_at, hidden, removed, aborted, refused } =
-        admin.store.lifecycle(&caller).await?;
-    Ok(Json(Lifecycle { buckets, looked_at, hidden, removed, aborted, refused }))
-}
-
-fn allow(caller: &AdminCaller) -> Result<(), Problem> {
-    auth::need(caller, AdminRole::Operator)?;
-    auth::whole(caller)
+        admin.store.admin_lifecycle(ask.caller()?).await?;
+    Ok(json(StatusCode::OK, Lifecycle { buckets, looked_at, hidden, removed, aborted, refused }))
 }

@@ -2,69 +2,97 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::{Extension, Json};
-use http::StatusCode;
-use pipeline::{AdminCaller, UserInfo};
+use axum::response::IntoResponse;
+use http::{Method, StatusCode};
+use pipeline::UserInfo;
 use schemas::UserId;
 use schemas::event::AdminRole;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::installation::Installation;
-use super::{Admin, auth, body};
+use super::ask::Ask;
+use super::{Admin, Answer, Entry, entry, json};
+use crate::json::timestamp;
+use crate::operation::Operation;
 use crate::problem::Problem;
 
-#[derive(Deserialize)]
+pub(super) fn operations() -> Vec<Entry> {
+    let op = |method, path, id, summary| Operation::new(method, path, id, "users", summary).refuses(&[404]);
+    let list =
+        op(Method::GET, "/tenants/{id}/users", "listUsers", "Users of a tenant").answers::<Users>(200, "Users by id.");
+    let create = op(Method::POST, "/tenants/{id}/users", "createUser", "Make a user")
+        .takes::<NewUser>()
+        .answers::<User>(201, "The user.")
+        .refuses(&[409, 413, 507]);
+    let delete = op(Method::DELETE, "/tenants/{id}/users/{user}", "deleteUser", "Delete a user")
+        .about("Its keys stop working. What it owns keeps naming it, and its id is not given again.")
+        .answers_empty(204, "Deleted.")
+        .refuses(&[507]);
+    vec![
+        entry(AdminRole::Viewer, list, self::list),
+        entry(AdminRole::Operator, create, self::create),
+        entry(AdminRole::Operator, delete, self::delete),
+    ]
+}
+
+/// A new user.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Create {
+struct NewUser {
+    /// 1 to 128 letters, digits and `._@+=,-`.
     id: String,
+    /// For people; the id if none is given.
     display_name: Option<String>,
+    /// Where mail goes: an ACL may name a user by it.
     email: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A user.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct User {
+struct User {
+    /// Unique in its tenant.
     id: String,
+    /// For people.
     display_name: String,
+    /// Where mail goes, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
     created_at: Option<String>,
+}
+
+/// Users.
+#[derive(Serialize, ToSchema)]
+struct Users {
+    users: Vec<User>,
 }
 
 impl From<UserInfo> for User {
     fn from(info: UserInfo) -> Self {
-        Self {
-            id: info.id.to_string(),
-            display_name: info.display_name,
-            email: info.email,
-            created_at: body::timestamp(info.created),
-        }
+        let UserInfo { id, display_name, email, created } = info;
+        Self { id: id.to_string(), display_name, email, created_at: timestamp(created) }
     }
 }
 
-pub(super) async fn create<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Result<(StatusCode, Json<User>), Problem> {
-    auth::need(&caller, AdminRole::Operator)?;
-    let tenant = auth::tenant(&admin, &caller, &id).await?;
-    let create: Create = body::read(&bytes)?;
-    let user = UserId::parse(&create.id).map_err(|error| Problem::invalid(error.to_string()))?;
-    let display_name = create.display_name.unwrap_or_else(|| user.to_string());
-    let info = admin.store.create_user(&caller, &tenant, user, display_name, create.email).await?;
-    Ok((StatusCode::CREATED, Json(info.into())))
+async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let tenant = ask.tenant(&admin.store).await?;
+    let users = admin.store.list_users(ask.caller()?, &tenant).await?.into_iter().map(User::from).collect();
+    Ok(json(StatusCode::OK, Users { users }))
 }
 
-pub(super) async fn list<I: Installation>(
-    State(admin): State<Arc<Admin<I>>>,
-    Extension(caller): Extension<AdminCaller>,
-    Path(id): Path<String>,
-) -> Result<Json<serde_json::Value>, Problem> {
-    let tenant = auth::tenant(&admin, &caller, &id).await?;
-    let users: Vec<User> = admin.store.list_users(&caller, &tenant).await?.into_iter().map(User::from).collect();
-    Ok(Json(serde_json::json!({ "users": users })))
+async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let tenant = ask.tenant(&admin.store).await?;
+    let NewUser { id, display_name, email } = ask.json()?;
+    let user = UserId::parse(&id).map_err(|error| Problem::invalid(error.to_string()))?;
+    let display_name = display_name.unwrap_or_else(|| user.to_string());
+    let info = admin.store.create_user(ask.caller()?, &tenant, user, display_name, email).await?;
+    Ok(json(StatusCode::CREATED, User::from(info)))
+}
+
+async fn delete(admin: Arc<Admin>, ask: Ask) -> Answer {
+    let tenant = ask.tenant(&admin.store).await?;
+    admin.store.delete_user(ask.caller()?, &tenant, &ask.user()?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -60,7 +60,7 @@ pub fn native_router(store: Store, options: Options) -> Router {
     let app = Arc::new(App {
         store,
         options,
-        document: document(&routes),
+        document: openapi::text(&ABOUT, routes.operations()),
         routes,
         token_limits: Limits::new(TOKENS_PER_MINUTE, usize::MAX),
         stranger_limits: Limits::new(TOKENS_PER_MINUTE, STRANGERS_MAX),
@@ -105,13 +105,6 @@ const ABOUT: About = About {
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };
-
-/// Ends with a line feed, as files do.
-fn document(routes: &Routes<Handler>) -> Bytes {
-    let document = openapi::document(&ABOUT, routes.operations());
-    let text = serde_json::to_string_pretty(&document).expect("a document is JSON");
-    Bytes::from(text + "\n")
-}
 
 async fn serve(app: Arc<App>, request: Request) -> Response {
     let id = (app.options.ids)();

@@ -4,15 +4,19 @@ use domain::Refusal;
 use domain::policy::{Grant, authorise_admin};
 use event_log::{Changes, Rows};
 use projections::query;
-use projections::row::{Tenant, User};
+use projections::row::{self, Tenant, User};
 use schemas::event::{AdminRole, Event};
 use schemas::{BucketId, TenantId, TenantName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Inner, Request, Store, internal, rows_error, situation};
-use crate::api::{AdminCaller, StoreError, TenantInfo, Usage, UserInfo};
+use crate::api::{AdminCaller, AdminTokenInfo, NewAdminToken, PhysicalUsage, StoreError, TenantInfo, Usage, UserInfo};
 use crate::sequencer::{Decide, Outcome, Planned, Unit};
+use crate::tables::{BlobRow, PHYSICAL, blobs_prefix};
+
+/// What the text of an admin token begins with.
+const ADMIN_TOKEN_PREFIX: &str = "lwadm_";
 
 impl Store {
     /// Creates a tenant.
@@ -169,6 +173,88 @@ impl Store {
         })
     }
 
+    /// What a tenant's content takes on disk. Looks at every blob of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn physical_usage(&self, admin: &AdminCaller, tenant: &TenantName) -> Result<PhysicalUsage, StoreError> {
+        let (id, _) = self.inner.admin_tenant(admin, AdminRole::Viewer, tenant)?;
+        let inner = self.inner.clone();
+        let counted = tokio::task::spawn_blocking(move || {
+            let snapshot = inner.log.snapshot();
+            let mut sum = PhysicalUsage::default();
+            for row in event_log::prefix(snapshot.as_ref(), PHYSICAL, &blobs_prefix(id)) {
+                let (_, value) = row.map_err(|error| internal(&error))?;
+                let malformed = || StoreError::Corrupt { what: format!("a blob's row of tenant {id}") };
+                let blob = BlobRow::decode(&value).ok_or_else(malformed)?;
+                sum.stored_bytes += u64::from(blob.stored_bytes);
+                if !blob.manifest {
+                    sum.plain_bytes += u64::from(blob.size_bytes);
+                }
+            }
+            Ok(sum)
+        });
+        counted.await.map_err(|error| internal(&error))?
+    }
+
+    /// Makes an admin token. Its text is returned once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn make_admin_token(
+        &self,
+        admin: &AdminCaller,
+        new: NewAdminToken,
+    ) -> Result<(AdminTokenInfo, SecretString), StoreError> {
+        let engine = &base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let text = format!("{ADMIN_TOKEN_PREFIX}{}", base64::Engine::encode(engine, self.inner.ids.bytes::<32>()));
+        let text = SecretString::from(text);
+        let id = self.create_admin_token(admin, &text, new).await?;
+        let found = self.list_admin_tokens(admin).await?.into_iter().find(|token| token.id == id);
+        Ok((found.ok_or(Refusal::NoSuchAdminToken)?, text))
+    }
+
+    /// Admin tokens by id, those that have ended included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_admin_tokens(&self, admin: &AdminCaller) -> Result<Vec<AdminTokenInfo>, StoreError> {
+        grant(admin, AdminRole::Owner, None)?;
+        let (snapshot, now) = (self.inner.log.snapshot(), self.inner.clock.wall());
+        let tokens = query::admin_tokens(snapshot.as_ref()).map_err(rows_error)?;
+        let shown = |(id, row): (String, row::AdminToken)| {
+            let tenant = match row.tenant {
+                Some(tenant) => query::tenant(snapshot.as_ref(), tenant).map_err(rows_error)?,
+                None => None,
+            };
+            Ok(AdminTokenInfo {
+                id,
+                role: row.role,
+                name: row.name,
+                tenant: tenant.map(|tenant| tenant.name),
+                created: row.created,
+                expires: row.expires,
+                expired: row.expires.is_some_and(|expires| expires <= now),
+                revoked: row.revoked.is_some(),
+            })
+        };
+        tokens.into_iter().map(shown).collect()
+    }
+
+    /// Ends an admin token for good.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn revoke_admin_token(&self, admin: &AdminCaller, token: &str) -> Result<(), StoreError> {
+        grant(admin, AdminRole::Owner, None)?;
+        let id = token.to_owned();
+        self.system(admin, move |rows| {
+            let state = situation::admin_token(rows, &id)?;
+            Ok(domain::admin_token::decide(&state, domain::admin_token::Command::Revoke)?)
+        })
+        .await
+    }
+
     /// Registers an admin token by its digest. The text stays with whoever made it.
     ///
     /// # Errors
@@ -177,18 +263,22 @@ impl Store {
         &self,
         admin: &AdminCaller,
         token: &SecretString,
-        role: AdminRole,
-        name: String,
+        new: NewAdminToken,
     ) -> Result<String, StoreError> {
         grant(admin, AdminRole::Owner, None)?;
+        let NewAdminToken { role, name, tenant, expires } = new;
+        let tenant = match tenant {
+            Some(name) => Some(self.inner.tenant_by_name(&name)?.ok_or(Refusal::NoSuchTenant)?.0),
+            None => None,
+        };
         let id = hex::encode(self.inner.ids.bytes::<8>());
         let create = domain::admin_token::Command::Create {
             id: id.clone(),
             sha256: Sha256::digest(token.expose_secret().as_bytes()).into(),
             role,
             name,
-            tenant: None,
-            expires: None,
+            tenant,
+            expires,
         };
         let token_id = id.clone();
         self.system(admin, move |rows| {
