@@ -61,18 +61,18 @@ impl BucketLock {
     /// Whether versions can be locked at all.
     ///
     /// # Errors
-    /// [`Refusal::InvalidRequest`].
+    /// [`Refusal::LockNotEnabled`].
     pub fn required(&self) -> Result<(), Refusal> {
         match self {
             Self::On { .. } => Ok(()),
-            Self::Off => Err(Refusal::InvalidRequest { reason: "Bucket is missing Object Lock Configuration" }),
+            Self::Off => Err(Refusal::LockNotEnabled),
         }
     }
 
     /// Whether a write may ask for this.
     ///
     /// # Errors
-    /// [`Refusal::InvalidRequest`] where versions cannot be locked, [`Refusal::InvalidArgument`] for a time that has passed.
+    /// [`Refusal::LockNotEnabled`] where versions cannot be locked, [`Refusal::InvalidArgument`] for a time that has passed.
     pub fn check(&self, asked: &Asked, now: Time) -> Result<(), Refusal> {
         if asked.is_empty() {
             return Ok(());
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(BucketLock::Off.check(&Asked::default(), NOW), Ok(()));
         for asked in [retention(2_000), hold(true), hold(false)] {
             assert_eq!(on.check(&asked, NOW), Ok(()));
-            assert!(matches!(BucketLock::Off.check(&asked, NOW), Err(Refusal::InvalidRequest { .. })));
+            assert_eq!(BucketLock::Off.check(&asked, NOW), Err(Refusal::LockNotEnabled));
         }
         assert!(matches!(on.check(&retention(1_000), NOW), Err(Refusal::InvalidArgument { .. })));
     }

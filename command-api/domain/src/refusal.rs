@@ -71,6 +71,9 @@ pub enum Refusal {
     /// Versions of a bucket can be locked where each write makes one.
     #[error("a bucket with object lock needs versioning")]
     LockNeedsVersioning,
+    /// Versions of the bucket cannot be locked.
+    #[error("the bucket has no object lock")]
+    LockNotEnabled,
     /// A default retention of no days, or too many.
     #[error("{reason}")]
     InvalidRetentionPeriod {

@@ -3,10 +3,13 @@
 //! Owns: the one map from refusals and failures to status and code.
 //! Invariant: a message says nothing that only the operator's log may know.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::response::{IntoResponse, Response};
 use domain::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pipeline::StoreError;
+use schemas::{Time, VersionId};
 
 use crate::native::BodyTooLarge;
 
@@ -35,8 +38,8 @@ impl Problem {
         self
     }
 
-    pub(crate) fn with_status(self, status: StatusCode, code: &'static str) -> Self {
-        Self { status, code, ..self }
+    pub(crate) fn with_code(self, code: &'static str) -> Self {
+        Self { code, ..self }
     }
 
     pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
@@ -165,8 +168,44 @@ impl From<StoreError> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = status_and_code(&refusal);
-        Self::new(status, code, refusal.to_string())
+        Self { headers: headers_of(&refusal), ..Self::new(status, code, refusal.to_string()) }
     }
+}
+
+const VERSION_ID: HeaderName = HeaderName::from_static("x-lockwell-version-id");
+const DELETE_MARKER: HeaderName = HeaderName::from_static("x-lockwell-delete-marker");
+
+/// What the answer to a read that was refused says of the version that it met. No administrator's command is refused so.
+fn headers_of(refusal: &Refusal) -> Vec<(HeaderName, HeaderValue)> {
+    let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    let marker = |version: &VersionId| {
+        vec![(DELETE_MARKER, HeaderValue::from_static("true")), (VERSION_ID, text(version.to_string()))]
+    };
+    match refusal {
+        Refusal::NoSuchKey { marker: Some(version) } => marker(version),
+        Refusal::IsDeleteMarker { version, modified } => {
+            let mut headers = marker(version);
+            headers.push((header::LAST_MODIFIED, http_date(*modified)));
+            headers.push((header::ALLOW, HeaderValue::from_static("DELETE")));
+            headers
+        }
+        Refusal::NotModified { etag, modified, version } => {
+            let mut headers =
+                vec![(header::ETAG, text(format!("\"{etag}\""))), (header::LAST_MODIFIED, http_date(*modified))];
+            headers.extend(version.map(|version| (VERSION_ID, text(version.to_string()))));
+            headers
+        }
+        Refusal::InvalidRange { size_bytes } => vec![(header::CONTENT_RANGE, text(format!("bytes */{size_bytes}")))],
+        _ => Vec::new(),
+    }
+}
+
+/// An HTTP date. Whole seconds, as conditions compare them.
+pub(crate) fn http_date(time: Time) -> HeaderValue {
+    // httpdate knows the years to 9999 and panics behind them.
+    let seconds = time.seconds().min(253_402_300_799);
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    HeaderValue::from_str(&date).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// No wildcard arm: a new refusal does not compile until it has a status.
@@ -207,6 +246,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::TooManyBuckets => (BAD, "too_many_buckets"),
         Refusal::VersioningLocked => (StatusCode::CONFLICT, "versioning_locked"),
         Refusal::LockNeedsVersioning => (StatusCode::CONFLICT, "lock_needs_versioning"),
+        Refusal::LockNotEnabled => (StatusCode::CONFLICT, "object_lock_not_enabled"),
         Refusal::InvalidRetentionPeriod { .. } => (BAD, "invalid_request"),
         Refusal::NoRetention => (StatusCode::NOT_FOUND, "not_found"),
         Refusal::IsDeleteMarker { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),

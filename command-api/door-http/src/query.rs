@@ -44,6 +44,24 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every name and value, in order.
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    /// Whether something is wanted; `otherwise` if that is not said.
+    ///
+    /// # Errors
+    /// It is there twice, or neither `true` nor `false`.
+    pub(crate) fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Problem> {
+        match self.get(name)? {
+            None => Ok(otherwise),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(Problem::invalid(format!("`{name}` must be true or false"))),
+        }
+    }
+
     /// A number of entries: the most there may be if none is said, and never more.
     ///
     /// # Errors

@@ -242,6 +242,7 @@ mod tests {
     fn what_copies_answer() {
         insta::assert_snapshot!(copied_xml(&Copied { written: testing::written(), source_version: None }));
         let part = PartWritten {
+            size_bytes: 5,
             etag: testing::etag(),
             modified: testing::MODIFIED,
             checksum: Some(testing::checksum(ChecksumAlgorithm::Crc32, 0)),

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 use pipeline::{BucketInfo, Caller, Circumstances, ObjectInfo, Who, Written};
-use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag, Root};
 use schemas::event::{Encryption, Metadata, ObjectOwnership, StorageClass, Versioning};
 use schemas::scope::Scopes;
 use schemas::{
@@ -71,6 +71,7 @@ pub(crate) fn written() -> Written {
         position: Position(7),
         modified: MODIFIED,
         size_bytes: 3,
+        content: Content { size_bytes: 3, root: Root::Empty },
         checksums: vec![checksum(ChecksumAlgorithm::Crc64Nvme, 0)],
         chosen_checksum: Some(checksum(ChecksumAlgorithm::Sha256, 2)),
         encryption: Encryption::Managed,
@@ -82,6 +83,7 @@ pub(crate) fn object() -> ObjectInfo {
     ObjectInfo {
         key: ObjectKey::parse("key").expect("a key"),
         size_bytes: 11,
+        content: Content { size_bytes: 11, root: Root::Empty },
         etag: etag(),
         version: None,
         modified: MODIFIED,

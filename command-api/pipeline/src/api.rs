@@ -15,7 +15,7 @@ pub use domain::read::{Conditions as ReadConditions, RangeSpec};
 pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
 use schemas::acl::Acl;
-use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
+use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag};
 use schemas::event::{
     Cause, CommittedPart, DefaultRetention, Encryption, Metadata, ObjectOwnership, Quota, Retention, StorageClass,
     Versioning,
@@ -211,8 +211,16 @@ pub struct Digests {
     pub md5: Option<[u8; 16]>,
     /// The signed SHA-256 of the payload.
     pub sha256: Option<[u8; 32]>,
-    /// The checksum that the client chose.
-    pub checksum: Option<(ChecksumAlgorithm, ExpectedDigest)>,
+    /// Checksums that the client chose, each once; the first is the one that is shown where only one is.
+    pub checksums: Vec<(ChecksumAlgorithm, ExpectedDigest)>,
+}
+
+impl Digests {
+    /// The checksum that the client chose first.
+    #[must_use]
+    pub fn chosen(&self) -> Option<ChecksumAlgorithm> {
+        self.checksums.first().map(|(algorithm, _)| *algorithm)
+    }
 }
 
 /// Where the value of a checksum is to be had.
@@ -344,6 +352,8 @@ pub struct Written {
     pub modified: Time,
     /// Bytes.
     pub size_bytes: u64,
+    /// Where they are.
+    pub content: Content,
     /// Checksums of the object.
     pub checksums: Vec<Checksum>,
     /// The one that the client chose.
@@ -380,6 +390,8 @@ pub struct ObjectInfo {
     pub key: ObjectKey,
     /// Bytes of the whole object.
     pub size_bytes: u64,
+    /// Where they are.
+    pub content: Content,
     /// Entity tag.
     pub etag: ETag,
     /// Version; none in a bucket that was never versioned.
@@ -410,6 +422,24 @@ pub struct ObjectInfo {
     pub retention: Option<Retention>,
     /// Whether a legal hold is on it; not for one who may not see it.
     pub legal_hold: bool,
+}
+
+/// How the bytes of an object are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredForm {
+    /// Whether they became fewer by compressing them: of a large object, its first 4 MiB.
+    pub compressed: bool,
+    /// Bytes that they take on disk, sealing included; none for a large object, whose blobs are many.
+    pub bytes: Option<u64>,
+}
+
+/// An object, with how it is kept.
+#[derive(Debug, Clone)]
+pub struct DescribedObject {
+    /// What is known of it.
+    pub info: ObjectInfo,
+    /// How its bytes are kept, if that can be told.
+    pub stored: Option<StoredForm>,
 }
 
 /// An object's bytes, or the asked part of them.
@@ -752,6 +782,8 @@ pub struct UploadPartCopy {
 pub struct PartWritten {
     /// MD5.
     pub etag: ETag,
+    /// Bytes.
+    pub size_bytes: u64,
     /// When.
     pub modified: Time,
     /// Checksum of the upload's algorithm, or the one the client sent.

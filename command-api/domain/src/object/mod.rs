@@ -217,7 +217,7 @@ impl Version {
 /// # Errors
 /// [`Refusal::NoSuchBucket`], [`Refusal::NoSuchKey`] (If-Match without a current version),
 /// [`Refusal::PreconditionFailed`], [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`], [`Refusal::ObjectLocked`],
-/// [`Refusal::InvalidRequest`] and [`Refusal::InvalidArgument`] of locks; of an amendment also [`Refusal::NoSuchVersion`] and
+/// [`Refusal::LockNotEnabled`] and [`Refusal::InvalidArgument`] of locks; of an amendment also [`Refusal::NoSuchVersion`] and
 /// [`Refusal::IsDeleteMarker`].
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     let Bucket::Live { versioning, lock } = state.bucket else { return Err(Refusal::NoSuchBucket) };

@@ -575,9 +575,7 @@ fn what_locks_the_object_is_said_when_the_upload_begins_and_holds_when_it_ends()
     let retention = Retention { mode: RetentionMode::Compliance, until: Time(8) };
     let lock = lock::Asked { retention: Some(retention), legal_hold: Some(true) };
     let begin = |bucket_lock, now| create(Create { lock, bucket_lock, now, ..new_upload() });
-    given([])
-        .when(begin(BucketLock::Off, Time(7)))
-        .then_refused(Refusal::InvalidRequest { reason: "Bucket is missing Object Lock Configuration" });
+    given([]).when(begin(BucketLock::Off, Time(7))).then_refused(Refusal::LockNotEnabled);
     assert!(matches!(decide(&State::Absent, begin(on, Time(8))), Err(Refusal::InvalidArgument { .. })));
     let events = decide(&State::Absent, begin(on, Time(7))).unwrap();
     let State::Open(open) = evolve(State::Absent, &events[0]) else { panic!("open") };

@@ -7,10 +7,19 @@
 
 mod answer;
 mod ask;
+mod batch;
 mod buckets;
+mod copy;
 mod gate;
+mod idempotency;
+mod lists;
+mod locks;
+mod multipart;
+mod objects;
 mod page;
+mod stored;
 mod system;
+mod tags;
 mod token;
 
 use std::pin::Pin;
@@ -70,7 +79,19 @@ pub fn native_router(store: Store, options: Options) -> Router {
 
 /// Everything that can be asked, in the order of the contract.
 fn routes() -> Routes<Handler> {
-    Routes::new([system::operations(), token::operations(), buckets::operations()].into_iter().flatten().collect())
+    let all = [
+        system::operations(),
+        token::operations(),
+        buckets::operations(),
+        lists::operations(),
+        batch::operations(),
+        copy::operations(),
+        objects::operations(),
+        tags::operations(),
+        locks::operations(),
+        multipart::operations(),
+    ];
+    Routes::new(all.into_iter().flatten().collect())
 }
 
 fn entry<F, Done>(operation: Operation, run: F) -> Entry

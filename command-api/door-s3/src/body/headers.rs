@@ -44,7 +44,7 @@ impl Intake {
         let digests = match checksum {
             ChecksumOf::Body => digests(headers, payload)?,
             ChecksumOf::Object => {
-                Digests { md5: content_md5(headers)?, sha256: signed_sha256(payload), checksum: None }
+                Digests { md5: content_md5(headers)?, sha256: signed_sha256(payload), checksums: Vec::new() }
             }
         };
         Ok(Self { digests, size_bytes: size_bytes(headers, payload)?, payload })
@@ -62,12 +62,10 @@ impl Intake {
         if !is_chunked(self.payload) {
             return plain_body(body, self.size_bytes);
         }
-        let trailer = match &self.digests.checksum {
-            Some((algorithm, ExpectedDigest::Trailer(value))) => {
-                Some(Trailer { algorithm: *algorithm, value: Arc::clone(value) })
-            }
-            Some((_, ExpectedDigest::Known(_) | ExpectedDigest::Compute)) | None => None,
-        };
+        let trailer = self.digests.checksums.iter().find_map(|(algorithm, expected)| match expected {
+            ExpectedDigest::Trailer(value) => Some(Trailer { algorithm: *algorithm, value: Arc::clone(value) }),
+            ExpectedDigest::Known(_) | ExpectedDigest::Compute => None,
+        });
         chunked_body(body, ChunkDecoder::new(self.payload, signing, trailer, self.size_bytes))
     }
 }
@@ -95,7 +93,11 @@ pub fn digests(headers: &HeaderMap, payload: PayloadForm) -> Result<Digests, Bod
     {
         return Err(BodyHeaderError::AlgorithmsDisagree);
     }
-    Ok(Digests { md5: content_md5(headers)?, sha256: signed_sha256(payload), checksum })
+    Ok(Digests {
+        md5: content_md5(headers)?,
+        sha256: signed_sha256(payload),
+        checksums: checksum.into_iter().collect(),
+    })
 }
 
 /// Content-Encoding without `aws-chunked`, which is about the way and not about the object; none if nothing is left.

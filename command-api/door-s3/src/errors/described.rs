@@ -236,6 +236,9 @@ fn refused(refusal: &Refusal) -> Described {
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         ),
         Refusal::InvalidRequest { reason } => plain(S::BAD_REQUEST, "InvalidRequest", reason),
+        Refusal::LockNotEnabled => {
+            plain(S::BAD_REQUEST, "InvalidRequest", "Bucket is missing Object Lock Configuration")
+        }
         Refusal::MalformedPolicy { reason } => Described::new(S::BAD_REQUEST, "MalformedPolicy", reason.clone()),
         Refusal::MalformedConfiguration => DoorError::MalformedXml.describe(),
         Refusal::NotSupported { what } => DoorError::NotImplemented { what }.describe(),

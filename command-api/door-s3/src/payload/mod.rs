@@ -90,7 +90,8 @@ impl Payload {
     pub(crate) async fn read_verified(self, headers: &HeaderMap, bound_bytes: u64) -> Result<Bytes, Failure> {
         let opened = self.intake(headers, ChecksumOf::Body)?;
         let compared =
-            matches!(opened.digests.checksum, Some((_, ExpectedDigest::Known(_) | ExpectedDigest::Trailer(_))));
+            |(_, expected): &(_, _)| matches!(expected, ExpectedDigest::Known(_) | ExpectedDigest::Trailer(_));
+        let compared = opened.digests.checksums.iter().any(compared);
         if opened.digests.md5.is_none() && !compared {
             let reason = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
             return Err(DoorError::InvalidRequest { reason }.into());
@@ -136,13 +137,17 @@ fn compare(digests: &Digests, body: &[u8]) -> Result<(), Refusal> {
     if digests.sha256.is_some_and(|sha256| Sha256::digest(body)[..] != sha256) {
         return Err(Refusal::ContentSha256Mismatch);
     }
-    let Some((algorithm, expected)) = &digests.checksum else { return Ok(()) };
-    let holds = match expected {
-        ExpectedDigest::Known(digest) => *digest == checksum(*algorithm, body),
-        ExpectedDigest::Trailer(digest) => digest.get() == Some(&checksum(*algorithm, body)),
-        ExpectedDigest::Compute => true,
-    };
-    if holds { Ok(()) } else { Err(Refusal::ChecksumMismatch { algorithm: algorithm.as_str() }) }
+    for (algorithm, expected) in &digests.checksums {
+        let holds = match expected {
+            ExpectedDigest::Known(digest) => *digest == checksum(*algorithm, body),
+            ExpectedDigest::Trailer(digest) => digest.get() == Some(&checksum(*algorithm, body)),
+            ExpectedDigest::Compute => true,
+        };
+        if !holds {
+            return Err(Refusal::ChecksumMismatch { algorithm: algorithm.as_str() });
+        }
+    }
+    Ok(())
 }
 
 /// A digest, big-endian.

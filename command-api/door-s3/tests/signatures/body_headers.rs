@@ -24,7 +24,7 @@ const MD5: &str = "1B2M2Y8AsgTpgAmY7PhCfg==";
 fn digests_are_read() {
     let plain = digests(&headers(&[]), PayloadForm::SignedSha256([7; 32])).expect("headers");
     assert_eq!((plain.md5, plain.sha256), (None, Some([7; 32])));
-    assert!(plain.checksum.is_none());
+    assert!(plain.checksums.is_empty());
     let md5 = digests(&headers(&[("content-md5", MD5)]), PayloadForm::Unsigned).expect("headers");
     assert_eq!((md5.md5.map(hex::encode).as_deref(), md5.sha256), (Some("d41d8cd98f00b204e9800998ecf8427e"), None));
     for (name, value, algorithm) in [
@@ -36,8 +36,8 @@ fn digests_are_read() {
     ] {
         let list = [(name, value), ("x-amz-checksum-type", "FULL_OBJECT"), ("x-amz-checksum-mode", "ENABLED")];
         let digests = digests(&headers(&list), PayloadForm::Unsigned).expect(name);
-        let Some((found, ExpectedDigest::Known(digest))) = digests.checksum else { panic!("{name}") };
-        assert_eq!((found, digest), (algorithm, vec![0; algorithm.digest_bytes()]));
+        let [(found, ExpectedDigest::Known(digest))] = &digests.checksums[..] else { panic!("{name}") };
+        assert_eq!((*found, digest), (algorithm, &vec![0; algorithm.digest_bytes()]));
     }
 }
 
@@ -45,7 +45,7 @@ fn digests_are_read() {
 fn an_algorithm_alone_is_computed() {
     let list = [("x-amz-sdk-checksum-algorithm", "crc64nvme")];
     let digests = digests(&headers(&list), PayloadForm::Unsigned).expect("headers");
-    assert!(matches!(digests.checksum, Some((ChecksumAlgorithm::Crc64Nvme, ExpectedDigest::Compute))));
+    assert!(matches!(digests.checksums[..], [(ChecksumAlgorithm::Crc64Nvme, ExpectedDigest::Compute)]));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn lengths_agree_or_are_refused() {
 fn the_checksum_of_an_object_is_not_that_of_the_body() {
     let list = headers(&[("x-amz-checksum-crc32", "AAAAAA==-3"), ("content-md5", MD5)]);
     let intake = Intake::read(&list, PayloadForm::SignedSha256([1; 32]), ChecksumOf::Object).expect("headers");
-    assert!(intake.digests.checksum.is_none());
+    assert!(intake.digests.checksums.is_empty());
     assert!(intake.digests.md5.is_some() && intake.digests.sha256.is_some());
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn md5_of(bytes: &[u8]) -> [u8; 16] {
 pub(crate) struct BodyHasher {
     md5: Md5,
     crc64: Hasher,
-    chosen: Option<(ChecksumAlgorithm, Hasher)>,
+    chosen: Vec<(ChecksumAlgorithm, Hasher)>,
     sha256: Option<Sha256>,
     size_bytes: u64,
 }
@@ -86,9 +86,9 @@ pub(crate) struct BodyHasher {
 #[derive(Debug, Clone)]
 pub(crate) struct Hashed {
     pub(crate) md5: [u8; 16],
-    /// CRC64NVME first, then the chosen one if it is another.
+    /// CRC64NVME first, then those of the chosen ones that are others.
     pub(crate) checksums: Vec<Checksum>,
-    /// Index of the chosen one.
+    /// Index of the one that was chosen first.
     pub(crate) chosen: Option<u8>,
     /// Computed if the client sent one, or if somebody else had to.
     pub(crate) sha256: Option<[u8; 32]>,
@@ -98,12 +98,13 @@ pub(crate) struct Hashed {
 impl BodyHasher {
     /// `also` is a checksum to compute beside the one the client named: an upload's own algorithm.
     pub(crate) fn new(digests: &Digests, also: Option<ChecksumAlgorithm>) -> Self {
-        let chosen = digests.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(also);
+        let named = digests.checksums.iter().map(|(algorithm, _)| *algorithm);
+        let chosen = named.chain(also.filter(|_| digests.checksums.is_empty()));
         let chosen = chosen.filter(|algorithm| *algorithm != ChecksumAlgorithm::Crc64Nvme);
         Self {
             md5: Md5::new(),
             crc64: Hasher::new(ChecksumAlgorithm::Crc64Nvme),
-            chosen: chosen.map(|algorithm| (algorithm, Hasher::new(algorithm))),
+            chosen: chosen.map(|algorithm| (algorithm, Hasher::new(algorithm))).collect(),
             sha256: digests.sha256.map(|_| Sha256::new()),
             size_bytes: 0,
         }
@@ -117,9 +118,7 @@ impl BodyHasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.crc64.update(bytes);
-        if let Some((_, hasher)) = &mut self.chosen {
-            hasher.update(bytes);
-        }
+        self.chosen.iter_mut().for_each(|(_, hasher)| hasher.update(bytes));
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
         }
@@ -129,9 +128,7 @@ impl BodyHasher {
     pub(crate) fn finish(self, named: Option<ChecksumAlgorithm>) -> Hashed {
         let full = |algorithm, digest| Checksum { algorithm, covers: ChecksumType::FullObject, digest, parts: 0 };
         let mut checksums = vec![full(ChecksumAlgorithm::Crc64Nvme, self.crc64.finish())];
-        if let Some((algorithm, hasher)) = self.chosen {
-            checksums.push(full(algorithm, hasher.finish()));
-        }
+        checksums.extend(self.chosen.into_iter().map(|(algorithm, hasher)| full(algorithm, hasher.finish())));
         let chosen = named.and_then(|named| checksums.iter().position(|checksum| checksum.algorithm == named));
         Hashed {
             md5: self.md5.finalize().into(),
@@ -155,7 +152,10 @@ impl Hashed {
         if digests.sha256.is_some() && digests.sha256 != self.sha256 {
             return Err(Refusal::ContentSha256Mismatch);
         }
-        let Some((algorithm, expected)) = &digests.checksum else { return Ok(()) };
+        digests.checksums.iter().try_for_each(|(algorithm, expected)| self.check_one(*algorithm, expected))
+    }
+
+    fn check_one(&self, algorithm: ChecksumAlgorithm, expected: &ExpectedDigest) -> Result<(), Refusal> {
         let expected = match expected {
             ExpectedDigest::Known(digest) => Some(digest),
             ExpectedDigest::Trailer(cell) => Some(
@@ -163,8 +163,7 @@ impl Hashed {
             ),
             ExpectedDigest::Compute => None,
         };
-        let actual = self.of(*algorithm);
-        match (expected, actual) {
+        match (expected, self.of(algorithm)) {
             (Some(expected), Some(actual)) if *expected != actual.digest => {
                 Err(Refusal::ChecksumMismatch { algorithm: algorithm.as_str() })
             }
@@ -212,7 +211,7 @@ mod tests {
         let mut hasher = BodyHasher::new(digests, None);
         hasher.update(b"1234");
         hasher.update(b"56789");
-        hasher.finish(digests.checksum.as_ref().map(|(algorithm, _)| *algorithm))
+        hasher.finish(digests.chosen())
     }
 
     #[test]
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(check(Digests { md5: Some([0; 16]), ..none.clone() }), Err(Refusal::BadDigest));
         assert_eq!(check(Digests { sha256: Some([0; 32]), ..none.clone() }), Err(Refusal::ContentSha256Mismatch));
         let checksum =
-            |expected| Digests { checksum: Some((ChecksumAlgorithm::Crc32, expected)), ..Digests::default() };
+            |expected| Digests { checksums: vec![(ChecksumAlgorithm::Crc32, expected)], ..Digests::default() };
         assert_eq!(check(checksum(ExpectedDigest::Known(vec![0xcb, 0xf4, 0x39, 0x26]))), Ok(()));
         assert_eq!(
             check(checksum(ExpectedDigest::Known(vec![0; 4]))),
@@ -233,5 +232,24 @@ mod tests {
         let never = checksum(ExpectedDigest::Trailer(std::sync::Arc::default()));
         assert!(matches!(check(never), Err(Refusal::InvalidRequest { .. })));
         assert_eq!(hashed(&checksum(ExpectedDigest::Compute)).chosen, Some(1));
+    }
+
+    #[test]
+    fn of_several_checksums_each_is_kept_and_each_is_compared() {
+        let sha1 = hex::decode("f7c3bc1d808e04732adf679965ccc34ca7ae3441").expect("hex");
+        let several = |crc32: u8| Digests {
+            checksums: vec![
+                (ChecksumAlgorithm::Sha1, ExpectedDigest::Known(sha1.clone())),
+                (ChecksumAlgorithm::Crc64Nvme, ExpectedDigest::Compute),
+                (ChecksumAlgorithm::Crc32, ExpectedDigest::Known(vec![0xcb, 0xf4, 0x39, crc32])),
+            ],
+            ..Digests::default()
+        };
+        let kept = hashed(&several(0x26));
+        let algorithms: Vec<_> = kept.checksums.iter().map(|checksum| checksum.algorithm).collect();
+        assert_eq!(algorithms, [ChecksumAlgorithm::Crc64Nvme, ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Crc32]);
+        assert_eq!((kept.chosen, kept.check(&several(0x26), None)), (Some(1), Ok(())));
+        let wrong = kept.check(&several(0x27), None);
+        assert_eq!(wrong, Err(Refusal::ChecksumMismatch { algorithm: "CRC32" }));
     }
 }

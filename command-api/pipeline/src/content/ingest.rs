@@ -130,7 +130,7 @@ impl Contents {
         }
         let active = self.active.begin(&self.blobs);
         let mut assembly = Assembly::new(scope.clone());
-        let named = digests.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(also);
+        let named = digests.chosen().or(also);
         let mut pieces = Pieces::new(body, limits.announced_bytes);
         let mut total = 0;
         let first = pieces.next().await?;

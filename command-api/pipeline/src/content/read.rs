@@ -16,9 +16,10 @@ use schemas::BlobId;
 use schemas::content::{Content, Manifest, Root};
 use tokio::task::JoinHandle;
 
+use super::directory::blob_row;
 use super::ingest::{internal, internal_box};
 use super::{BlobDirectory, Contents, Scope};
-use crate::api::{BodyError, ByteStream, StoreError};
+use crate::api::{BodyError, ByteStream, StoreError, StoredForm};
 use crate::sequencer::describe;
 
 /// Up to here a read is done on the request's own task: its bytes are one decryption away.
@@ -134,6 +135,19 @@ impl Contents {
             }
         }
         Ok(blobs)
+    }
+
+    /// How a content is kept; none if its rows are gone. Manifests open by the bucket's key alone, whatever opens the bytes.
+    pub(crate) fn stored_form(&self, scope: &Scope, content: &Content) -> Option<StoredForm> {
+        let snapshot = self.log.snapshot();
+        let (first, single) = match content.root {
+            Root::Empty => return Some(StoredForm { compressed: false, bytes: Some(0) }),
+            Root::Blob(blob) => (blob, true),
+            Root::Manifest(_) => (self.plan(snapshot.clone(), scope, content, 0..1).ok()?.first()?.blob, false),
+        };
+        let row = blob_row(snapshot.as_ref(), scope.tenant, first).ok()??;
+        let bytes = single.then_some(u64::from(row.stored_bytes));
+        Some(StoredForm { compressed: row.stored_bytes < row.size_bytes, bytes })
     }
 
     /// A manifest by its blob.

@@ -181,6 +181,7 @@ impl Inner {
             position: record.header.position,
             modified: record.header.time,
             size_bytes: version.content.size_bytes,
+            content: version.content,
             chosen_checksum: chosen(&version),
             expiry: body
                 .object
@@ -216,7 +217,7 @@ impl Inner {
     }
 
     /// Takes out of what is known of an object what the caller may not see. Most objects have none of it.
-    fn hide(&self, snapshot: &dyn Snapshot, caller: &Caller, request: &GetObject, info: &mut ObjectInfo) {
+    pub(super) fn hide(&self, snapshot: &dyn Snapshot, caller: &Caller, request: &GetObject, info: &mut ObjectInfo) {
         let what = (&request.bucket, &request.key, request.version);
         let hidden = |action| self.enter_version(snapshot, caller, action, what).is_err();
         if info.tags_count > 0 && hidden(Action::GetObjectTagging) {
@@ -279,6 +280,7 @@ impl Inner {
         let info = ObjectInfo {
             key: key.clone(),
             size_bytes: committed.content.size_bytes,
+            content: committed.content,
             etag: committed.etag,
             version: bucket.shown(object.id()),
             modified: object.modified,

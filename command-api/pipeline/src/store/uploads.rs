@@ -123,12 +123,14 @@ impl Store {
         let also = begun.open.checksum.map(|(algorithm, _)| algorithm);
         let limits = crate::content::Limits { announced_bytes: request.size_bytes, bytes_max: PUT_BYTES_MAX };
         let Ingested { staged, hashed } = inner.contents.ingest(&scope, body, &request.digests, also, limits).await?;
+        // Of several the upload's own counts, if it is among them.
+        let of_upload = request.digests.checksums.iter().map(|(algorithm, _)| *algorithm).find(|it| Some(*it) == also);
         let part = StagePart {
             number: request.number,
             content: staged.content,
             etag: ETag { md5: hashed.md5, parts: 0 },
             checksums: hashed.checksums,
-            sent: request.digests.checksum.map(|(algorithm, _)| algorithm),
+            sent: of_upload.or(request.digests.chosen()),
         };
         inner.stage_part(caller, &bucket, request.key, begun, part, staged).await
     }
@@ -433,7 +435,7 @@ impl Inner {
         let (tenant, decided) = (caller.tenant, bucket.clone());
         let wanted = part.sent.or(begun.open.checksum.map(|(algorithm, _)| algorithm));
         let checksum = wanted.and_then(|wanted| part.checksums.iter().find(|checksum| checksum.algorithm == wanted));
-        let (checksum, etag) = (checksum.cloned(), part.etag);
+        let (checksum, etag, size_bytes) = (checksum.cloned(), part.etag, part.content.size_bytes);
         let encryption = begun.open.encryption.clone();
         let decide: Decide = Box::new(move |rows, _| {
             let _held = &staged;
@@ -448,7 +450,7 @@ impl Inner {
         let recorded = self.run(Request::of(caller), decide).await?;
         let modified = recorded.first().map(|record| record.header.time).unwrap_or_default();
         let position = self.position(tenant, &recorded)?;
-        Ok(PartWritten { etag, modified, checksum, position, source_version: None, encryption })
+        Ok(PartWritten { etag, size_bytes, modified, checksum, position, source_version: None, encryption })
     }
 
     /// The parts that a completion names, checked; and their rows, to be checked again in the commit.
