@@ -92,6 +92,11 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
+    /// With `Retry-After`.
+    pub(crate) fn after_s(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
     fn retry_after_ms(self, ms: u64) -> Self {
         Self { retry_after_s: Some(ms.div_ceil(1000).max(1)), ..self }
     }

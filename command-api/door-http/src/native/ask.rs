@@ -13,7 +13,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Version};
 use pipeline::{BodyError, ByteStream, Caller, Circumstances, ObjectVersion, Said};
-use schemas::{BucketName, NameError, ObjectKey, RequestId, UploadId, VersionId};
+use schemas::{BucketName, CommandId, NameError, ObjectKey, RequestId, UploadId, VersionId};
 use serde::de::DeserializeOwned;
 
 use crate::operation::Values;
@@ -91,6 +91,8 @@ pub(super) struct Ask {
     pub(super) visit: Visit,
     pub(super) values: Values,
     pub(super) words: Arc<Words>,
+    /// What the log knows the request by, where a repetition of it would make something new.
+    pub(super) command: Option<CommandId>,
     body: Body,
     framed: bool,
 }
@@ -118,7 +120,7 @@ impl Ask {
         body: Body,
         framed: bool,
     ) -> Self {
-        Self { caller, visit, values, words, body, framed }
+        Self { caller, visit, values, words, command: None, body, framed }
     }
 
     /// The same request, asked by somebody.
@@ -197,6 +199,16 @@ impl Ask {
     /// See [`Ask::json`].
     pub(super) async fn json_within<T: DeserializeOwned>(&mut self, bytes_max: usize) -> Result<T, Problem> {
         crate::json::read(&self.bytes(bytes_max).await?)
+    }
+
+    /// Reads a body that an operation will read, too.
+    ///
+    /// # Errors
+    /// It is too long, or breaks off.
+    pub(super) async fn buffer(&mut self, bytes_max: usize) -> Result<Bytes, Problem> {
+        let whole = self.bytes(bytes_max).await?;
+        self.body = Body::from(whole.clone());
+        Ok(whole)
     }
 
     async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -1,49 +1,173 @@
-//! `Idempotency-Key`: a write that is sent again is done once.
+//! `Idempotency-Key`: a change that is asked for again is made once, and answered as it was the first time.
 //!
-//! Owns: reading the header, and naming the command that it stands for.
-//! Does not own: remembering what was answered (the store).
+//! Owns: reading the header, which requests are the same, which answers are worth keeping.
+//! Does not own: keeping them (the store).
+//! Invariant: a request is carried out only by whoever holds the right to ([`Pending`]), and before any of its conditions is
+//! looked at: the repetition of a creation that succeeded succeeds.
 
-use pipeline::Digests;
-use schemas::CommandId;
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use pipeline::{Digests, Pending, Repeated};
 use sha2::{Digest, Sha256};
 
 use super::ask::Ask;
+use super::{Answer, App, Handler};
+use crate::operation::{Access, Content, Operation};
 use crate::problem::Problem;
 
 const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
+/// Most bytes of a JSON body that is read before its operation reads it.
+const JSON_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of an answer that is looked at; what the store keeps is less.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Says that an answer is an earlier one.
+const REPLAY: HeaderName = HeaderName::from_static("x-lockwell-idempotent-replay");
 
-/// The command that a PUT of an object stands for; none without the header. Sent again it is answered from the log, before any of
-/// its conditions is looked at.
-///
-/// # Errors
-/// A key that is none, or no checksum beside it: the key is bound to the body by its digest.
-pub(super) fn of_put(ask: &Ask, digests: &Digests) -> Result<Option<CommandId>, Problem> {
-    let Some(key) = key(ask)? else { return Ok(None) };
-    if digests.checksums.is_empty() {
-        let message = "Idempotency-Key needs an X-Lockwell-Checksum-* header beside it";
-        return Err(Problem::invalid(message).with_code("idempotency_requires_checksum"));
+/// The same operation, as the document shows it: with the header, if it changes something.
+pub(super) fn described(operation: Operation) -> Operation {
+    if !applies(&operation) {
+        return operation;
     }
-    let mut hash = Sha256::new();
-    // Lengths before texts: no two requests share a hash because one's end is another's beginning.
-    for text in [b"native-idempotency".as_slice(), &ask.caller()?.tenant.0.to_be_bytes(), key.as_bytes()] {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    for text in [ask.bucket()?.as_str(), ask.key()?.as_str()] {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut id = [0; 16];
-    id.copy_from_slice(&digest[..16]);
-    Ok(Some(CommandId(id)))
+    let text = serde_json::json!({ "type": "string", "minLength": 1, "maxLength": KEY_BYTES_MAX });
+    let about = "Makes a repeated request return the first one's answer, for 24 hours.";
+    operation.header("Idempotency-Key", text, about).refuses(&[409])
 }
 
-fn key(ask: &Ask) -> Result<Option<&str>, Problem> {
+/// Whether repetitions of it are told apart: it changes something, and its answer is no stream.
+pub(super) fn applies(operation: &Operation) -> bool {
+    let changes = operation.method != Method::GET && operation.method != Method::HEAD;
+    let streams = operation.answers.iter().any(|answer| matches!(answer.content, Some(Content::Bytes)));
+    changes && !streams && operation.access == Access::Bearer
+}
+
+/// The header.
+///
+/// # Errors
+/// A key that is none.
+pub(super) fn key(ask: &Ask) -> Result<Option<String>, Problem> {
     let Some(key) = ask.header(HEADER)? else { return Ok(None) };
     if !(1..=KEY_BYTES_MAX).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::invalid("Idempotency-Key must be 1 to 255 visible ASCII characters"));
     }
-    Ok(Some(key))
+    Ok(Some(key.to_owned()))
+}
+
+/// Refuses a PUT of an object that could not be told from another one: the key is bound to the body by its digest.
+///
+/// # Errors
+/// No checksum beside the key.
+pub(super) fn check_put(ask: &Ask, digests: &Digests) -> Result<(), Problem> {
+    if key(ask)?.is_some() && digests.checksums.is_empty() {
+        let message = "Idempotency-Key needs an X-Lockwell-Checksum-* header beside it";
+        return Err(Problem::invalid(message).with_code("idempotency_requires_checksum"));
+    }
+    Ok(())
+}
+
+/// Carries a request out, unless it was: then its answer is given again. `target` is its raw path and query.
+pub(super) async fn once(
+    app: &Arc<App>,
+    operation: &Operation,
+    handler: &Handler,
+    mut ask: Ask,
+    key: String,
+    target: &str,
+) -> Answer {
+    let body = match operation.body {
+        Some((Content::Json(_) | Content::AnyJson, _)) => Some(ask.buffer(JSON_BYTES_MAX).await?),
+        _ => None,
+    };
+    let caller = ask.caller()?.clone();
+    let fingerprint = fingerprint(&ask, caller.user().as_str(), &operation.method, target, body.as_deref());
+    let pending = match app.store.idempotent(&caller, &key, fingerprint)? {
+        Repeated::Fresh(pending) => pending,
+        Repeated::Answered(answer) => return replayed(answer),
+        Repeated::InProgress => {
+            let message = "a request with this Idempotency-Key is being carried out";
+            return Err(Problem::conflict("idempotency_in_progress", message).after_s(1));
+        }
+        Repeated::Reused => {
+            let message = "the Idempotency-Key was used for another request";
+            return Err(Problem::conflict("idempotency_key_reused", message));
+        }
+    };
+    ask.command = Some(pending.command());
+    let response = handler(Arc::clone(app), ask).await?;
+    kept(pending, &caller, response).await
+}
+
+/// What two requests must share to be one: who asks, for what, with which digests, length and metadata.
+fn fingerprint(ask: &Ask, user: &str, method: &Method, target: &str, body: Option<&[u8]>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // Lengths before texts: no two requests share a hash because one's end is another's beginning.
+    let mut text = |text: &[u8]| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    text(user.as_bytes());
+    text(method.as_str().as_bytes());
+    text(target.as_bytes());
+    text(&body.map(Sha256::digest).unwrap_or_default());
+    let headers: &HeaderMap = &ask.words.headers;
+    let says = |name: &str| {
+        name.starts_with("x-lockwell-")
+            || name.starts_with("x-amz-meta-")
+            || ["content-length", "content-type"].contains(&name)
+    };
+    let mut said: Vec<_> = headers.iter().filter(|(name, _)| says(name.as_str())).collect();
+    said.sort_by(|one, other| (one.0.as_str(), one.1.as_bytes()).cmp(&(other.0.as_str(), other.1.as_bytes())));
+    for (name, value) in said {
+        text(name.as_str().as_bytes());
+        text(value.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+fn replayed(answer: pipeline::Answer) -> Answer {
+    let pipeline::Answer { status, headers, body } = answer;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).map_err(|_| Problem::internal("a kept answer has no status"))?;
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response.headers_mut().insert(REPLAY, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+/// Keeps an answer that says that it was done.
+async fn kept(pending: Pending, caller: &pipeline::Caller, response: Response) -> Answer {
+    let small = response.body().size_hint().upper().is_some_and(|upper| upper <= ANSWER_BYTES_MAX as u64);
+    if !response.status().is_success() || !small {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = collected(body).await?;
+    let texts = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let answer = pipeline::Answer { status: parts.status.as_u16(), headers: texts.collect(), body: body.to_vec() };
+    if let Err(error) = pending.finish(caller, &answer).await {
+        // It was done, and that is what the client is told: a repetition would do it again, where the log does not know it.
+        tracing::warn!(%error, "an answer could not be kept for its repetition");
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn collected(body: Body) -> Result<Bytes, Problem> {
+    let mut pieces = body.into_data_stream();
+    let mut whole = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        whole.extend_from_slice(&piece.map_err(|_| Problem::internal("an answer broke off"))?);
+    }
+    Ok(whole.freeze())
 }

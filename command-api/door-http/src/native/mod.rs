@@ -99,7 +99,7 @@ where
     F: Fn(Arc<App>, Ask) -> Done + Send + Sync + 'static,
     Done: std::future::Future<Output = Answer> + Send + 'static,
 {
-    (operation, Box::new(move |app, ask| Box::pin(run(app, ask))))
+    (idempotency::described(operation), Box::new(move |app, ask| Box::pin(run(app, ask))))
 }
 
 const ABOUT: About = About {
@@ -159,5 +159,11 @@ async fn run(app: &Arc<App>, id: schemas::RequestId, request: Request) -> Answer
         tracing::Span::current().record("tenant", field::display(caller.tenant));
     }
     let ask = Ask::new(caller, visit, found.values, words, body, framed);
+    if idempotency::applies(found.operation)
+        && let Some(key) = idempotency::key(&ask)?
+    {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        return idempotency::once(app, found.operation, found.handler, ask, key, target).await;
+    }
     (found.handler)(Arc::clone(app), ask).await
 }

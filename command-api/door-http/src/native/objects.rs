@@ -106,7 +106,6 @@ pub(super) fn operations() -> Vec<Entry> {
              the key is bound to the body by it. A request that comes again is answered as the first one was.",
         );
     let put = writing(put)
-        .header("Idempotency-Key", text(), "Makes a repeated request return the first one's answer; needs a checksum.")
         .header("X-Lockwell-Retention-Mode", text(), "`GOVERNANCE` or `COMPLIANCE`.")
         .header("X-Lockwell-Retain-Until", text(), "Until when it cannot be removed, RFC 3339.")
         .header("X-Lockwell-Legal-Hold", text(), "`ON` or `OFF`.")
@@ -158,7 +157,8 @@ pub(super) async fn put_within(app: Arc<App>, mut ask: Ask, bytes_max: Option<u6
     let headers = &ask.words.headers;
     stored::refuse_others(headers)?;
     let digests = stored::digests(headers)?;
-    let command = idempotency::of_put(&ask, &digests)?;
+    idempotency::check_put(&ask, &digests)?;
+    let command = ask.command;
     let mut request = PutObject {
         bucket: ask.bucket()?,
         key: ask.key()?,
