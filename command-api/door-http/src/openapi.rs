@@ -52,14 +52,22 @@ pub(crate) fn text<'o>(about: &About, operations: impl Iterator<Item = &'o Opera
 fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) -> Value {
     let mut paths = Map::new();
     let mut schemas = Schemas::new();
+    let mut problems = Map::new();
     let problem = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
     schemas.insert("Problem".to_owned(), problem);
     for operation in operations {
         let path = operation.path.replace("...}", "}");
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[operation.method.as_str().to_ascii_lowercase()] = described(about, operation);
+        let described = described(about, operation);
+        for response in described["responses"].as_object().into_iter().flat_map(Map::values) {
+            if let Some(name) = response["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+                problems.entry(name.to_owned()).or_insert_with(|| shared(about, name));
+            }
+        }
+        item[operation.method.as_str().to_ascii_lowercase()] = described;
         schemas.extend(operation.schemas.clone());
     }
+    let of_any = headers(about.answer_headers, false);
     let (scheme, of_scheme) = about.scheme;
     let tags: Vec<Value> =
         about.tags.iter().map(|(name, description)| json!({ "name": name, "description": description })).collect();
@@ -77,6 +85,8 @@ fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) 
         "paths": paths,
         "components": {
             "securitySchemes": { scheme: { "type": "http", "scheme": "bearer", "description": of_scheme } },
+            "headers": of_any,
+            "responses": problems,
             "schemas": schemas,
         },
     })
@@ -113,14 +123,10 @@ fn described(about: &About, operation: &Operation) -> Value {
     }
     let of_bearers = if operation.access == Access::Bearer { &OF_BEARERS[..] } else { &[] };
     for status in OF_ANY.iter().chain(of_bearers).chain(&operation.problems) {
-        let problem = json!({
-            "description": reason(*status),
-            "headers": headers(about.answer_headers),
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-        });
-        let bare = json!({ "description": reason(*status), "headers": headers(about.answer_headers) });
         let has_body = *status != 304 && operation.method != http::Method::HEAD;
-        responses.entry(status.to_string()).or_insert(if has_body { problem } else { bare });
+        let kind = if has_body { "Problem" } else { "Bare" };
+        let reference = json!({ "$ref": format!("#/components/responses/{kind}{status}") });
+        responses.entry(status.to_string()).or_insert(reference);
     }
     item["responses"] = responses.into();
     item
@@ -160,19 +166,36 @@ fn usual(name: &str) -> &'static str {
 }
 
 fn answered(about: &About, answer: &Answer) -> Value {
-    let all: Vec<_> = about.answer_headers.iter().chain(&answer.headers).copied().collect();
-    let mut item = json!({ "description": answer.description, "headers": headers(&all) });
+    let mut all = headers(about.answer_headers, true);
+    if let (Some(all), Value::Object(own)) = (all.as_object_mut(), headers(&answer.headers, false)) {
+        all.extend(own);
+    }
+    let mut item = json!({ "description": answer.description, "headers": all });
     if let Some(of_answer) = &answer.content {
         item["content"] = content(of_answer);
     }
     item
 }
 
-fn headers(all: &[(&str, &str)]) -> Value {
+/// Headers in full, or those of any answer by reference.
+fn headers(all: &[(&str, &str)], by_reference: bool) -> Value {
     let each = all.iter().map(|(name, description)| {
-        ((*name).to_owned(), json!({ "description": description, "schema": { "type": "string" } }))
+        let full = || json!({ "description": description, "schema": { "type": "string" } });
+        let reference = || json!({ "$ref": format!("#/components/headers/{name}") });
+        ((*name).to_owned(), if by_reference { reference() } else { full() })
     });
     Value::Object(each.collect())
+}
+
+/// A problem's answer, as many operations share it: `Problem404`, or `Bare304` of one without a body.
+fn shared(about: &About, name: &str) -> Value {
+    let status = name.trim_start_matches(char::is_alphabetic).parse().unwrap_or_default();
+    let mut answer = json!({ "description": reason(status), "headers": headers(about.answer_headers, true) });
+    if name.starts_with("Problem") {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        answer["content"] = json!({ "application/problem+json": { "schema": schema } });
+    }
+    answer
 }
 
 fn content(content: &Content) -> Value {
