@@ -39,11 +39,12 @@ async fn end_unexpected(request: Request, next: Next) -> Response {
 }
 
 /// Administration and figures.
-pub(crate) fn admin(ready: &Ready, admin: Router, metrics: &Metrics) -> Router {
+pub(crate) fn admin(ready: &Ready, admin: Router, reference: Router, metrics: &Metrics) -> Router {
     let figures = metrics.clone();
     let router = probes(ready)
         .route("/metrics", get(move || async move { figures.scrape() }))
         .nest("/admin/api/v1", admin)
+        .nest("/admin", reference)
         .fallback(|| async { StatusCode::NOT_FOUND });
     metrics.layer(router, "admin")
 }
@@ -151,9 +152,12 @@ mod tests {
         ] {
             assert_eq!(ask(public_listener(true), path).await, (200, expected.to_owned()), "{path}");
         }
-        let admin = || admin(&with(true), door("admin"), &Metrics::new(Default::default));
+        let reference = || Router::new().route("/docs", get(|| async { "reference" }));
+        let admin = || admin(&with(true), door("admin"), reference(), &Metrics::new(Default::default));
         assert_eq!(ask(admin(), "/admin/api/v1/tenants").await, (200, "admin /tenants".to_owned()));
         assert_eq!(ask(admin(), "/bucket/key").await.0, 404);
+        assert_eq!(ask(admin(), "/admin/docs").await.1, "reference");
+        assert_eq!(ask(admin(), "/admin/none").await.0, 404);
         assert!(ask(admin(), "/metrics").await.1.ends_with("# EOF\n"));
         assert_eq!(ask(admin(), "/readyz").await.0, 200);
     }

@@ -60,7 +60,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     let ready = wiring::ready(&store);
     let (native, s3) = (wiring::native_router(&store, settings), wiring::s3_router(&store, settings));
     let public_routes = routes::public(&ready, native, s3, &metrics);
-    let admin_routes = routes::admin(&ready, wiring::admin_router(&store, settings), &metrics);
+    let reference = door_http::admin_reference();
+    let admin_routes = routes::admin(&ready, wiring::admin_router(&store, settings), reference, &metrics);
     // The log closes with the last clone of the store: only listeners keep some.
     drop((ready, metrics));
     let (stop, shutdown) = watch::channel(false);

@@ -5,6 +5,7 @@
 //! Invariant: every answer has `X-Request-Id`; every error is a problem document with the same id.
 
 mod admin;
+mod docs;
 mod json;
 mod limits;
 mod native;
@@ -14,6 +15,6 @@ mod problem;
 mod query;
 mod request;
 
-pub use admin::admin_router;
+pub use admin::{admin_reference, admin_router};
 pub use native::native_router;
 pub use request::Options;

@@ -28,6 +28,7 @@ use pipeline::Store;
 use schemas::event::AdminRole;
 use tracing::{Instrument, field};
 
+use crate::docs;
 use crate::limits::Limits;
 use crate::openapi::{self, About};
 use crate::operation::{Access, Operation, Routes};
@@ -78,6 +79,11 @@ pub fn admin_router(store: Store, options: Options) -> Router {
     let limits = Limits::new(REQUESTS_PER_MINUTE, usize::MAX);
     let admin = Arc::new(Admin { store, options, routes, document, limits });
     Router::new().fallback(move |request: Request| serve(Arc::clone(&admin), request))
+}
+
+/// The admin API's interactive reference. To be nested at `/admin`.
+pub fn admin_reference() -> Router {
+    docs::router("api/v1/openapi.json")
 }
 
 /// Everything that can be asked.

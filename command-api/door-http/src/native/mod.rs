@@ -33,6 +33,7 @@ use http::HeaderValue;
 use pipeline::Store;
 use tracing::{Instrument, field};
 
+use crate::docs;
 use crate::limits::Limits;
 use crate::openapi::{self, About};
 use crate::operation::{Access, Operation, Routes};
@@ -74,7 +75,7 @@ pub fn native_router(store: Store, options: Options) -> Router {
         token_limits: Limits::new(TOKENS_PER_MINUTE, usize::MAX),
         stranger_limits: Limits::new(TOKENS_PER_MINUTE, STRANGERS_MAX),
     });
-    Router::new().fallback(move |request: Request| serve(Arc::clone(&app), request))
+    docs::router("openapi.json").fallback(move |request: Request| serve(Arc::clone(&app), request))
 }
 
 /// Everything that can be asked, in the order of the contract.
