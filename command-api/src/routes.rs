@@ -21,7 +21,8 @@ pub(crate) type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Componen
 
 /// S3 and the native API. `s3` gets every path that is not ours.
 pub(crate) fn public(ready: &Ready, native: Router, s3: Router, metrics: &Metrics) -> Router {
-    let router = probes(ready).nest("/api/v1", native).fallback_service(s3);
+    // As a service it gets `/api/v1/` too, which S3 would take for a bucket.
+    let router = probes(ready).nest_service("/api/v1", native).fallback_service(s3);
     metrics.layer(router.layer(middleware::from_fn(end_unexpected)), "public")
 }
 

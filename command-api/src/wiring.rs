@@ -3,6 +3,7 @@
 //! Owns: opening the store from the settings, the doors' options, time and chance for both.
 //! Does not own: when any of it happens ([`crate::serve`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -96,11 +97,7 @@ pub(crate) fn s3_router(store: &Store, settings: &Settings) -> Router {
         public_url: server.public_url.clone(),
         allow_anonymous: security.allow_anonymous,
         anonymous_tenant: security.anonymous_tenant.clone(),
-        tenant_hosts: server
-            .tenant_hosts
-            .iter()
-            .map(|(host, name)| (host.to_ascii_lowercase(), name.clone()))
-            .collect(),
+        tenant_hosts: tenant_hosts(settings),
         allow_sigv2: security.allow_sigv2,
         host_id: "holdfast".to_owned(),
         ids: Arc::new(request_id),
@@ -127,7 +124,14 @@ fn http_options(settings: &Settings) -> door_http::Options {
         public_url: server.public_url.clone(),
         token_ttl_s: security.native_api_token_ttl.seconds,
         signed_url_ttl_max_s: security.max_presign_ttl.seconds,
+        tenant_hosts: tenant_hosts(settings),
+        anonymous_tenant: security.anonymous_tenant.clone(),
     }
+}
+
+/// Names of hosts mean the same in upper and lower case.
+fn tenant_hosts(settings: &Settings) -> BTreeMap<String, TenantName> {
+    settings.server.tenant_hosts.iter().map(|(host, name)| (host.to_ascii_lowercase(), name.clone())).collect()
 }
 
 /// Figures of the program and of the store behind it.

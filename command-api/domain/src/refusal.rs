@@ -89,6 +89,13 @@ pub enum Refusal {
         /// The delete marker that hides it, if one does.
         marker: Option<VersionId>,
     },
+    /// A write replaces what has a certain tag, and there is nothing to replace. S3 takes it for a key that is not there, HTTP for
+    /// a condition that does not hold.
+    #[error("a precondition does not hold: there is nothing to match")]
+    NothingToMatch {
+        /// The delete marker that hides the key, if one does.
+        marker: Option<VersionId>,
+    },
     /// No such version of the key.
     #[error("no such version")]
     NoSuchVersion,

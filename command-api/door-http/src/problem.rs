@@ -42,13 +42,13 @@ impl Problem {
         Self { code, ..self }
     }
 
-    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, message)
-    }
-
     pub(crate) fn internal(what: &str) -> Self {
         tracing::error!(what, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error")
+    }
+
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
     }
 
     pub(crate) fn payload_too_large(bound_bytes: u64) -> Self {
@@ -255,7 +255,9 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::InvalidRetentionPeriod { .. } => (BAD, "invalid_request"),
         Refusal::NoRetention => (StatusCode::NOT_FOUND, "not_found"),
         Refusal::IsDeleteMarker { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-        Refusal::PreconditionFailed { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+        Refusal::PreconditionFailed { .. } | Refusal::NothingToMatch { .. } => {
+            (StatusCode::PRECONDITION_FAILED, "precondition_failed")
+        }
         Refusal::NotModified { .. } => (StatusCode::NOT_MODIFIED, "not_modified"),
         Refusal::InvalidRange { .. } | Refusal::InvalidPartNumber { .. } => {
             (StatusCode::RANGE_NOT_SATISFIABLE, "invalid_range")

@@ -1,9 +1,10 @@
 //! What both APIs are given by the program.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::HeaderName;
-use schemas::RequestId;
+use schemas::{RequestId, TenantName};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -20,4 +21,8 @@ pub struct Options {
     pub token_ttl_s: u64,
     /// How long its signed URLs work at most, seconds.
     pub signed_url_ttl_max_s: u64,
+    /// The tenants that preflights are for, by host: lower case, no port.
+    pub tenant_hosts: BTreeMap<String, TenantName>,
+    /// The tenant that they are for, unless their host says another.
+    pub anonymous_tenant: Option<TenantName>,
 }

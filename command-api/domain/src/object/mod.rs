@@ -215,7 +215,7 @@ impl Version {
 }
 
 /// # Errors
-/// [`Refusal::NoSuchBucket`], [`Refusal::NoSuchKey`] (If-Match without a current version),
+/// [`Refusal::NoSuchBucket`], [`Refusal::NothingToMatch`] (If-Match without a current version),
 /// [`Refusal::PreconditionFailed`], [`Refusal::MetadataTooLarge`], [`Refusal::InvalidTag`], [`Refusal::ObjectLocked`],
 /// [`Refusal::LockNotEnabled`] and [`Refusal::InvalidArgument`] of locks; of an amendment also [`Refusal::NoSuchVersion`] and
 /// [`Refusal::IsDeleteMarker`].
@@ -251,7 +251,7 @@ fn commit(
     let live = state.current.as_ref().and_then(Version::etag);
     commit.conditions.allow_write(live).map_err(|refusal| match refusal {
         // With nothing live, whatever is current is a delete marker.
-        WriteRefusal::NothingToMatch => Refusal::NoSuchKey { marker: state.current.as_ref().map(Version::id) },
+        WriteRefusal::NothingToMatch => Refusal::NothingToMatch { marker: state.current.as_ref().map(Version::id) },
         WriteRefusal::Failed(condition) => Refusal::PreconditionFailed { condition },
     })?;
     if commit.upload.is_none() {

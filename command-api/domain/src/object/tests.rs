@@ -261,10 +261,10 @@ fn if_match_on_an_absent_key_is_no_such_key() {
     for condition in [ETagCondition::Any, tag("a")] {
         given(Versioning::Enabled, [])
             .when(commit_if("b", if_match(condition.clone())))
-            .then_refused(Refusal::NoSuchKey { marker: None });
+            .then_refused(Refusal::NothingToMatch { marker: None });
         given(Versioning::Enabled, [committed("a"), marker()])
             .when(commit_if("b", if_match(condition)))
-            .then_refused(Refusal::NoSuchKey { marker: Some(VersionId::Event(made(1).by)) });
+            .then_refused(Refusal::NothingToMatch { marker: Some(VersionId::Event(made(1).by)) });
     }
 }
 

@@ -1,5 +1,6 @@
 //! The admin API against a store of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -33,6 +34,8 @@ fn options() -> Options {
         public_url: None,
         token_ttl_s: 3_600,
         signed_url_ttl_max_s: 900,
+        tenant_hosts: BTreeMap::new(),
+        anonymous_tenant: None,
     }
 }
 

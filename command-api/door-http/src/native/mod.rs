@@ -10,27 +10,33 @@ mod ask;
 mod batch;
 mod buckets;
 mod copy;
+mod cors;
 mod gate;
 mod idempotency;
 mod lists;
 mod locks;
 mod multipart;
+mod notifications;
 mod objects;
 mod page;
+mod signed;
 mod stored;
 mod system;
 mod tags;
 mod token;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{OriginalUri, Request};
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderValue;
+use http::request::Parts;
+use http::{HeaderValue, Method};
 use pipeline::Store;
+use schemas::{RequestId, TenantId};
 use tracing::{Instrument, field};
 
 use crate::docs;
@@ -64,7 +70,7 @@ struct App {
 const TOKENS_PER_MINUTE: u32 = 60;
 const STRANGERS_MAX: usize = 10_000;
 
-/// The native API. To be nested at `/api/v1`.
+/// The native API. To be nested at `/api/v1` as a service, so that it gets `/api/v1/` too.
 pub fn native_router(store: Store, options: Options) -> Router {
     let routes = routes();
     let app = Arc::new(App {
@@ -83,7 +89,9 @@ fn routes() -> Routes<Handler> {
     let all = [
         system::operations(),
         token::operations(),
+        signed::operations(),
         buckets::operations(),
+        notifications::operations(),
         lists::operations(),
         batch::operations(),
         copy::operations(),
@@ -128,15 +136,36 @@ const ABOUT: About = About {
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };
 
+/// Where this API is nested.
+const PREFIX: &str = "/api/v1";
+
+/// The path under the prefix as it came: whoever nests this takes slashes away.
+fn raw_path(parts: &Parts) -> &str {
+    let path = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |original| original.path());
+    path.strip_prefix(PREFIX).unwrap_or(path)
+}
+
 async fn serve(app: Arc<App>, request: Request) -> Response {
     let id = (app.options.ids)();
     // The operation's name and not the path: names of buckets and objects stay out of the log.
     let span = tracing::info_span!("native", request_id = %id, tenant = field::Empty, operation = field::Empty);
     let method = request.method().clone();
     let shown = format!("req_{id}");
-    let done = run(&app, id, request).instrument(span.clone()).await;
+    let (parts, body) = request.into_parts();
+    let page = cors::Page::of(&app, &parts);
+    let sender = OnceLock::new();
+    let done = match &page {
+        Some(page) if cors::Page::is_preflight(&parts) => page.preflight(&app),
+        _ => run(&app, id, parts, body, &sender).instrument(span.clone()).await,
+    };
     let mut response = done.unwrap_or_else(|problem| problem.render_for(&method, &shown));
     let _entered = span.entered();
+    if let Some(page) = page.filter(|_| method != Method::OPTIONS) {
+        // What was done is done: only the page does not get to know.
+        if let Err(problem) = page.decorate(&app, sender.get().copied(), response.headers_mut()) {
+            tracing::warn!(code = problem.code, "the CORS rules of a bucket could not be read");
+        }
+    }
     tracing::debug!(status = response.status().as_u16(), "answered");
     if let Ok(value) = HeaderValue::from_str(&shown) {
         response.headers_mut().insert(X_REQUEST_ID, value);
@@ -144,9 +173,9 @@ async fn serve(app: Arc<App>, request: Request) -> Response {
     response
 }
 
-async fn run(app: &Arc<App>, id: schemas::RequestId, request: Request) -> Answer {
-    let (parts, body) = request.into_parts();
-    let found = app.routes.find(&parts.method, parts.uri.path())?;
+/// `sender` gets to hold the tenant of whoever sent it, once that is known.
+async fn run(app: &Arc<App>, id: RequestId, parts: Parts, body: Body, sender: &OnceLock<TenantId>) -> Answer {
+    let found = app.routes.find(&parts.method, raw_path(&parts))?;
     tracing::Span::current().record("operation", found.operation.id);
     let visit = Visit::of(&parts, &app.options, id);
     let query = Query::parse(parts.uri.query())?;
@@ -158,6 +187,7 @@ async fn run(app: &Arc<App>, id: schemas::RequestId, request: Request) -> Answer
     };
     if let Some(caller) = &caller {
         tracing::Span::current().record("tenant", field::display(caller.tenant));
+        sender.get_or_init(|| caller.tenant);
     }
     let ask = Ask::new(caller, visit, found.values, words, body, framed);
     if idempotency::applies(found.operation)

@@ -28,7 +28,7 @@ const PATH: &str = "/buckets/{bucket}/objects/{key...}";
 const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What an answer says of an object, in the document.
-const OBJECT_HEADERS: [(&str, &str); 14] = [
+pub(super) const OBJECT_HEADERS: [(&str, &str); 14] = [
     ("ETag", "Entity tag, in quotes."),
     ("Last-Modified", "When it was made."),
     ("Accept-Ranges", "`bytes`."),

@@ -221,13 +221,14 @@ pub(super) fn lock(ask: &Ask) -> Result<LockAsked, Problem> {
 pub(super) const MODE: &str = "x-lockwell-retention-mode";
 pub(super) const UNTIL: &str = "x-lockwell-retain-until";
 pub(super) const HOLD: &str = "x-lockwell-legal-hold";
+pub(super) const TAGGING: &str = "x-lockwell-tagging";
 
 /// `X-Lockwell-Tagging`: a query of names and values.
 ///
 /// # Errors
 /// A name that is there twice, or escapes that are none.
 pub(super) fn tags(ask: &Ask) -> Result<BTreeMap<String, String>, Problem> {
-    let query = Query::parse(ask.header("x-lockwell-tagging")?)?;
+    let query = Query::parse(ask.header(TAGGING)?)?;
     let mut tags = BTreeMap::new();
     for (name, value) in query.into_pairs() {
         if tags.contains_key(&name) {

@@ -160,9 +160,11 @@ fn refused(refusal: &Refusal) -> Described {
             "NoSuchObjectLockConfiguration",
             "The specified object does not have a ObjectLock configuration",
         ),
-        Refusal::NoSuchKey { marker } => plain(S::NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
-            .marker(marker.is_some())
-            .version(*marker),
+        Refusal::NoSuchKey { marker } | Refusal::NothingToMatch { marker } => {
+            plain(S::NOT_FOUND, "NoSuchKey", "The specified key does not exist.")
+                .marker(marker.is_some())
+                .version(*marker)
+        }
         Refusal::NoSuchVersion => plain(S::NOT_FOUND, "NoSuchVersion", "The specified version does not exist."),
         Refusal::IsDeleteMarker { version, modified } => plain(
             S::METHOD_NOT_ALLOWED,
