@@ -25,6 +25,7 @@ mod seal;
 mod table;
 mod upkeep;
 mod view;
+mod views;
 
 pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX};
 pub use clock::RetentionClock;
@@ -40,3 +41,4 @@ pub use replace::ReplaceError;
 pub use scratch::{Scratch, ScratchError};
 pub use seal::{LastSeal, SEAL_PARTS_PER_UNIT, Seal, seal_due};
 pub use table::{Change, Changes, ROW_BYTES_MAX, ReadError, Row, RowIter, Rows, Table, prefix, prefix_end};
+pub use views::{Views, ViewsError, ViewsSnapshot};

@@ -6,10 +6,12 @@
 
 mod access_log;
 mod api;
+pub mod audit;
 mod cipher;
 mod clock;
 mod content;
 mod customer_key;
+pub mod limits;
 mod rebuild;
 mod sequencer;
 mod standing;
@@ -25,4 +27,7 @@ pub use clock::{Clock, Ids, SystemClock};
 pub use customer_key::CustomerKey;
 pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
-pub use store::{Bearer, BearerError, FirstStart, Minted, OpenError, OpenOptions, Pending, Repeated, SignedUrl, Store};
+pub use store::{
+    ActiveUpload, ActiveUploads, Bearer, BearerError, FirstStart, Minted, OpenError, OpenOptions, Pending,
+    ProjectionState, Repeated, SignedUrl, Stats, Store, WindowsPage,
+};

@@ -18,5 +18,7 @@ pub use directory::{
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};
 pub use sweep::{DueRelease, ended_uploads, is_referenced, orphaned_buckets, references, releases};
-pub use uploads::{PartsPage, UploadEntry, list_uploads, part, parts, staged_bytes, upload};
+pub use uploads::{
+    PartsPage, TenantUploads, UploadEntry, list_uploads, part, parts, staged_bytes, tenant_uploads, upload,
+};
 pub use versions::{FoundVersion, VersionEntry, VersionResume, has_newer_noncurrent, latest, list_versions, version};

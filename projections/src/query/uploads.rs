@@ -113,6 +113,42 @@ pub fn list_uploads(
     Ok((page, next_upload))
 }
 
+/// Open uploads with what is staged of them, and where more of them begin.
+pub type TenantUploads = (Vec<(UploadEntry, Staged)>, Option<Vec<u8>>);
+
+/// Open uploads of all buckets of a tenant, by bucket and key, at most `max` of them behind the place that an earlier answer
+/// named. None for a place that is none of this tenant's.
+///
+/// # Errors
+/// [`RowError`].
+pub fn tenant_uploads(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    after: Option<&[u8]>,
+    max: usize,
+) -> Result<Option<TenantUploads>, RowError> {
+    let head = UploadListing::of_tenant(tenant);
+    let from = match after {
+        Some(after) if after.starts_with(&head) => Bound::Excluded(after.to_vec()),
+        Some(_) => return Ok(None),
+        None => Bound::Included(head.clone()),
+    };
+    let to = prefix_end(&head).map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut found, mut last) = (Vec::new(), None);
+    for row in rows.range(UploadListing::TABLE, from, to) {
+        let (place, _) = row?;
+        if found.len() == max {
+            return Ok(Some((found, last)));
+        }
+        let (key, _, id) = UploadListing::parse_key(&place).ok_or(RowError::malformed::<UploadListing>())?;
+        let upload = upload(rows, tenant, id)?.ok_or(RowError::malformed::<UploadListing>())?;
+        let staged = row::get(rows, &Staged::key(tenant, id))?.unwrap_or_default();
+        found.push((UploadEntry { key: object_key::<UploadListing>(&key)?, id, upload }, staged));
+        last = Some(place);
+    }
+    Ok(Some((found, None)))
+}
+
 struct UploadRows<'a> {
     rows: &'a dyn Rows,
     tenant: TenantId,

@@ -70,6 +70,10 @@ impl UploadListing {
         Key::kind(tenant, directory::UPLOAD_LISTING).bucket(bucket).bytes()
     }
 
+    pub(crate) fn of_tenant(tenant: TenantId) -> Vec<u8> {
+        Key::kind(tenant, directory::UPLOAD_LISTING).bytes()
+    }
+
     /// Not after any row of an object key from `key` on, and after all rows of lesser ones.
     pub(crate) fn from_key(tenant: TenantId, bucket: BucketId, key: &[u8]) -> Vec<u8> {
         Key::kind(tenant, directory::UPLOAD_LISTING).bucket(bucket).escaped(key).bytes()

@@ -10,6 +10,7 @@ mod access;
 mod acl;
 mod admin;
 mod amend;
+mod audit;
 mod bearer;
 mod bucket_settings;
 mod buckets;
@@ -40,6 +41,7 @@ use schemas::event::{ObjectOwnership, Versioning};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
+pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use idempotency::{Pending, Repeated};
 pub(crate) use lifecycle::Rules;
@@ -48,8 +50,10 @@ pub use open::{FirstStart, OpenError, OpenOptions};
 
 use crate::access_log::AccessLog;
 use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
+use crate::audit::{Sink, Writing};
 use crate::clock::{Clock, Ids};
 use crate::content::{Contents, Mode, Scope, StagedContent};
+use crate::limits::Limits;
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Sequencer, Work, describe};
 use crate::standing::{Delivery, Standing};
 use crate::view::Preload;
@@ -75,6 +79,11 @@ pub(crate) struct Inner {
     pub(crate) in_flight: idempotency::InFlight,
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) delivery: Delivery,
+    pub(crate) audit: Arc<Sink>,
+    pub(crate) auditing: Writing,
+    pub(crate) limits: Limits,
+    /// Monotonic clock when the store was opened.
+    pub(crate) opened_us: u64,
 }
 
 /// What an operator chose.
@@ -203,7 +212,14 @@ impl Inner {
 
     /// Runs a command. Its outcome is durable when this returns.
     pub(crate) async fn run(&self, request: Request, decide: Decide) -> Result<Outcome, StoreError> {
-        self.sequencer.submit(self.work(request, decide)?).await
+        // The outcome of a repeated command is that of an earlier request, and so are its events.
+        let repeatable = request.command.is_some().then(|| request.context.request.clone());
+        let outcome = self.sequencer.submit(self.work(request, decide)?).await?;
+        let is_of = |body: &schemas::record::Body| repeatable.as_ref().is_none_or(|id| body.context.request == *id);
+        if let Some(first) = outcome.first().filter(|first| first.body.as_ref().is_some_and(is_of)) {
+            crate::audit::made(first.header.position);
+        }
+        Ok(outcome)
     }
 
     /// The same on a thread that may block.
@@ -262,7 +278,7 @@ impl Store {
         (self.inner.log.committed(), self.inner.sequencer.waiting())
     }
 
-    /// Delivers access logs, decides what is queued and closes the segments. Requests after this are `Unavailable`; the log
+    /// Delivers access logs, decides what is queued, closes the segments and writes what the audit has left. Requests after this are `Unavailable`; the log
     /// closes with the last clone of the store.
     pub fn close(&self) {
         self.inner.delivery.stop(&self.inner);
@@ -271,6 +287,7 @@ impl Store {
         if let Err(error) = self.inner.contents.blobs.close() {
             tracing::error!(error = %describe(&error), "closing the blob store failed");
         }
+        self.inner.auditing.stop(&self.inner.audit);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob_store::{BlobStore, Compression};
-use event_log::{EventLog, FjallLog, Reopening, RetentionClock, Table};
+use event_log::{EventLog, FjallLog, Reopening, RetentionClock, Table, Views};
 use parking_lot::Mutex;
 use projections::query;
 use schemas::acl::PublicAccessBlock;
@@ -19,9 +19,11 @@ use super::identity::Identity;
 use super::{Inner, Request, Settings, Store};
 use crate::access_log::AccessLog;
 use crate::api::StoreError;
+use crate::audit::{self, Sink, Writing};
 use crate::cipher::VaultCipher;
 use crate::clock::{Clock, Ids, SystemClock};
 use crate::content::{Active, Contents};
+use crate::limits::{LimitSettings, Limits};
 use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
 use crate::standing::{Delivery, Standing};
@@ -63,6 +65,12 @@ pub struct OpenOptions {
     pub part_bytes_min: u64,
     /// How long lines of access logs are gathered before they are delivered, seconds.
     pub access_log_flush_s: u64,
+    /// How long entries of the audit's access log are kept, days.
+    pub audit_days: u32,
+    /// How long minutes of use are kept, days.
+    pub usage_days: u32,
+    /// How often somebody may ask.
+    pub limits: LimitSettings,
     /// Open although acknowledged commits are lost, and begin a new epoch of every log: the operator knows.
     pub accept_lost_tail: bool,
     /// Seconds of a day of lifecycle rules: 86,400, or fewer to try rules out.
@@ -96,6 +104,9 @@ impl OpenOptions {
             kms_default_key: None,
             part_bytes_min: 5 << 20,
             access_log_flush_s: 300,
+            audit_days: 90,
+            usage_days: 400,
+            limits: LimitSettings::default(),
             accept_lost_tail: false,
             lifecycle_day_s: 86_400,
             on_fatal: Arc::new(end_process),
@@ -145,6 +156,9 @@ pub enum OpenError {
         /// What shows that there was a store.
         found: PathBuf,
     },
+    /// The database of following views.
+    #[error(transparent)]
+    Views(#[from] event_log::ViewsError),
     /// The segments.
     #[error(transparent)]
     Blobs(#[from] blob_store::OpenError),
@@ -264,6 +278,9 @@ impl Store {
             scratch,
         };
         let standing = Standing::default();
+        let sink = Arc::new(open_views(&options.data, &clock)?);
+        let retention_of = audit::Retention { entries_days: options.audit_days, minutes_days: options.usage_days };
+        let (limits, opened_us) = (Limits::new(options.limits, &clock), clock.monotonic_us());
         let inner = Arc::new(Inner {
             log,
             contents,
@@ -279,12 +296,28 @@ impl Store {
             in_flight: super::idempotency::InFlight::default(),
             access_log,
             delivery: Delivery::default(),
+            audit: sink,
+            auditing: Writing::default(),
+            limits,
+            opened_us,
         });
         let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
         inner.standing.start(&inner)?;
         inner.delivery.start(&inner)?;
+        inner.auditing.start(&inner, retention_of)?;
         Ok((Store { inner }, first))
     }
+}
+
+/// The database of following views. One that is damaged is set aside: no answer about an object depends on it.
+fn open_views(data: &Path, clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
+    let (views, aside) = Views::open(&data.join("views"), audit::TABLES)?;
+    let sink = Sink::new(views, clock.clone());
+    if let Some(aside) = aside {
+        tracing::error!(folder = %aside.display(), "the audit's access log is damaged: it was set aside and a new one begun");
+        sink.keep(audit::set_aside(clock.wall()));
+    }
+    Ok(sink)
 }
 
 /// Opens keys and log, each proving the other. Tables in `replacing` need not agree with the log.

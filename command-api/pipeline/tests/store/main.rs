@@ -1,8 +1,9 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, encryption, tenants and keys, lists of grants, lifecycle
-//! rules, locks, access logs, quotas, rebuild, time.
+//! rules, locks, access logs, audit, quotas, rebuild, time.
 
 mod access_log;
 mod acls;
+mod audit;
 mod bearers;
 mod conditional;
 mod digests;

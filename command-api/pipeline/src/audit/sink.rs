@@ -1,0 +1,465 @@
+//! Entries and counts on their way to the disk.
+//!
+//! Owns: the queue, the thread that writes it in batches, how long what was written is kept, figures of all that.
+//! Does not own: what an entry says (`entry`), what a minute's row is (`meter`).
+//! Invariants: no request waits here. What the queue has no room for is counted, and an entry says how many there were. What was
+//! handed over more than 250 ms ago is on the disk, unless the disk itself is slower.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use event_log::{Changes, Rows, Table, Views};
+use parking_lot::{Condvar, Mutex};
+use projections::query;
+use schemas::{RequestId, TenantId, Time};
+use vault::Vault;
+
+use super::entry::{self, ACCESS, Asker, AskerKind, Entry, Surface, Verdict, What};
+use super::meter::{self, Counts, MINUTE_US, Meter, Minutes, Stored, USE};
+use crate::clock::{Clock, Ids};
+use crate::sequencer::describe;
+use crate::store::Inner;
+
+/// How often what waits is written. With sealing and the disk's own time it stays below 250 ms.
+const PACE: Duration = Duration::from_millis(100);
+/// How often counts alone make the disk sync: they are figures, and a power cut may cost a second of them.
+const SYNC_COUNTS_EVERY_US: u64 = 1_000_000;
+/// How often old rows are removed.
+const RETENTION_EVERY_US: u64 = 600 * 1_000_000;
+/// Entries that wait at most: some MiB, at the longest 64.
+const WAITING_MAX: usize = 32_768;
+/// Rows of one batch, and old rows removed in one round.
+const BATCH_ROWS: usize = 2_048;
+const REMOVED_MAX: usize = 8_192;
+
+/// The tables of this database.
+pub(crate) const TABLES: &[Table] = &[ACCESS, USE];
+
+/// How long rows are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    pub(crate) entries_days: u32,
+    pub(crate) minutes_days: u32,
+}
+
+#[derive(Default)]
+struct Queue {
+    entries: Vec<Entry>,
+    /// Entries that there was no room for since the last batch.
+    lost: u64,
+    /// Turns of the writer that somebody asked for, and those that are done.
+    asked: u64,
+    done: u64,
+    ending: bool,
+}
+
+/// Figures since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFigures {
+    /// Requests by door and what came of them.
+    pub requests: Vec<(Surface, Verdict, u64)>,
+    /// Requests that were begun and have not ended.
+    pub in_flight: u64,
+    /// Entries that wait to be written.
+    pub waiting: usize,
+    /// For how long the oldest of them has waited.
+    pub lag_us: u64,
+    /// Entries that were written.
+    pub written: u64,
+    /// Entries that could not be kept.
+    pub lost: u64,
+}
+
+/// Where doors hand over what was asked.
+pub(crate) struct Sink {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    turned: Condvar,
+    meter: Meter,
+    clock: Arc<dyn Clock>,
+    pub(crate) views: Views,
+    requests: [[AtomicU64; 3]; 3],
+    in_flight: AtomicU64,
+    written: AtomicU64,
+    lost: AtomicU64,
+    /// Monotonic clock at which everything was written that had been handed over, as far as is known.
+    clean_us: AtomicU64,
+}
+
+impl Sink {
+    pub(crate) fn new(views: Views, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            turned: Condvar::new(),
+            meter: Meter::default(),
+            views,
+            requests: Default::default(),
+            in_flight: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            clean_us: AtomicU64::new(clock.monotonic_us()),
+            clock,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.wall()
+    }
+
+    pub(crate) fn began(&self, _: Surface) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, surface: Surface, verdict: Verdict) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.requests[surface as usize][verdict as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn meter(&self, tenant: TenantId, now: Time, counts: &Counts) {
+        self.meter.count(tenant, now, counts);
+    }
+
+    /// Takes an entry, or counts it as lost. Never waits for the disk.
+    pub(crate) fn keep(&self, entry: Entry) {
+        let mut queue = self.queue.lock();
+        if queue.entries.len() >= WAITING_MAX || queue.ending {
+            queue.lost += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.entries.push(entry);
+        if queue.entries.len() == WAITING_MAX / 2 {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits until what was handed over before is written; at most so long.
+    pub(crate) fn flush(&self, most: Duration) {
+        let mut queue = self.queue.lock();
+        queue.asked += 1;
+        let mine = queue.asked;
+        self.wake.notify_one();
+        while queue.done < mine && !queue.ending {
+            if self.turned.wait_for(&mut queue, most).timed_out() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn figures(&self) -> AuditFigures {
+        let of = |surface: Surface, verdict: Verdict| {
+            (surface, verdict, self.requests[surface as usize][verdict as usize].load(Ordering::Relaxed))
+        };
+        let requests = Surface::ALL.into_iter().flat_map(|it| Verdict::ALL.map(|verdict| of(it, verdict))).collect();
+        let waiting = self.queue.lock().entries.len();
+        let clean_us = self.clean_us.load(Ordering::Relaxed);
+        let lag_us = if waiting == 0 { 0 } else { self.clock.monotonic_us().saturating_sub(clean_us) };
+        AuditFigures {
+            requests,
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            waiting,
+            lag_us,
+            written: self.written.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The thread that writes.
+#[derive(Default)]
+pub(crate) struct Writing(Mutex<Option<JoinHandle<()>>>);
+
+impl Writing {
+    pub(crate) fn start(&self, inner: &Arc<Inner>, retention: Retention) -> std::io::Result<()> {
+        let mut writer = Writer {
+            sink: inner.audit.clone(),
+            vault: inner.contents.vault.clone(),
+            inner: Arc::downgrade(inner),
+            retention,
+            minutes: Minutes::default(),
+            sampled: meter::minute(inner.clock.wall()),
+            synced_us: 0,
+            swept_us: None,
+            removed_to: HashMap::new(),
+            failing: false,
+        };
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
+        *self.0.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Writes what there is and ends.
+    pub(crate) fn stop(&self, sink: &Sink) {
+        sink.queue.lock().ending = true;
+        sink.wake.notify_all();
+        if let Some(thread) = self.0.lock().take() {
+            // A panic there was reported by its own thread.
+            let _ = thread.join();
+        }
+        sink.turned.notify_all();
+    }
+}
+
+struct Writer {
+    sink: Arc<Sink>,
+    vault: Arc<Vault>,
+    inner: Weak<Inner>,
+    retention: Retention,
+    minutes: Minutes,
+    /// The minute that goes on: what tenants have is noted when it has ended.
+    sampled: u64,
+    synced_us: u64,
+    swept_us: Option<u64>,
+    /// The last row that was removed of a table's tenant: what lies before need not be stepped over again.
+    removed_to: HashMap<(&'static str, TenantId), Vec<u8>>,
+    failing: bool,
+}
+
+impl Writer {
+    fn run(&mut self) {
+        loop {
+            let (entries, lost, asked, ending) = self.next();
+            let gone = self.inner.strong_count() == 0;
+            self.turn(entries, lost, ending || gone);
+            {
+                let mut queue = self.sink.queue.lock();
+                queue.done = queue.done.max(asked);
+            }
+            self.sink.turned.notify_all();
+            if ending || gone {
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> (Vec<Entry>, u64, u64, bool) {
+        let mut queue = self.sink.queue.lock();
+        if !queue.ending && queue.asked == queue.done && queue.entries.len() < WAITING_MAX / 2 {
+            self.sink.wake.wait_for(&mut queue, PACE);
+        }
+        let entries = std::mem::take(&mut queue.entries);
+        (entries, std::mem::take(&mut queue.lost), queue.asked, queue.ending)
+    }
+
+    /// Writes what waits. What cannot be written is lost, and counted.
+    fn turn(&mut self, mut entries: Vec<Entry>, lost: u64, ending: bool) {
+        let now_us = self.sink.clock.monotonic_us();
+        if lost > 0 {
+            entries.push(self.loss(lost));
+        }
+        let (count, any) = (entries.len() as u64, !entries.is_empty());
+        let mut changes = Changes::default();
+        let mut failed = self.seal(entries, &mut changes);
+        let synced = any || ending || now_us.saturating_sub(self.synced_us) >= SYNC_COUNTS_EVERY_US;
+        if let Err(error) = self.count(&mut changes, ending) {
+            self.say(&error);
+        }
+        match self.write(changes, synced) {
+            Ok(()) => {
+                self.failing = false;
+                self.sink.clean_us.store(now_us, Ordering::Relaxed);
+                self.sink.written.fetch_add(count.saturating_sub(failed), Ordering::Relaxed);
+                if synced {
+                    self.synced_us = now_us;
+                }
+            }
+            Err(error) => {
+                failed = count;
+                self.say(&describe(&error));
+            }
+        }
+        if failed > 0 {
+            self.sink.lost.fetch_add(failed, Ordering::Relaxed);
+            self.sink.queue.lock().lost += failed;
+        }
+        if !ending && self.swept_us.is_none_or(|last| now_us - last >= RETENTION_EVERY_US) {
+            match self.remove_old() {
+                // What is left is removed at the next turns: this thread has entries to write in between.
+                Ok(is_done) => self.swept_us = is_done.then_some(now_us),
+                Err(error) => {
+                    self.swept_us = Some(now_us);
+                    self.say(&error);
+                }
+            }
+        }
+    }
+
+    fn write(&self, changes: Changes, synced: bool) -> Result<(), event_log::ViewsError> {
+        let mut rows = changes.0;
+        while rows.len() > BATCH_ROWS {
+            let rest = rows.split_off(BATCH_ROWS);
+            self.sink.views.write(Changes(std::mem::replace(&mut rows, rest)), false)?;
+        }
+        if rows.is_empty() { Ok(()) } else { self.sink.views.write(Changes(rows), synced) }
+    }
+
+    /// Once for each time that it begins: a disk that refuses does so at every turn.
+    fn say(&mut self, error: &str) {
+        if !self.failing {
+            tracing::error!(error, "the access log or the metering cannot be written");
+        }
+        self.failing = true;
+    }
+
+    /// Rows of entries; how many could not be sealed.
+    fn seal(&mut self, entries: Vec<Entry>, changes: &mut Changes) -> u64 {
+        let mut failed = 0;
+        for mut entry in entries {
+            // A tenant whose keys are gone keeps nothing any more: that somebody asked is the installation's matter.
+            if self.vault.tenant_key(entry.tenant).is_none() {
+                entry.tenant = TenantId::SYSTEM;
+            }
+            match entry::seal(&self.vault, &entry) {
+                Ok((key, value)) => changes.put(ACCESS, key, value),
+                Err(error) => {
+                    failed += 1;
+                    self.say(&describe(&error));
+                }
+            }
+        }
+        failed
+    }
+
+    /// What says that entries are missing.
+    fn loss(&self, lost: u64) -> Entry {
+        let time = self.sink.now();
+        let mut what = What::new(Surface::Admin, 500);
+        what.asker = Asker { kind: AskerKind::System, user: Some("audit".to_owned()), credential: None };
+        what.action = "EntriesLost".to_owned();
+        what.code = Some("EntriesLost".to_owned());
+        what.lost = lost;
+        Entry { tenant: TenantId::SYSTEM, time, request: Ids.request(time), what }
+    }
+
+    /// Rows of what was counted, and of what tenants have at the end of a minute.
+    fn count(&mut self, changes: &mut Changes, ending: bool) -> Result<(), String> {
+        let counted = self.sink.meter.take();
+        let now = meter::minute(self.sink.now());
+        let turned = now != self.sampled || ending;
+        if counted.is_empty() && !turned {
+            return Ok(());
+        }
+        let Some(inner) = self.inner.upgrade() else { return self.put(changes, counted, &HashMap::new()) };
+        let snapshot = inner.log.snapshot();
+        let rows: &dyn Rows = snapshot.as_ref();
+        let stored = |tenant: TenantId| {
+            let usage = query::tenant_usage(rows, tenant).map_err(|error| describe(&error))?;
+            let (logical_bytes, multipart_bytes) = (usage.logical_bytes, usage.multipart_bytes);
+            Ok::<_, String>(Stored { logical_bytes, multipart_bytes, objects: usage.objects })
+        };
+        // What was counted is written even where what is stored cannot be read.
+        let known = counted.keys().filter_map(|(tenant, _)| Some((*tenant, stored(*tenant).ok()?))).collect();
+        self.put(changes, counted, &known)?;
+        if turned {
+            // The minute that ended, not this one; at the end of the process the one that goes on.
+            let ended = if now > self.sampled { now - 1 } else { now };
+            for (tenant, _) in query::tenants(rows).map_err(|error| describe(&error))? {
+                let stored = stored(tenant)?;
+                if self.minutes.is_sample_due(tenant, ended, stored) {
+                    self.row(changes, (tenant, ended), &Counts::default(), Some(stored))?;
+                }
+            }
+            self.sampled = now;
+            self.minutes.close_before(now.saturating_sub(1));
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        changes: &mut Changes,
+        counted: HashMap<(TenantId, u64), Counts>,
+        known: &HashMap<TenantId, Stored>,
+    ) -> Result<(), String> {
+        for (of, counts) in counted {
+            self.row(changes, of, &counts, known.get(&of.0).copied())?;
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        changes: &mut Changes,
+        of: (TenantId, u64),
+        counts: &Counts,
+        stored: Option<Stored>,
+    ) -> Result<(), String> {
+        let snapshot = self.sink.views.snapshot();
+        let (key, value) = self.minutes.add(&snapshot, of, counts, stored).map_err(|error| describe(&error))?;
+        changes.put(USE, key, value);
+        Ok(())
+    }
+
+    /// Removes rows that are older than they are kept; whether all are gone. The time is the log's own: a wall clock that jumps
+    /// removes nothing.
+    fn remove_old(&mut self) -> Result<bool, String> {
+        let Some(inner) = self.inner.upgrade() else { return Ok(true) };
+        let now = inner.now();
+        drop(inner);
+        let before = |days: u32| now.0.saturating_sub(u64::from(days) * 86_400 * 1_000_000);
+        let entries = before(self.retention.entries_days);
+        let minutes = before(self.retention.minutes_days) / MINUTE_US;
+        let mut left = REMOVED_MAX;
+        for (table, first_kept) in [(ACCESS, entries), (USE, minutes)] {
+            for tenant in tenants_of(&self.sink.views, table)? {
+                left -= self.remove_before(table, tenant, first_kept, left)?;
+                if left == 0 {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn remove_before(&mut self, table: Table, tenant: TenantId, first_kept: u64, most: usize) -> Result<usize, String> {
+        let to = [tenant.0.to_be_bytes(), first_kept.to_be_bytes()].concat();
+        let from = self.removed_to.get(&(table.name, tenant)).cloned();
+        let from = from.map_or_else(|| Bound::Included(tenant.0.to_be_bytes().to_vec()), Bound::Excluded);
+        // A clock that went back, never further than what was removed.
+        if matches!(&from, Bound::Excluded(from) if *from >= to) {
+            return Ok(0);
+        }
+        let snapshot = self.sink.views.snapshot();
+        let mut changes = Changes::default();
+        for row in snapshot.range(table, from, Bound::Excluded(to)).take(most) {
+            changes.remove(table, row.map_err(|error| describe(&error))?.0);
+        }
+        let (removed, last) = (changes.0.len(), changes.0.last().map(|change| change.key.clone()));
+        self.write(changes, false).map_err(|error| describe(&error))?;
+        if let Some(last) = last {
+            self.removed_to.insert((table.name, tenant), last);
+        }
+        Ok(removed)
+    }
+}
+
+/// Every tenant that has a row.
+fn tenants_of(views: &Views, table: Table) -> Result<BTreeSet<TenantId>, String> {
+    let snapshot = views.snapshot();
+    let (mut tenants, mut from) = (BTreeSet::new(), Bound::Included(Vec::new()));
+    loop {
+        let first = snapshot.range(table, from, Bound::Unbounded).next();
+        let Some((key, _)) = first.transpose().map_err(|error| describe(&error))? else { return Ok(tenants) };
+        let Some(tenant) = key.first_chunk::<8>().map(|bytes| TenantId(u64::from_be_bytes(*bytes))) else {
+            return Ok(tenants);
+        };
+        tenants.insert(tenant);
+        let Some(next) = tenant.0.checked_add(1) else { return Ok(tenants) };
+        from = Bound::Included(next.to_be_bytes().to_vec());
+    }
+}
+
+/// An entry that says that those before it were lost with a damaged database.
+pub(crate) fn set_aside(now: Time) -> Entry {
+    let mut what = What::new(Surface::Admin, 500);
+    what.asker = Asker { kind: AskerKind::System, user: Some("audit".to_owned()), credential: None };
+    what.action = "AccessLogSetAside".to_owned();
+    what.code = Some("Damaged".to_owned());
+    let request: RequestId = Ids.request(now);
+    Entry { tenant: TenantId::SYSTEM, time: now, request, what }
+}

@@ -1,0 +1,230 @@
+//! Audit and metering over a real store: what requests leave behind, and how it is found.
+
+use pipeline::audit::{AuditPage, AuditQuery, Came, Class, Ended, Order, Record, Surface, Trace, Verdict, Window};
+use pipeline::{Caller, Store};
+use schemas::{RequestId, Time};
+
+use crate::support::{House, tenant_name};
+
+const MINUTE_US: u64 = 60_000_000;
+
+/// A request of a caller, in the time of the house's clock.
+fn begin(house: &House, request: &str) -> Record {
+    use pipeline::Clock;
+    let (request, time) = (RequestId(request.to_owned()), house.clock.wall());
+    house.store.record(Came { surface: Surface::S3, request, time, source: Some([127, 0, 0, 1].into()) })
+}
+
+fn answered(record: Record, status: u16, class: Class, bytes_out: u64) {
+    let ended = Ended { status, class: Some(class), bytes_in: 3, bytes_out, ..Ended::default() };
+    record.end(ended, None, |facts| facts);
+}
+
+fn read(house: &House, caller: &Caller, request: &str, key: &str, status: u16) {
+    let record = begin(house, request);
+    record.trace().caller(caller);
+    record.trace().action("GetObject");
+    record.trace().resource(Some("bucket"), Some(key), None);
+    answered(record, status, Class::Read, 100);
+}
+
+/// A PUT as a door does it; the position of its event.
+async fn put(house: &House, caller: &Caller, request: &str, key: &str) -> u64 {
+    let record = begin(house, request);
+    let caller = Caller { request: RequestId(request.to_owned()), ..caller.clone() };
+    record.trace().caller(&caller);
+    let trace: Trace = record.trace().clone();
+    let written = trace.scope(house.put(&caller, key, b"abc")).await.expect("puts");
+    answered(record, 200, Class::Write, 0);
+    written.position.0
+}
+
+async fn ask(house: &House, query: AuditQuery) -> AuditPage {
+    house.store.audit(&house.admin, AuditQuery { limit: 1_000, ..query }).await.expect("answers")
+}
+
+fn of(tenant: &str) -> AuditQuery {
+    AuditQuery { tenant: Some(tenant_name(tenant)), limit: 1_000, ..AuditQuery::default() }
+}
+
+fn shown(page: &AuditPage) -> Vec<(String, Option<&str>, &str)> {
+    page.entries
+        .iter()
+        .map(|entry| (entry.action.clone(), entry.request.as_ref().map(|id| id.0.as_str()), entry.result.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn reads_denials_and_changes_are_one_list_and_a_change_shows_once() {
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    house.bucket(&caller, "bucket").await.expect("a bucket");
+    let position = put(&house, &caller, "put-1", "a").await;
+    house.clock.pass_s(1);
+    read(&house, &caller, "get-1", "a", 200);
+    house.clock.pass_s(1);
+    read(&house, &caller, "get-2", "a", 403);
+    house.clock.pass_s(1);
+    put(&house, &caller, "put-2", "b").await;
+
+    let page = ask(&house, AuditQuery { bucket: Some("bucket".to_owned()), ..of("acme") }).await;
+    let expected = [
+        ("PutObject", "put-2", "ok"),
+        ("GetObject", "get-2", "denied"),
+        ("GetObject", "get-1", "ok"),
+        ("PutObject", "put-1", "ok"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(action, id, result)| ((*action).to_owned(), Some(*id), *result)).collect();
+    let newest: Vec<_> = shown(&page).into_iter().take(4).collect();
+    assert_eq!(newest, expected);
+    assert_eq!(
+        page.entries[3].event.as_ref().map(|(at, names)| (at.0, names.clone())),
+        Some((position, vec!["VersionCommitted"]))
+    );
+    assert!(page.entries[3].access.is_none());
+    let denied = &page.entries[1];
+    assert_eq!(denied.asker.user.as_deref(), Some("user"));
+    assert_eq!(denied.access.as_ref().map(|what| (what.status, what.bytes_out)), Some((403, 100)));
+
+    let only = |query: AuditQuery| async {
+        shown(&ask(&house, query).await).into_iter().map(|it| it.1.unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(only(AuditQuery { request: text("get-2"), ..of("acme") }).await, ["get-2"]);
+    assert_eq!(only(AuditQuery { request: text("req_put-1"), ..of("acme") }).await, ["put-1"]);
+    assert_eq!(only(AuditQuery { result: Some(Verdict::Denied), ..of("acme") }).await, ["get-2"]);
+    assert_eq!(
+        only(AuditQuery { action: text("putobject"), order: Some(Order::Oldest), ..of("acme") }).await,
+        ["put-1", "put-2"]
+    );
+    assert_eq!(only(AuditQuery { key: text("b"), ..of("acme") }).await, ["put-2"]);
+    assert_eq!(
+        only(AuditQuery { actor: text("user"), action: text("GetObject"), ..of("acme") }).await,
+        ["get-2", "get-1"]
+    );
+    let (from, to) = (denied.time, Time(denied.time.0 + 1));
+    assert_eq!(only(AuditQuery { from: Some(from), to: Some(to), ..of("acme") }).await, ["get-2"]);
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_one_before_ended_in_both_directions() {
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    house.bucket(&caller, "bucket").await.expect("a bucket");
+    for number in 0..20 {
+        put(&house, &caller, &format!("put-{number}"), "a").await;
+        // At the same moment: the order is that of places then.
+        read(&house, &caller, &format!("get-{number}"), "a", 200);
+        if number % 3 == 0 {
+            house.clock.pass_s(1);
+        }
+    }
+    for order in [Order::Newest, Order::Oldest] {
+        let query = AuditQuery { order: Some(order), ..AuditQuery::default() };
+        let whole = ask(&house, query.clone()).await;
+        assert!(whole.next.is_none() && whole.entries.len() > 40, "{}", whole.entries.len());
+        let (mut pieces, mut cursor) = (Vec::new(), None);
+        loop {
+            let query = AuditQuery { limit: 7, cursor, ..query.clone() };
+            let page = house.store.audit(&house.admin, query).await.expect("answers");
+            pieces.extend(page.entries);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pieces, whole.entries, "{order:?}");
+    }
+    let wrong = AuditQuery { cursor: Some("nonsense".to_owned()), ..AuditQuery::default() };
+    assert!(house.store.audit(&house.admin, wrong).await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_of_one_tenant_sees_that_tenants_audit_alone() {
+    let house = House::new();
+    let (acme, other) = (house.tenant("acme").await, house.tenant("other").await);
+    read(&house, &acme, "of-acme", "a", 403);
+    read(&house, &other, "of-other", "a", 403);
+    answered(begin(&house, "of-nobody"), 403, Class::Read, 0);
+    let all = ask(&house, AuditQuery { result: Some(Verdict::Denied), ..AuditQuery::default() }).await;
+    assert_eq!(all.entries.len(), 3);
+    let nobody = all.entries.iter().find(|entry| entry.request.as_ref().is_some_and(|id| id.0 == "of-nobody"));
+    assert_eq!(nobody.map(|entry| entry.tenant), Some(schemas::TenantId::SYSTEM));
+    let limited = pipeline::AdminCaller { tenant: Some(acme.tenant), ..house.admin.clone() };
+    let query = AuditQuery { limit: 1_000, ..AuditQuery::default() };
+    let seen = house.store.audit(&limited, query).await.expect("answers");
+    assert!(seen.entries.iter().all(|entry| entry.tenant == acme.tenant));
+    assert!(seen.entries.iter().any(|entry| entry.result == Verdict::Denied));
+    for tenant in ["other", "absent"] {
+        assert!(house.store.audit(&limited, of(tenant)).await.is_err(), "{tenant}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_waited_for_leaves_an_entry() {
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    let record = begin(&house, "gone");
+    record.trace().caller(&caller);
+    drop(record);
+    let page = ask(&house, AuditQuery { request: Some("gone".to_owned()), ..of("acme") }).await;
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].access.as_ref().map(|what| what.status), Some(499));
+}
+
+async fn windows(house: &House, from: u64, to: u64) -> Vec<Window> {
+    let of = |minute: u64| Time(minute * MINUTE_US);
+    let page = house.store.usage_windows(&house.admin, &tenant_name("acme"), of(from), of(to)).await;
+    page.expect("answers").windows
+}
+
+#[tokio::test]
+async fn minutes_add_up_over_a_reopening_and_show_what_is_stored() {
+    use pipeline::Clock;
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    house.bucket(&caller, "bucket").await.expect("a bucket");
+    let minute = house.clock.wall().0 / MINUTE_US;
+    put(&house, &caller, "put-1", "a").await;
+    read(&house, &caller, "get-1", "a", 200);
+    let house = house.reopened(|_| {});
+    read(&house, &caller, "get-2", "a", 200);
+    read(&house, &caller, "get-3", "a", 404);
+    house.clock.pass_s(180);
+    let seen = windows(&house, minute, minute + 3).await;
+    let counts = seen[0].counts;
+    assert_eq!((counts.read, counts.write, counts.failed), (2, 1, 1));
+    assert_eq!((counts.bytes_in, counts.bytes_out), (12, 300));
+    let stored = |window: &Window| window.stored.map(|stored| (stored.objects, stored.logical_bytes));
+    assert_eq!(stored(&seen[0]), Some((1, 3)));
+    assert_eq!((seen[2].counts.read, stored(&seen[2])), (0, Some((1, 3))), "nothing happened and it is still stored");
+    let bad = house.store.usage_windows(&house.admin, &tenant_name("acme"), Time(1), Time(MINUTE_US)).await;
+    assert!(bad.is_err(), "not a whole minute");
+}
+
+#[tokio::test]
+async fn old_entries_are_removed_and_young_ones_are_not() {
+    let house = House::with(|options| options.audit_days = 7);
+    let caller = house.tenant("acme").await;
+    read(&house, &caller, "old", "a", 200);
+    house.clock.pass_s(6 * 86_400);
+    read(&house, &caller, "young", "a", 200);
+    let reads = |store: &Store| {
+        let store = store.clone();
+        let admin = house.admin.clone();
+        async move {
+            let query = AuditQuery { action: Some("GetObject".to_owned()), ..of("acme") };
+            store.audit(&admin, query).await.expect("answers").entries.len()
+        }
+    };
+    assert_eq!(reads(&house.store).await, 2);
+    house.clock.pass_s(2 * 86_400);
+    // Each question makes the writer take a turn; removing is due by the clock that was set on.
+    for _ in 0..100 {
+        if reads(&house.store).await == 1 {
+            return;
+        }
+    }
+    panic!("the old entry is still there");
+}
