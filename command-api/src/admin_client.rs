@@ -102,7 +102,9 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("an address");
         let (stop, shutdown) = tokio::sync::watch::channel(false);
-        tokio::spawn(crate::listen::accept(listener, app, shutdown, Duration::ZERO));
+        let idle = Duration::from_secs(60);
+        let patience = crate::patience::Patience { body_idle: idle, answer_idle: idle };
+        tokio::spawn(crate::listen::accept(listener, app, shutdown, Duration::ZERO, patience));
         (format!("http://{address}/"), stop)
     }
 

@@ -14,6 +14,7 @@ mod first_run;
 mod listen;
 mod logs;
 mod metrics;
+mod patience;
 mod rebuild;
 mod routes;
 mod run_env;

@@ -22,6 +22,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::patience::{Patience, PatientBody, PatientStream};
+
 /// Connections of one listener at a time; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 8192;
 const HEADER_BYTES_MAX: usize = 64 << 10;
@@ -46,6 +48,7 @@ pub(crate) async fn accept(
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     drain: Duration,
+    patience: Patience,
 ) -> bool {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -62,7 +65,7 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = serve(stream, peer, router.clone(), shutdown.clone());
+                let connection = serve(stream, peer, router.clone(), shutdown.clone(), patience);
                 connections.spawn(async move {
                     let _permit = permit;
                     connection.await;
@@ -85,11 +88,20 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|&stop| stop).await;
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, mut shutdown: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+    patience: Patience,
+) {
     // Small answers must not wait for the client's acknowledgement of the head.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
+            true => Body::empty(),
+            false => Body::new(PatientBody::new(body, patience.body_idle)),
+        });
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
@@ -97,7 +109,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, mut shutdown
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_header_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(PatientStream::new(stream, patience.answer_idle)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -119,6 +131,9 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Patience =
+        Patience { body_idle: Duration::from_millis(200), answer_idle: Duration::from_millis(200) };
+
     async fn start(
         router: Router,
         drain: Duration,
@@ -126,7 +141,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().expect("an address"), "--listen").await.expect("binds");
         let address = listener.local_addr().expect("an address");
         let (stop, shutdown) = watch::channel(false);
-        (address, stop, tokio::spawn(accept(listener, router, shutdown, drain)))
+        (address, stop, tokio::spawn(accept(listener, router, shutdown, drain, PATIENCE)))
     }
 
     async fn send(address: SocketAddr, text: &str) -> TcpStream {
@@ -188,6 +203,46 @@ mod tests {
         begun.notified().await;
         stop.send(true).expect("stops");
         assert!(!server.await.expect("ends"), "one request was cut off");
+    }
+
+    /// What a handler sees that reads the whole body.
+    async fn echo(request: Request<Body>) -> String {
+        match axum::body::to_bytes(request.into_body(), usize::MAX).await {
+            Ok(bytes) => format!("read {}", bytes.len()),
+            Err(error) => format!("stalled {}", pipeline::limits::is_stalled(&error)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_stops_in_the_middle_of_its_body_hears_it_and_its_connection_ends() {
+        let router = Router::new().fallback(echo);
+        let (address, _stop, _server) = start(router, Duration::ZERO).await;
+        let head = "PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n";
+        assert!(rest(send(address, &format!("{head}12345")).await).await.ends_with("stalled true"));
+        let whole = send(address, &format!("{head}1234567890GET / HTTP/1.0\r\n\r\n")).await;
+        assert!(rest(whole).await.contains("read 10"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_answer_is_left() {
+        let (sent, mut done) = tokio::sync::mpsc::channel::<()>(1);
+        let router = Router::new().fallback(move || {
+            // Dropped with the answer, read or not.
+            let sent = sent.clone();
+            async move {
+                let pieces = futures_util::stream::repeat_with(move || {
+                    let _held = &sent;
+                    Ok::<_, std::io::Error>(bytes::Bytes::from(vec![0; 1 << 16]))
+                });
+                Body::from_stream(pieces)
+            }
+        });
+        let (address, stop, server) = start(router, Duration::from_secs(60)).await;
+        let stream = send(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        stop.send(true).expect("stops");
+        assert!(server.await.expect("ends"), "an answer without end was given up");
+        assert_eq!(done.recv().await, None, "and dropped");
+        drop(stream);
     }
 
     #[tokio::test]

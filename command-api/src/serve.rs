@@ -65,9 +65,10 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     // The log closes with the last clone of the store: only listeners keep some.
     drop((ready, metrics));
     let (stop, shutdown) = watch::channel(false);
+    let patience = wiring::patience(settings);
     let listeners = [
-        tokio::spawn(listen::accept(public, public_routes, shutdown.clone(), DRAIN)),
-        tokio::spawn(listen::accept(admin, admin_routes, shutdown, DRAIN)),
+        tokio::spawn(listen::accept(public, public_routes, shutdown.clone(), DRAIN, patience)),
+        tokio::spawn(listen::accept(admin, admin_routes, shutdown, DRAIN, patience)),
     ];
     let (kept, terminal) = (data.join(FILE_NAME).exists(), std::io::stdout().is_terminal());
     announce(&Banner { start: &start, endpoints: &endpoints, data, kept, terminal });

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
+use pipeline::limits::LimitSettings;
 use pipeline::{
     AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OpenError,
     OpenOptions, RebuildReport, Store, StoreError, SystemClock, Who,
@@ -19,9 +21,10 @@ use schemas::{AccessKeyId, BucketName, RequestId, TenantName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use vault::RootKeySource;
 
-use crate::config::{Settings, Window};
+use crate::config::{Limits, Settings, Window};
 use crate::first_run::Installer;
 use crate::metrics::Metrics;
+use crate::patience::Patience;
 use crate::routes::Ready;
 
 /// Opens the store. Blocks: reads journals, may take seconds after a crash.
@@ -42,7 +45,7 @@ pub(crate) fn rebuild(settings: &Settings, damaged: bool) -> anyhow::Result<Rebu
 }
 
 fn options(settings: &Settings) -> OpenOptions {
-    let Settings { server, storage, s3, security, history, lifecycle, .. } = settings;
+    let Settings { server, storage, s3, security, history, lifecycle, audit, limits, .. } = settings;
     let mut options = OpenOptions::new(storage.data.clone());
     match (&security.root_key_env, &security.root_key_file) {
         (Some(variable), _) => options.root_key = RootKeySource::Environment(variable.clone()),
@@ -57,6 +60,10 @@ fn options(settings: &Settings) -> OpenOptions {
         options.default_public_access_block = None;
     }
     options.access_log_flush_s = s3.access_log_flush_s;
+    options.audit_days = audit.retention_days;
+    options.usage_days = audit.usage_retention_days;
+    let Limits { requests_per_second_per_key, requests_per_second_per_source, burst, .. } = *limits;
+    options.limits = LimitSettings { requests_per_second_per_key, requests_per_second_per_source, burst };
     options.history_window_s = match history.window {
         Window::Seconds(seconds) => Some(seconds),
         Window::Forever => None,
@@ -114,6 +121,12 @@ pub(crate) fn admin_router(store: &Store, settings: &Settings) -> Router {
 /// The native API.
 pub(crate) fn native_router(store: &Store, settings: &Settings) -> Router {
     door_http::native_router(store.clone(), http_options(settings))
+}
+
+/// How long clients are waited for.
+pub(crate) fn patience(settings: &Settings) -> Patience {
+    let Limits { body_idle_s, answer_idle_s, .. } = settings.limits;
+    Patience { body_idle: Duration::from_secs(body_idle_s), answer_idle: Duration::from_secs(answer_idle_s) }
 }
 
 fn http_options(settings: &Settings) -> door_http::Options {

@@ -5,9 +5,9 @@
 //! Invariant: every answer has `X-Request-Id`; every error is a problem document with the same id.
 
 mod admin;
+mod audited;
 mod docs;
 mod json;
-mod limits;
 mod native;
 mod openapi;
 mod operation;

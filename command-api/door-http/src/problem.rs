@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use domain::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pipeline::StoreError;
+use pipeline::limits::TooMany;
 use schemas::{Time, VersionId};
 
+use crate::audited::Code;
 use crate::native::BodyTooLarge;
 
 /// An error before the request's id is known to it.
@@ -133,7 +135,14 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers.extend(self.headers.iter().cloned().collect::<HeaderMap>());
+        response.extensions_mut().insert(Code(self.code));
         response
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(too_many: TooMany) -> Self {
+        Self::rate_limited(too_many.seconds)
     }
 }
 

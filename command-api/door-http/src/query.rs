@@ -39,6 +39,11 @@ impl Query {
         Ok(self.get(name)?.filter(|value| !value.is_empty()))
     }
 
+    /// A name that is none of these.
+    pub(crate) fn other_than(&self, known: &[&str]) -> Option<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).find(|name| !known.contains(name))
+    }
+
     /// The first value of a name, for those who only look.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())

@@ -1,8 +1,10 @@
-//! What both APIs are given by the program.
+//! What both APIs are given by the program, and where requests come from.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
 use http::header::HeaderName;
 use schemas::{RequestId, TenantName};
 
@@ -25,4 +27,9 @@ pub struct Options {
     pub tenant_hosts: BTreeMap<String, TenantName>,
     /// The tenant that they are for, unless their host says another.
     pub anonymous_tenant: Option<TenantName>,
+}
+
+/// Where a request came from. An IPv4 client of a dual-stack socket is an IPv4 client.
+pub(crate) fn source(extensions: &http::Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
 }

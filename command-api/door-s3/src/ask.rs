@@ -93,11 +93,6 @@ impl Ask {
         self.bucket.is_some()
     }
 
-    /// Whether the address names a key.
-    pub(crate) fn has_key(&self) -> bool {
-        self.key.is_some()
-    }
-
     /// The bucket of an operation that has one.
     pub(crate) fn bucket(&self) -> BucketName {
         self.bucket.clone().expect("select chooses operations on a bucket for addresses with one")

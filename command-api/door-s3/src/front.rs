@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use http::request::Parts;
-use pipeline::{Credential, Signature, SignaturePlace, StoreError};
+use pipeline::{Caller, Credential, Signature, SignaturePlace, StoreError};
 use schemas::{AccessKeyId, RequestId, TenantId, TenantName};
 use tracing::field;
 
@@ -36,6 +36,7 @@ pub(crate) fn understand(
     request: &RequestId,
     credential: impl FnOnce(&AccessKeyId) -> Result<Option<Credential>, StoreError>,
     anonymous: impl FnOnce(&TenantName) -> Result<Option<TenantId>, StoreError>,
+    admitted: impl FnOnce(&Caller, &Target) -> Result<(), Failure>,
 ) -> Result<Understood, Failure> {
     let target = Target::parse(host(&parts), parts.uri.path(), &options.hosts)?;
     let query = Query::parse(parts.uri.query())?;
@@ -45,6 +46,7 @@ pub(crate) fn understand(
         parts.headers = presigned_headers(&parts, version);
     }
     tracing::Span::current().record("tenant", field::display(caller.tenant));
+    admitted(&caller, &target)?;
     let operation = select(&parts.method, &target, &query, &parts.headers)?;
     tracing::Span::current().record("operation", field::debug(operation));
     refuse_unimplemented(&parts.headers)?;
@@ -189,7 +191,7 @@ mod tests {
         };
         let request = RequestId("01J00000000000000000000000".into());
         let anonymous = |name: &TenantName| Ok((name.as_str() == "open").then_some(TenantId(2)));
-        understand(&Gate::new(options), options, parts, &request, credential, anonymous)
+        understand(&Gate::new(options), options, parts, &request, credential, anonymous, |_, _| Ok(()))
             .map_err(|it| it.describe().code)
     }
 

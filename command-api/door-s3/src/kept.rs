@@ -151,7 +151,7 @@ impl Kept {
     }
 
     /// The access key that it names, in whichever place a signature can stand.
-    fn claimed_key(&self) -> Option<String> {
+    pub(crate) fn claimed_key(&self) -> Option<String> {
         if let Some(key) = self.form_key.get() {
             return Some(key.clone());
         }

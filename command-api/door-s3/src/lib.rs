@@ -10,6 +10,7 @@ mod acl;
 mod answer;
 mod ask;
 mod attributes;
+mod audit;
 pub mod auth;
 pub mod body;
 mod bucket;

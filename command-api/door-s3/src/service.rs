@@ -11,13 +11,15 @@ use domain::Refusal;
 use http::header::{EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pipeline::{Store, StoreError};
+use pipeline::limits::TooMany;
+use pipeline::{Caller, Store, StoreError};
 use schemas::action::Action;
 use schemas::{AccessKeyId, RequestId, TenantName};
 use tracing::{Instrument, field};
 
 use crate::access_log::{Answered, Known};
 use crate::ask::Ask;
+use crate::audit::Auditing;
 use crate::auth::AuthError;
 use crate::errors::{DoorError, Failure};
 use crate::front::{Understood, understand};
@@ -91,15 +93,17 @@ pub fn router(store: Store, options: Options) -> axum::Router {
     })
 }
 
-async fn serve(app: &App, request: axum::extract::Request) -> Response {
+async fn serve(app: &Arc<App>, request: axum::extract::Request) -> Response {
     let request_id = (app.options.ids)();
     let (parts, body) = request.into_parts();
-    let (kept, begun_us) = (Kept::of(&parts), (app.options.clock)());
+    let (kept, begun_us) = (Arc::new(Kept::of(&parts)), (app.options.clock)());
     let expects = parts.headers.contains_key(EXPECT);
     let (body, rest) = payload::keep_rest(body);
     let span = tracing::info_span!("s3", %request_id, tenant = field::Empty, operation = field::Empty);
-    let (known, mut code) = (OnceLock::new(), None);
-    let done = Box::pin(run(app, parts, body, &request_id, &kept, &known)).instrument(span.clone()).await;
+    let auditing = Auditing::begin(app, &request_id, begun_us, &kept, &rest);
+    let (known, mut code) = (Arc::clone(&auditing.known), None);
+    let running = Box::pin(run(app, parts, body, &request_id, &kept, &known));
+    let done = auditing.trace().scope(running).instrument(span.clone()).await;
     let mut response = done.unwrap_or_else(|failure| {
         rest.drain(expects);
         let _entered = span.enter();
@@ -114,6 +118,7 @@ async fn serve(app: &App, request: axum::extract::Request) -> Response {
         decorated.unwrap_or_else(|failure| failure.log());
     }
     name(response.headers_mut(), &request_id, &app.options.host_id);
+    let response = auditing.answered(code, response);
     access_log::note(app, kept, &Answered { request: &request_id, begun_us, known: known.get(), code }, response)
 }
 
@@ -132,6 +137,7 @@ async fn run(
     kept: &Kept,
     known: &OnceLock<Known>,
 ) -> Result<Response, Failure> {
+    app.store.limits().of_source(kept.source()).map_err(slow_down)?;
     // Browsers ask before they authenticate.
     if kept.method == Method::OPTIONS {
         return cors::preflight(app, kept);
@@ -142,11 +148,30 @@ async fn run(
     let version = parts.version;
     let credential = |access_key: &AccessKeyId| app.store.credential(access_key);
     let anonymous = |tenant: &TenantName| app.store.anonymous_tenant(tenant);
-    let understood = understand(&app.gate, &app.options, parts, request_id, credential, anonymous)?;
+    let admitted = |caller: &Caller, target: &Target| {
+        known.get_or_init(|| Known::by(caller, target.bucket.as_deref(), target.key.as_deref()));
+        within_limit(app, caller)
+    };
+    let understood = understand(&app.gate, &app.options, parts, request_id, credential, anonymous, admitted)?;
     let Understood { operation, ask, verified } = understood;
-    known.get_or_init(|| Known::of(&ask));
+    if let Some(known) = known.get() {
+        let _ = known.operation.set(operation);
+    }
     let done = perform(app, operation, &ask, Payload::new(verified, body, version)).await;
     done.map_err(|failure| denied_first(app, operation, &ask, failure))
+}
+
+/// Counts a request of whoever was admitted.
+///
+/// # Errors
+/// Its key asked too often.
+pub(crate) fn within_limit(app: &App, caller: &Caller) -> Result<(), Failure> {
+    let key = caller.access_key();
+    key.map_or(Ok(()), |key| app.store.limits().of_key(key.as_str()).map_err(slow_down))
+}
+
+fn slow_down(too_many: TooMany) -> Failure {
+    StoreError::Busy { retry_after_ms: too_many.seconds.saturating_mul(1_000) }.into()
 }
 
 /// As in S3, whoever may not write at all hears that, and not what is wrong with what it wrote.

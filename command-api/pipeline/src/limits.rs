@@ -27,6 +27,8 @@ const LOOK_EVERY: u32 = 1_024;
 const KEYS_MAX: usize = 262_144;
 /// Requests for a token, per access key.
 const TOKENS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+/// Requests of one admin token.
+const ADMIN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("not zero");
 
 /// Too many requests: when to ask again, in whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +36,24 @@ const TOKENS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 pub struct TooMany {
     /// `Retry-After`.
     pub seconds: u64,
+}
+
+/// The client stopped in the middle of its body for longer than it may. A listener ends a body with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client stopped sending")]
+pub struct BodyStalled;
+
+/// Whether an error of a body is [`BodyStalled`], however it was wrapped on its way.
+#[must_use]
+pub fn is_stalled(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<BodyStalled>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The store's clock, as the limiter asks for it: time since it started.
@@ -122,6 +142,7 @@ pub struct Limits {
     keys: Option<RateLimit<String>>,
     sources: Option<RateLimit<IpAddr>>,
     tokens: RateLimit<String>,
+    admins: RateLimit<String>,
 }
 
 impl Limits {
@@ -136,6 +157,7 @@ impl Limits {
             keys: quota(keys).map(|(rate, burst)| RateLimit::per_second(rate, burst, clock)),
             sources: quota(sources).map(|(rate, burst)| RateLimit::per_second(rate, burst, clock)),
             tokens: RateLimit::per_minute(TOKENS_PER_MINUTE, clock),
+            admins: RateLimit::per_minute(ADMIN_PER_MINUTE, clock),
         }
     }
 
@@ -156,6 +178,15 @@ impl Limits {
     /// [`TooMany`].
     pub fn of_key(&self, credential: &str) -> Result<(), TooMany> {
         self.keys.as_ref().map_or(Ok(()), |limit| limit.take(&credential.to_owned()))
+    }
+
+    /// Counts a request of an admin token that works: 600 a minute, and no more than any credential may.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn of_admin(&self, token: &str) -> Result<(), TooMany> {
+        self.admins.take(&token.to_owned())?;
+        self.of_key(token)
     }
 
     /// Counts a request for a token by the access key it names, right or wrong: 60 a minute.

@@ -36,6 +36,10 @@ pub struct Settings {
     pub history: History,
     /// Rules that expire objects.
     pub lifecycle: Lifecycle,
+    /// What is kept of requests.
+    pub audit: Audit,
+    /// How often and how slowly clients may ask.
+    pub limits: Limits,
     /// Log lines.
     pub log: Log,
 }
@@ -186,6 +190,50 @@ impl Default for Lifecycle {
     }
 }
 
+/// `[audit]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Audit {
+    /// How long reads, denials and failures are kept, days. Changes are events and stay.
+    pub retention_days: u32,
+    /// How long use by the minute is kept, days.
+    pub usage_retention_days: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { retention_days: 90, usage_retention_days: 400 }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Requests a second of one access key or admin token; 0 for no limit.
+    pub requests_per_second_per_key: u32,
+    /// Requests a second of one source address, before anybody looks at them; 0 for no limit.
+    pub requests_per_second_per_source: u32,
+    /// Requests that may come at once; 0 for as many as in two seconds.
+    pub burst: u32,
+    /// How long a client may stop in the middle of a body, seconds.
+    pub body_idle_s: u64,
+    /// How long a client may leave an answer unread, seconds.
+    pub answer_idle_s: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_second_per_key: 0,
+            requests_per_second_per_source: 0,
+            burst: 0,
+            body_idle_s: 60,
+            answer_idle_s: 60,
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -208,7 +256,7 @@ const TTL_MAX_S: u64 = 7 * 86_400;
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, s3, security, lifecycle, log, .. } = self;
+        let Self { server, storage, s3, security, lifecycle, audit, limits, log, .. } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -282,6 +330,10 @@ impl Settings {
                 "security.max_presign_ttl",
                 "expected 1s to 7d",
             ),
+            ((1..=36_500).contains(&audit.retention_days), "audit.retention_days", "expected 1 to 36500"),
+            ((2..=36_500).contains(&audit.usage_retention_days), "audit.usage_retention_days", "expected 2 to 36500"),
+            ((1..=86_400).contains(&limits.body_idle_s), "limits.body_idle_s", "expected 1 to 86400"),
+            ((1..=86_400).contains(&limits.answer_idle_s), "limits.answer_idle_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&lifecycle.day_seconds), "lifecycle.day_seconds", "expected 1 to 86400"),
             (
                 log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),

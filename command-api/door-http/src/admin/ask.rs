@@ -2,10 +2,7 @@
 //!
 //! Owns: who asks, which tenant the path means, the body and its bound. Does not own: which token works (the store).
 
-use std::net::SocketAddr;
-
 use axum::body::{Body, HttpBody};
-use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::request::Parts;
@@ -17,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::operation::Values;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::request::source;
 
 const TOKEN_PREFIX: &str = "lwadm_";
 /// Most bytes of a body.
@@ -37,8 +35,7 @@ pub(super) struct Ask {
 pub(super) fn caller(store: &Store, parts: &Parts, request: RequestId) -> Result<AdminCaller, Problem> {
     let token = bearer(&parts.headers).ok_or_else(Problem::unauthorized)?;
     let (id, role, tenant) = store.admin_credential(token)?.ok_or_else(Problem::unauthorized)?;
-    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    Ok(AdminCaller { token: id, role, tenant, source, request })
+    Ok(AdminCaller { token: id, role, tenant, source: source(&parts.extensions), request })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -77,8 +74,16 @@ impl Ask {
     /// # Errors
     /// 403, 404.
     pub(super) async fn tenant(&self, store: &Store) -> Result<TenantName, Problem> {
+        self.tenant_named(store, self.value("id")).await
+    }
+
+    /// The same of a tenant that is named elsewhere.
+    ///
+    /// # Errors
+    /// 403, 404.
+    pub(super) async fn tenant_named(&self, store: &Store, name: &str) -> Result<TenantName, Problem> {
         let caller = self.caller()?;
-        let parsed = TenantName::parse(self.value("id"));
+        let parsed = TenantName::parse(name);
         let Some(limit) = caller.tenant else {
             return parsed.map_err(|_| Problem::not_found());
         };

@@ -7,6 +7,7 @@
 mod ask;
 mod keys;
 mod quotas;
+mod records;
 mod system;
 mod tenants;
 #[cfg(test)]
@@ -25,13 +26,15 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::HeaderValue;
 use pipeline::Store;
+use pipeline::audit::{Surface, Trace};
+use schemas::TenantName;
 use schemas::event::AdminRole;
 use tracing::{Instrument, field};
 
+use crate::audited::{audited, begun};
 use crate::docs;
-use crate::limits::Limits;
 use crate::openapi::{self, About};
-use crate::operation::{Access, Operation, Routes};
+use crate::operation::{Access, Operation, Routes, Values};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request::{Options, X_REQUEST_ID};
@@ -66,19 +69,15 @@ struct Admin {
     options: Options,
     routes: Routes<Handler>,
     document: Bytes,
-    limits: Limits,
 }
-
-const REQUESTS_PER_MINUTE: u32 = 600;
 
 /// The admin API. To be nested at `/admin/api/v1`.
 pub fn admin_router(store: Store, options: Options) -> Router {
     let routes = routes();
     let document = openapi::text(&ABOUT, routes.operations());
-    // Bounded by the number of tokens: only ids of working ones are counted.
-    let limits = Limits::new(REQUESTS_PER_MINUTE, usize::MAX);
-    let admin = Arc::new(Admin { store, options, routes, document, limits });
-    Router::new().fallback(move |request: Request| serve(Arc::clone(&admin), request))
+    let admin = Arc::new(Admin { store: store.clone(), options: options.clone(), routes, document });
+    let router = Router::new().fallback(move |request: Request| serve(Arc::clone(&admin), request));
+    audited(router, &store, &options, Surface::Admin)
 }
 
 /// The admin API's interactive reference. To be nested at `/admin`.
@@ -97,6 +96,7 @@ fn routes() -> Routes<Handler> {
         keys::operations(),
         tokens::operations(),
         upkeep::operations(),
+        records::operations(),
     ];
     Routes::new(all.into_iter().flatten().collect())
 }
@@ -135,18 +135,19 @@ const ABOUT: About = About {
         ("users", "Users of a tenant."),
         ("keys", "Access keys and API keys of a tenant."),
         ("tokens", "Admin tokens."),
+        ("records", "What was asked and done, what was used, and how the server fares."),
         ("upkeep", "Work on the whole installation."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };
 
 async fn serve(admin: Arc<Admin>, request: Request) -> Response {
-    let id = (admin.options.ids)();
+    let (id, trace) = begun(&request, &admin.options);
     // The operation's name and not the path: names of tenants and keys stay out of the log.
     let span = tracing::info_span!("admin", request_id = %id, token = field::Empty, operation = field::Empty);
     let method = request.method().clone();
     let shown = format!("req_{id}");
-    let done = run(&admin, id, request).instrument(span.clone()).await;
+    let done = run(&admin, id, &trace, request).instrument(span.clone()).await;
     let mut response = done.unwrap_or_else(|problem| problem.render_for(&method, &shown));
     let _entered = span.entered();
     tracing::info!(status = response.status().as_u16(), "admin request");
@@ -156,18 +157,25 @@ async fn serve(admin: Arc<Admin>, request: Request) -> Response {
     response
 }
 
-async fn run(admin: &Arc<Admin>, id: schemas::RequestId, request: Request) -> Answer {
+async fn run(admin: &Arc<Admin>, id: schemas::RequestId, trace: &Trace, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     // Who comes without a token does not learn what there is.
     let found = admin.routes.find(&parts.method, parts.uri.path());
+    if let Ok(found) = &found {
+        trace.action(found.operation.id);
+    }
     let open = found.as_ref().is_ok_and(|found| found.operation.access == Access::Open);
     let caller = if open { None } else { Some(ask::caller(&admin.store, &parts, id)?) };
     if let Some(caller) = &caller {
+        trace.admin(caller);
         tracing::Span::current().record("token", caller.token.as_str());
-        admin.limits.take(&caller.token, (admin.options.clock)()).map_err(Problem::rate_limited)?;
+        admin.store.limits().of_admin(&caller.token)?;
     }
     let found = found?;
     tracing::Span::current().record("operation", found.operation.id);
+    if caller.is_some() {
+        about(admin, trace, &found.values);
+    }
     let Handler { role, scope, run } = found.handler;
     if let Some(caller) = &caller
         && (caller.role < *role || (*scope == Scope::Whole && caller.tenant.is_some()))
@@ -177,6 +185,16 @@ async fn run(admin: &Arc<Admin>, id: schemas::RequestId, request: Request) -> An
     let query = Query::parse(parts.uri.query())?;
     let body = if found.operation.body.is_some() { ask::read(body).await? } else { Bytes::new() };
     run(Arc::clone(admin), Ask::new(caller, found.values, query, body)).await
+}
+
+/// Which tenant and bucket it is about, for the audit: a denial too is that tenant's matter.
+fn about(admin: &Admin, trace: &Trace, values: &Values) {
+    // That a tenant cannot be read is the handler's to say.
+    let tenant = TenantName::parse(values.get("id")).ok().and_then(|name| admin.store.tenant_id(&name).ok().flatten());
+    if let Some(tenant) = tenant {
+        trace.tenant(tenant);
+    }
+    trace.resource(values.find("bucket"), values.find("key"), None);
 }
 
 /// An answer of JSON.

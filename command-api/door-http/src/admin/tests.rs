@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use pipeline::{AdminCaller, NewAdminToken, OpenOptions, Store};
+use pipeline::{AdminCaller, Clock, NewAdminToken, OpenOptions, Store, SystemClock};
 use schemas::event::AdminRole;
 use schemas::{RequestId, TenantName};
 use secrecy::ExposeSecret;
@@ -30,7 +30,7 @@ struct House {
 fn options() -> Options {
     Options {
         ids: Arc::new(|| RequestId(REQUEST.to_owned())),
-        clock: Arc::new(|| 1_700_000_000_000_000),
+        clock: Arc::new(|| SystemClock::default().wall().0),
         public_url: None,
         token_ttl_s: 3_600,
         signed_url_ttl_max_s: 900,
@@ -319,4 +319,67 @@ async fn what_is_not_there_says_so() {
 #[test]
 fn the_document_is_the_committed_one() {
     openapi::check_committed("admin.json", &openapi::text(&super::ABOUT, super::routes().operations()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_is_found_in_the_audit() {
+    let house = House::open().await;
+    house.check("viewer", "POST", "/tenants/acme/users", json!({ "id": "ann" }), 403, "forbidden").await;
+    assert_eq!(house.ask("operator", "POST", "/tenants/acme/users", json!({ "id": "ann" })).await.0, 201);
+    let denied = async || house.ask("owner", "GET", "/audit?tenant=acme&result=denied", Value::Null).await.1;
+    // Entries are written in batches behind the answers.
+    let mut found = denied().await;
+    for _ in 0..200 {
+        if found["entries"].as_array().is_some_and(|entries| !entries.is_empty()) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        found = denied().await;
+    }
+    let entry = &found["entries"][0];
+    assert_eq!(
+        (&entry["action"], &entry["status"], &entry["code"]),
+        (&json!("createUser"), &json!(403), &json!("forbidden"))
+    );
+    assert_eq!((&entry["surface"], &entry["actor"]["kind"]), (&json!("admin"), &json!("admin")));
+    let (_, made) = house.ask("owner", "GET", "/audit?tenant=acme&result=ok&action=UserCreated", Value::Null).await;
+    assert_eq!(made["entries"].as_array().map(Vec::len), Some(1), "{made}");
+    assert_eq!(made["entries"][0]["requestId"], REQUEST);
+    assert!(made["entries"][0]["position"].is_u64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_records_is_read_strictly() {
+    let house = House::open().await;
+    for query in [
+        "bucket=a&bucket=b",
+        "buckets=a",
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "result=fine",
+        "order=any",
+        "from=yesterday",
+        "key=%ff",
+    ] {
+        house.check("viewer", "GET", &format!("/audit?{query}"), Value::Null, 400, "invalid_request").await;
+    }
+    let half = "/tenants/acme/usage/windows?from=2024-01-01T00:00:00Z";
+    house.check("viewer", "GET", half, Value::Null, 400, "invalid_request").await;
+    house.check("acme", "GET", "/audit?tenant=other", Value::Null, 403, "forbidden").await;
+    house.check("acme", "GET", "/tenants/other/uploads", Value::Null, 403, "forbidden").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_shown() {
+    let house = House::open().await;
+    let (_, stats) = house.ask("viewer", "GET", "/stats", Value::Null).await;
+    assert!(stats["requests"].is_object() && stats["commit"].is_u64() && stats["audit"]["lost"] == 0, "{stats}");
+    let (_, projections) = house.ask("viewer", "GET", "/projections", Value::Null).await;
+    let core = |projection: &Value| projection["kind"] == "core" && projection["lagPositions"] == 0;
+    assert!(projections["projections"].as_array().is_some_and(|all| all.iter().any(core)), "{projections}");
+    let (_, uploads) = house.ask("viewer", "GET", "/tenants/acme/uploads", Value::Null).await;
+    assert_eq!((&uploads["uploads"], &uploads["nextCursor"]), (&json!([]), &Value::Null));
+    let hour = "/tenants/acme/usage/windows?from=2024-01-01T00:00:00Z&to=2024-01-01T01:00:00%2B00:00";
+    assert_eq!(house.ask("viewer", "GET", hour, Value::Null).await.0, 200);
 }

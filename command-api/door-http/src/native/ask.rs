@@ -2,16 +2,16 @@
 //!
 //! Owns: who, which bucket, which key, the body and its bounds. Does not own: what an operation reads of headers and query.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Version};
+use pipeline::audit::Trace;
 use pipeline::{BodyError, ByteStream, Caller, Circumstances, ObjectVersion, Said};
 use schemas::{BucketName, CommandId, NameError, ObjectKey, RequestId, UploadId, VersionId};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::operation::Values;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::request::Options;
+use crate::request::{Options, source};
 
 /// Most bytes of a JSON body, where an operation says nothing else.
 const JSON_BYTES_MAX: usize = 1 << 20;
@@ -34,16 +34,16 @@ pub(super) struct Visit {
     /// Whether by TLS, as far as it is known: the operator says that clients come so, to a proxy before this server, and the
     /// proxy says that this one did.
     pub(super) secure: bool,
+    /// Where what is found out of it goes.
+    pub(super) trace: Trace,
 }
 
 impl Visit {
-    pub(super) fn of(parts: &Parts, options: &Options, request: RequestId) -> Self {
+    pub(super) fn of(parts: &Parts, options: &Options, request: RequestId, trace: Trace) -> Self {
         let public = options.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
         let forwarded = parts.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
         let secure = public && forwarded.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
-        // An IPv4 client of a dual-stack socket is an IPv4 client.
-        let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-        Self { request, source, secure }
+        Self { request, source: source(&parts.extensions), secure, trace }
     }
 
     /// What policies may ask of the request.

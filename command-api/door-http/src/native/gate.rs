@@ -9,6 +9,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode, header};
 use pipeline::{Bearer, BearerError, Caller, Store, Who};
 
+use schemas::AccessKeyId;
+
 use super::ask::{Visit, Words, unauthorized};
 use crate::problem::Problem;
 
@@ -29,7 +31,10 @@ pub(super) fn bearer(store: &Store, visit: &Visit, words: &Arc<Words>) -> Result
         key if key.starts_with(API_KEY) => store.api_key_bearer(key).map_err(refused)?,
         _ => return Err(unauthorized()),
     };
-    Ok(caller(bearer, visit, words))
+    let caller = caller(bearer, visit, words);
+    visit.trace.caller(&caller);
+    store.limits().of_key(caller.access_key().map_or("", AccessKeyId::as_str))?;
+    Ok(caller)
 }
 
 /// What follows a scheme in `Authorization`; none without it.

@@ -36,11 +36,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method};
 use pipeline::Store;
+use pipeline::audit::{Surface, Trace};
 use schemas::{RequestId, TenantId};
 use tracing::{Instrument, field};
 
+use crate::audited::{audited, begun};
 use crate::docs;
-use crate::limits::Limits;
 use crate::openapi::{self, About};
 use crate::operation::{Access, Operation, Routes};
 use crate::problem::Problem;
@@ -62,26 +63,15 @@ struct App {
     options: Options,
     routes: Routes<Handler>,
     document: Bytes,
-    /// Requests for tokens, by access key; and by what claims to be one and is none.
-    token_limits: Limits,
-    stranger_limits: Limits,
 }
-
-const TOKENS_PER_MINUTE: u32 = 60;
-const STRANGERS_MAX: usize = 10_000;
 
 /// The native API. To be nested at `/api/v1` as a service, so that it gets `/api/v1/` too.
 pub fn native_router(store: Store, options: Options) -> Router {
     let routes = routes();
-    let app = Arc::new(App {
-        store,
-        options,
-        document: openapi::text(&ABOUT, routes.operations()),
-        routes,
-        token_limits: Limits::new(TOKENS_PER_MINUTE, usize::MAX),
-        stranger_limits: Limits::new(TOKENS_PER_MINUTE, STRANGERS_MAX),
-    });
-    docs::router("openapi.json").fallback(move |request: Request| serve(Arc::clone(&app), request))
+    let document = openapi::text(&ABOUT, routes.operations());
+    let app = Arc::new(App { store: store.clone(), options: options.clone(), routes, document });
+    let router = docs::router("openapi.json").fallback(move |request: Request| serve(Arc::clone(&app), request));
+    audited(router, &store, &options, Surface::Native)
 }
 
 /// Everything that can be asked, in the order of the contract.
@@ -146,7 +136,7 @@ fn raw_path(parts: &Parts) -> &str {
 }
 
 async fn serve(app: Arc<App>, request: Request) -> Response {
-    let id = (app.options.ids)();
+    let (id, trace) = begun(&request, &app.options);
     // The operation's name and not the path: names of buckets and objects stay out of the log.
     let span = tracing::info_span!("native", request_id = %id, tenant = field::Empty, operation = field::Empty);
     let method = request.method().clone();
@@ -156,7 +146,7 @@ async fn serve(app: Arc<App>, request: Request) -> Response {
     let sender = OnceLock::new();
     let done = match &page {
         Some(page) if cors::Page::is_preflight(&parts) => page.preflight(&app),
-        _ => run(&app, id, parts, body, &sender).instrument(span.clone()).await,
+        _ => run(&app, id, trace, parts, body, &sender).instrument(span.clone()).await,
     };
     let mut response = done.unwrap_or_else(|problem| problem.render_for(&method, &shown));
     let _entered = span.entered();
@@ -174,11 +164,20 @@ async fn serve(app: Arc<App>, request: Request) -> Response {
 }
 
 /// `sender` gets to hold the tenant of whoever sent it, once that is known.
-async fn run(app: &Arc<App>, id: RequestId, parts: Parts, body: Body, sender: &OnceLock<TenantId>) -> Answer {
+async fn run(
+    app: &Arc<App>,
+    id: RequestId,
+    trace: Trace,
+    parts: Parts,
+    body: Body,
+    sender: &OnceLock<TenantId>,
+) -> Answer {
     let found = app.routes.find(&parts.method, raw_path(&parts))?;
+    trace.action(found.operation.id);
     tracing::Span::current().record("operation", found.operation.id);
-    let visit = Visit::of(&parts, &app.options, id);
     let query = Query::parse(parts.uri.query())?;
+    trace.resource(found.values.find("bucket"), found.values.find("key"), query.first("versionId"));
+    let visit = Visit::of(&parts, &app.options, id, trace);
     let framed = ask::is_framed(&parts);
     let words = Arc::new(Words { headers: parts.headers, query });
     let caller = match found.operation.access {

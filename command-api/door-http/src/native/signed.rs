@@ -9,8 +9,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipeline::SignedUrl;
-use schemas::ObjectKey;
+use pipeline::audit::{Asker, AskerKind};
 use schemas::action::Action;
+use schemas::{AccessKeyId, ObjectKey};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -179,6 +180,11 @@ fn admitted(app: &App, ask: Ask, method: &str) -> Result<(Ask, SignedUrl), Probl
     }
     let caller = gate::caller(bearer, &ask.visit, &ask.words);
     tracing::Span::current().record("tenant", tracing::field::display(caller.tenant));
+    ask.visit.trace.caller(&caller);
+    let user = caller.user().to_string();
+    let credential = caller.access_key().map(ToString::to_string);
+    ask.visit.trace.asker(Asker { kind: AskerKind::SignedUrl, user: Some(user), credential });
+    app.store.limits().of_key(caller.access_key().map_or("", AccessKeyId::as_str))?;
     Ok((ask.by(caller), url))
 }
 

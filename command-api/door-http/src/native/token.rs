@@ -7,6 +7,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderValue, Method, StatusCode, header};
 use pipeline::Credential;
+use pipeline::audit::{Asker, AskerKind};
 use schemas::AccessKeyId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -74,13 +75,17 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     };
     // What cannot be an access key is none.
     let access_key = AccessKeyId::parse(&access_key).map_err(|_| unauthorized())?;
+    let trace = ask.visit.trace.clone();
+    trace.asker(Asker::claiming(Some(access_key.as_str())));
     let credential = app.store.credential(&access_key)?;
-    let limits = if credential.is_some() { &app.token_limits } else { &app.stranger_limits };
-    limits.take(access_key.as_str(), (app.options.clock)()).map_err(Problem::rate_limited)?;
+    app.store.limits().of_token_requests(access_key.as_str())?;
     let Some(credential) = credential.filter(|credential| is_secret(credential, &secret)) else {
         tracing::info!("a token was refused");
         return Err(unauthorized());
     };
+    trace.tenant(credential.tenant);
+    let (user, key) = (Some(credential.user.to_string()), Some(access_key.to_string()));
+    trace.asker(Asker { kind: AskerKind::User, user, credential: key });
     let ttl_s = app.options.token_ttl_s;
     let minted = app.store.mint_token(&access_key, credential.tenant, ttl_s)?;
     tracing::info!(tenant = %credential.tenant, %access_key, "a token was made");

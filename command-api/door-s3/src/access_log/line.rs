@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
@@ -27,7 +28,7 @@ const SECRETS: &[&str] = &[
 /// What of a line is known before its answer is sent.
 pub(super) struct Line {
     pub(super) begun_us: u64,
-    kept: Kept,
+    kept: Arc<Kept>,
     source: Option<IpAddr>,
     requester: Option<String>,
     request: String,
@@ -43,7 +44,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(app: &App, kept: Kept, answered: &Answered<'_>, response: &Response) -> Self {
+    pub(super) fn new(app: &App, kept: Arc<Kept>, answered: &Answered<'_>, response: &Response) -> Self {
         let query = Query::parse(kept.uri.query()).unwrap_or_default();
         let key = match answered.known.and_then(|known| known.key.as_ref()) {
             Some(key) => Some(key.to_string()),

@@ -8,15 +8,15 @@ mod body;
 mod line;
 mod operation;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::response::Response;
 use pipeline::{Caller, LoggedBucket, Store};
-use schemas::{BucketName, ObjectKey, RequestId, TenantId, Time, UserId};
+use schemas::{AccessKeyId, BucketName, ObjectKey, RequestId, TenantId, Time, UserId};
 
-use crate::ask::Ask;
 use crate::kept::Kept;
+use crate::route::Operation;
 use crate::service::App;
 use body::Counted;
 use line::Line;
@@ -28,6 +28,10 @@ pub(crate) struct Known {
     pub(crate) tenant: TenantId,
     /// Who; none when it has no credential.
     pub(crate) user: Option<UserId>,
+    /// By which key.
+    pub(crate) access_key: Option<AccessKeyId>,
+    /// What it asks for, once that is known.
+    pub(crate) operation: OnceLock<Operation>,
     /// The bucket that it names.
     pub(crate) bucket: Option<BucketName>,
     /// The key that it names.
@@ -35,17 +39,13 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn of(ask: &Ask) -> Self {
-        let user = ask.caller.access_key().map(|_| ask.caller.user());
-        let bucket = ask.has_bucket().then(|| ask.bucket());
-        Self { tenant: ask.caller.tenant, user, bucket, key: ask.has_key().then(|| ask.key()) }
-    }
-
-    /// The same before names are known to be some.
+    /// As it is admitted, before names are known to be some.
     pub(crate) fn by(caller: &Caller, bucket: Option<&str>, key: Option<&str>) -> Self {
-        let user = caller.access_key().map(|_| caller.user());
+        let access_key = caller.access_key().cloned();
+        let user = access_key.as_ref().map(|_| caller.user());
         let bucket = bucket.and_then(|name| BucketName::parse(name).ok());
-        Self { tenant: caller.tenant, user, bucket, key: key.and_then(|key| ObjectKey::parse(key).ok()) }
+        let key = key.and_then(|key| ObjectKey::parse(key).ok());
+        Self { tenant: caller.tenant, user, access_key, operation: OnceLock::new(), bucket, key }
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Answered<'a> {
 }
 
 /// Writes the lines of a request, now or when its body has been sent.
-pub(crate) fn note(app: &App, kept: Kept, answered: &Answered<'_>, mut response: Response) -> Response {
+pub(crate) fn note(app: &App, kept: Arc<Kept>, answered: &Answered<'_>, mut response: Response) -> Response {
     let batch = response.extensions_mut().remove::<Batch>();
     let Some(bucket) = logged(app, &kept, answered.known) else { return response };
     let line = Line::new(app, kept, answered, &response);

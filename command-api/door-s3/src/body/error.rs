@@ -51,11 +51,18 @@ pub enum BodyDecodeError {
     InvalidTrailerValue(ChecksumAlgorithm),
 }
 
+/// What a client is told that stopped in the middle of its body.
+pub(crate) const STALLED: &str =
+    "Your socket connection to the server was not read from or written to within the timeout period.";
+
 impl BodyDecodeError {
     /// Code, status and message for the error document.
     #[must_use]
     pub fn code(&self) -> (&'static str, u16, String) {
         match self {
+            Self::Transport(source) if pipeline::limits::is_stalled(source.as_ref()) => {
+                ("RequestTimeout", 400, STALLED.to_owned())
+            }
             Self::Truncated | Self::Transport(_) | Self::LengthMismatch { .. } => (
                 "IncompleteBody",
                 400,

@@ -13,6 +13,7 @@ mod headers;
 mod stream;
 
 pub use chunked::{ChunkDecoder, Trailer};
+pub(crate) use error::STALLED;
 pub use error::{BodyDecodeError, BodyHeaderError};
 pub use headers::{ChecksumOf, Intake, digests, without_aws_chunked};
 pub use stream::{chunked_body, plain_body};

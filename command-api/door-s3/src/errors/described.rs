@@ -89,6 +89,7 @@ fn body(error: &pipeline::BodyError) -> Described {
         (Some(error), _) => coded(error.code()),
         (None, Some(FileError::Malformed)) => DoorError::MalformedPost.describe(),
         (None, Some(FileError::Length(error))) => auth(&AuthError::Policy(error.clone())),
+        (None, Some(FileError::Broken(error))) if pipeline::limits::is_stalled(error) => DoorError::Stalled.describe(),
         (None, Some(FileError::Broken(_)) | None) => DoorError::IncompleteBody.describe(),
     }
 }

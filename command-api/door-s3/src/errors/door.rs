@@ -119,6 +119,8 @@ pub(crate) enum DoorError {
     Anonymous,
     /// The client stopped sending.
     IncompleteBody,
+    /// The client stopped in the middle of its body, and kept the connection.
+    Stalled,
 }
 
 impl DoorError {
@@ -252,6 +254,7 @@ impl DoorError {
                 plain(StatusCode::BAD_REQUEST, "BadRequest", "Invalid Access-Control-Request-Method")
             }
             Self::NoTorrent => plain(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key has no torrent."),
+            Self::Stalled => plain(StatusCode::BAD_REQUEST, "RequestTimeout", crate::body::STALLED),
             Self::IncompleteBody => plain(
                 StatusCode::BAD_REQUEST,
                 "IncompleteBody",

@@ -106,6 +106,7 @@ impl Reader {
                 self.buffer.extend_from_slice(&frame);
                 Ok(())
             }
+            Some(Err(error)) if pipeline::limits::is_stalled(&error) => Err(DoorError::Stalled),
             Some(Err(_)) => Err(DoorError::IncompleteBody),
             None => Err(DoorError::MalformedPost),
         }

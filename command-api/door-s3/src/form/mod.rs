@@ -32,7 +32,7 @@ use crate::headers::refuse_unimplemented;
 use crate::kept::Kept;
 use crate::payload::{Opened, SINGLE_PUT_BYTES_MAX};
 use crate::route::{Operation, Query, Target, select};
-use crate::service::{App, Options};
+use crate::service::{App, Options, within_limit};
 use crate::xml::{Xml, url_encoded};
 use crate::{answer, bucket, front, object_write};
 
@@ -72,7 +72,9 @@ pub(crate) async fn upload(
     let bucket = target.bucket.as_deref().unwrap_or_default();
     let (caller, allowed) = app.gate.admit_form(&fields, bucket, visit, credential, anonymous)?;
     tracing::Span::current().record("tenant", field::display(caller.tenant));
-    known.get_or_init(|| Known::by(&caller, target.bucket.as_deref(), Some(&key)));
+    let known = known.get_or_init(|| Known::by(&caller, target.bucket.as_deref(), Some(&key)));
+    let _ = known.operation.set(Operation::PostObject);
+    within_limit(app, &caller)?;
     let mut headers = fields::headers(&fields)?;
     // They say nothing of the object, and bucket policies ask for them.
     for name in [REFERER, USER_AGENT] {

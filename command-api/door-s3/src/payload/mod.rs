@@ -14,7 +14,7 @@ use http::{HeaderMap, Version};
 use pipeline::{ByteStream, Digests, ExpectedDigest, StoreError};
 use schemas::content::ChecksumAlgorithm;
 
-pub(crate) use rest::keep_rest;
+pub(crate) use rest::{Rest, keep_rest};
 
 use crate::auth::Verified;
 use crate::body::{ChecksumOf, Intake};

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,20 +18,31 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A body whose unread rest can be had back after whoever was given it has dropped it.
 pub(crate) fn keep_rest(body: Body) -> (Body, Rest) {
-    let rest = Rest(Arc::new(Mutex::new(None)));
+    let rest = Rest(Arc::default());
     let lent = Lent { body: Some(body), begun: false, rest: rest.clone() };
     (Body::new(lent), rest)
 }
 
 /// What may be left of a body.
 #[derive(Clone)]
-pub(crate) struct Rest(Arc<Mutex<Option<(Body, bool)>>>);
+pub(crate) struct Rest(Arc<Left>);
+
+#[derive(Default)]
+struct Left {
+    body: Mutex<Option<(Body, bool)>>,
+    read_bytes: AtomicU64,
+}
 
 impl Rest {
+    /// Bytes of the body that were read for the request, framing included.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.0.read_bytes.load(Ordering::Relaxed)
+    }
+
     /// Reads on, within bounds, while the answer goes out: a client that sends all before it listens would otherwise find a
     /// closed connection instead of the answer. A client that was never told to continue is left alone.
     pub(crate) fn drain(&self, expects_continue: bool) {
-        let Some((body, begun)) = self.0.lock().take() else { return };
+        let Some((body, begun)) = self.0.body.lock().take() else { return };
         if body.is_end_stream() || (expects_continue && !begun) {
             return;
         }
@@ -66,10 +78,13 @@ impl http_body::Body for Lent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.begun = true;
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            self.rest.0.read_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -84,7 +99,7 @@ impl http_body::Body for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
-            *self.rest.0.lock() = Some((body, self.begun));
+            *self.rest.0.body.lock() = Some((body, self.begun));
         }
     }
 }
@@ -99,12 +114,13 @@ mod tests {
     #[tokio::test]
     async fn the_rest_of_a_dropped_body_comes_back() {
         let (body, rest) = keep_rest(Body::from("abc"));
-        assert!(rest.0.lock().is_none());
+        assert!(rest.0.body.lock().is_none());
         drop(body);
-        assert!(matches!(*rest.0.lock(), Some((_, false))));
+        assert!(matches!(*rest.0.body.lock(), Some((_, false))));
         let (body, rest) = keep_rest(Body::from("abc"));
         assert_eq!(axum::body::to_bytes(body, 10).await.expect("a body"), "abc");
-        assert!(matches!(*rest.0.lock(), Some((_, true))));
+        assert!(matches!(*rest.0.body.lock(), Some((_, true))));
+        assert_eq!(rest.read_bytes(), 3);
     }
     /// A server that refuses everything before it reads any body.
     async fn refusing() -> TcpStream {

@@ -62,12 +62,17 @@ pub struct Facts {
     pub key: Option<String>,
     /// Of which version.
     pub version: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Traced {
+    facts: Facts,
     made: Option<Position>,
 }
 
 /// Where handlers say what they find out. It travels in a request's extensions; the last word counts.
 #[derive(Debug, Clone, Default)]
-pub struct Trace(Arc<Mutex<Facts>>);
+pub struct Trace(Arc<Mutex<Traced>>);
 
 tokio::task_local! {
     /// The request that the running task works for: so that a command's outcome finds its entry without every operation
@@ -78,36 +83,36 @@ tokio::task_local! {
 impl Trace {
     /// Who asks, and with it whose request it is.
     pub fn caller(&self, caller: &Caller) {
-        let mut facts = self.0.lock();
+        let facts = &mut self.0.lock().facts;
         facts.tenant = Some(caller.tenant);
         facts.asker = Asker::of(caller);
     }
 
     /// Which administrator asks.
     pub fn admin(&self, admin: &AdminCaller) {
-        let mut facts = self.0.lock();
+        let facts = &mut self.0.lock().facts;
         facts.asker = Asker::of_admin(admin);
         facts.tenant = facts.tenant.or(admin.tenant);
     }
 
     /// Who asks, where there is no caller.
     pub fn asker(&self, asker: Asker) {
-        self.0.lock().asker = asker;
+        self.0.lock().facts.asker = asker;
     }
 
     /// Whose request it is.
     pub fn tenant(&self, tenant: TenantId) {
-        self.0.lock().tenant = Some(tenant);
+        self.0.lock().facts.tenant = Some(tenant);
     }
 
     /// What is asked for.
     pub fn action(&self, name: impl Into<String>) {
-        self.0.lock().action = Some(name.into());
+        self.0.lock().facts.action = Some(name.into());
     }
 
     /// What it is asked of.
     pub fn resource(&self, bucket: Option<&str>, key: Option<&str>, version: Option<&str>) {
-        let mut facts = self.0.lock();
+        let facts = &mut self.0.lock().facts;
         facts.bucket = bucket.map(str::to_owned);
         facts.key = key.map(str::to_owned);
         facts.version = version.map(str::to_owned);
@@ -127,7 +132,7 @@ impl Trace {
     /// What is known so far.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        self.0.lock().clone()
+        self.0.lock().facts.clone()
     }
 }
 
@@ -163,13 +168,34 @@ impl Record {
         self.finish(ended, tenant, facts);
     }
 
+    /// One of several things that the request asked for, and that was not done although the request was answered: an object
+    /// of many that were to be deleted. `place` tells them apart, from 1 on.
+    pub fn also(&self, place: u64, status: u16, code: &str, tenant: Option<TenantId>, facts: Facts) {
+        let Facts { tenant: _, asker, action, bucket, key, version } = facts;
+        let mut what = What {
+            asker,
+            source: self.came.source,
+            action: action.unwrap_or_default(),
+            bucket,
+            key,
+            version,
+            code: Some(code.to_owned()),
+            ..What::new(self.came.surface, status)
+        };
+        what.bound();
+        // A row has a place by time and request: these are a microsecond apart.
+        let time = Time(self.came.time.0.saturating_add(place));
+        let tenant = tenant.unwrap_or(TenantId::SYSTEM);
+        self.sink.keep(Entry { tenant, time, request: self.came.request.clone(), what });
+    }
+
     fn finish(&mut self, ended: Ended, tenant: Option<TenantId>, facts: impl FnOnce(Facts) -> Facts) {
         self.ended = true;
         let now = self.sink.now();
         let verdict = Verdict::of(ended.status);
         let (known, made) = {
-            let facts = self.trace.0.lock();
-            (tenant.or(facts.tenant), facts.made)
+            let traced = self.trace.0.lock();
+            (tenant.or(traced.facts.tenant), traced.made)
         };
         self.sink.ended(self.came.surface, verdict);
         // Administration is nobody's use.
@@ -181,7 +207,7 @@ impl Record {
         if verdict == Verdict::Ok && made.is_some() {
             return;
         }
-        let Facts { asker, action, bucket, key, version, .. } = facts(self.trace.facts());
+        let Facts { tenant: _, asker, action, bucket, key, version } = facts(self.trace.facts());
         let mut what = What {
             asker,
             source: self.came.source,
