@@ -132,6 +132,17 @@ impl Connection {
         self.request("DELETE", path, &[], &[], b"")
     }
 
+    /// A PUT that announces more bytes than it sends, and then waits: what the server answers.
+    ///
+    /// # Errors
+    /// When the connection breaks without an answer.
+    pub fn unfinished_put(&mut self, path: &str, announced: usize, body: &[u8]) -> Result<Answer> {
+        let head = self.head("PUT", path, &[], &[], announced);
+        let answer = self.exchange("PUT", head.as_bytes(), body);
+        self.stream = None;
+        answer
+    }
+
     /// A request without credentials.
     ///
     /// # Errors
@@ -153,6 +164,19 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer> {
+        let head = self.head(method, path, query, headers, body.len());
+        self.exchange(method, head.as_bytes(), body)
+    }
+
+    /// The signed head of a request.
+    fn head(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> String {
         let (path, host, time) = (encode_path(path), self.address.to_string(), timestamp());
         let mut query: Vec<String> =
             query.iter().map(|(name, value)| format!("{}={}", encode(name, false), encode(value, false))).collect();
@@ -181,9 +205,9 @@ impl Connection {
         head.push_str(&format!(
             "authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}\r\n\
              content-length: {}\r\n\r\n",
-            body.len()
+            length
         ));
-        self.exchange(method, head.as_bytes(), body)
+        head
     }
 
     fn signing_key(&mut self, day: &str) -> [u8; 32] {

@@ -201,6 +201,8 @@ struct UsageWindow {
     /// Its beginning.
     #[schema(format = DateTime)]
     start: Option<String>,
+    /// Whether it is over: of a minute that goes on these are the figures so far.
+    complete: bool,
     operations: Operations,
     /// Bytes of requests' bodies.
     bytes_in: u64,
@@ -234,6 +236,7 @@ impl From<&Window> for UsageWindow {
         let (counts, stored) = (&window.counts, window.stored.unwrap_or_default());
         Self {
             start: timestamp(window.start),
+            complete: window.is_complete,
             operations: Operations {
                 read: counts.read,
                 write: counts.write,

@@ -87,6 +87,8 @@ pub struct Window {
     pub counts: Counts,
     /// What was stored at its end; none before anything is known.
     pub stored: Option<Stored>,
+    /// Whether it has ended: nothing is added to it any more, but what a clock that went back counts.
+    pub is_complete: bool,
 }
 
 /// A row. MessagePack with named fields.
@@ -182,7 +184,12 @@ impl Minutes {
 ///
 /// # Errors
 /// Rows that cannot be read.
-pub(crate) fn windows(rows: &dyn Rows, tenant: TenantId, from: u64, to: u64) -> Result<Vec<Window>, ReadError> {
+pub(crate) fn windows(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    (from, to): (u64, u64),
+    now: u64,
+) -> Result<Vec<Window>, ReadError> {
     let decode = |value: &[u8]| rmp_serde::from_slice::<Row>(value).unwrap_or_default();
     let first = Bound::Included(row_key(tenant, 0));
     let before = rows.range_rev(USE, first, Bound::Excluded(row_key(tenant, from)));
@@ -203,7 +210,8 @@ pub(crate) fn windows(rows: &dyn Rows, tenant: TenantId, from: u64, to: u64) -> 
     for minute in from..to {
         let row = there.get(&minute).copied().unwrap_or_default();
         stored = row.stored.or(stored);
-        windows.push(Window { start: Time(minute.saturating_mul(MINUTE_US)), counts: row.counts, stored });
+        let start = Time(minute.saturating_mul(MINUTE_US));
+        windows.push(Window { start, counts: row.counts, stored, is_complete: minute < now });
     }
     Ok(windows)
 }
@@ -245,13 +253,14 @@ mod tests {
         let mut minutes = Minutes::default();
         write(&views, &mut minutes, 10, &read(7), None);
         write(&views, &mut minutes, 13, &Counts::of(None, Verdict::Denied, 3, 0), stored(9));
-        let windows = windows(&views.snapshot(), TENANT, 11, 15).expect("reads");
+        let windows = windows(&views.snapshot(), TENANT, (11, 15), 14).expect("reads");
         let seen: Vec<_> =
             windows.iter().map(|it| (minute(it.start), it.counts.failed, it.stored.map(|it| it.objects))).collect();
         assert_eq!(seen, [(11, 0, Some(2)), (12, 0, Some(2)), (13, 1, Some(9)), (14, 0, Some(9))]);
-        let ten = super::windows(&views.snapshot(), TENANT, 10, 11).expect("reads")[0];
+        assert_eq!(windows.iter().map(|it| it.is_complete).collect::<Vec<_>>(), [true, true, true, false]);
+        let ten = super::windows(&views.snapshot(), TENANT, (10, 11), 14).expect("reads")[0];
         assert_eq!((ten.counts.read, ten.counts.bytes_out, ten.stored.map(|it| it.objects)), (3, 18, Some(2)));
-        let other = super::windows(&views.snapshot(), TenantId(6), 10, 11).expect("reads")[0];
+        let other = super::windows(&views.snapshot(), TenantId(6), (10, 11), 14).expect("reads")[0];
         assert_eq!((other.counts, other.stored), (Counts::default(), None));
     }
 

@@ -150,7 +150,7 @@ impl Store {
         tokio::task::spawn_blocking(read).await.map_err(|error| internal(&error))?
     }
 
-    /// What a tenant used, minute by minute, from and to whole minutes. The minute that goes on is none of it.
+    /// What a tenant used, minute by minute, from and to whole minutes. The last may be the minute that goes on.
     ///
     /// # Errors
     /// [`StoreError`]: the token may not, or the range is none of whole minutes.
@@ -176,12 +176,14 @@ impl Store {
         let read = move || {
             let inner = &store.inner;
             inner.audit.flush(FLUSH_MAX);
-            let (first, end) = (minute(from), minute(to).min(minute(inner.clock.wall())));
+            let now = minute(inner.clock.wall());
+            let (first, end) = (minute(from), minute(to).min(now + 1));
             if first >= end {
                 return Ok(WindowsPage::default());
             }
             let last = end.min(first + WINDOWS_MAX);
-            let windows = windows(&inner.audit.views.snapshot(), id, first, last).map_err(|error| internal(&error))?;
+            let windows = windows(&inner.audit.views.snapshot(), id, (first, last), now);
+            let windows = windows.map_err(|error| internal(&error))?;
             Ok(WindowsPage { windows, next: (last < end).then_some(Time(last * MINUTE_US)) })
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| internal(&error))?
