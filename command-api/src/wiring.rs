@@ -61,6 +61,7 @@ fn options(settings: &Settings) -> OpenOptions {
     }
     options.access_log_flush_s = s3.access_log_flush_s;
     options.audit_days = audit.retention_days;
+    options.audit_bytes_max = audit.max_mib << 20;
     options.usage_days = audit.usage_retention_days;
     let Limits { requests_per_second_per_key, requests_per_second_per_source, burst, .. } = *limits;
     options.limits = LimitSettings { requests_per_second_per_key, requests_per_second_per_source, burst };

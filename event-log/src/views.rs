@@ -21,6 +21,8 @@ const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// fjall refuses less.
 const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Free space below which no row is added: the last of a disk is for the log.
+const FREE_BYTES_MIN: u64 = 128 * 1024 * 1024;
 /// Folders that were set aside and are still there, at most: beyond it somebody must look.
 const ASIDE_MAX: u32 = 100;
 
@@ -41,6 +43,11 @@ pub struct ViewsError {
 struct RowTooLong {
     bytes: usize,
 }
+
+/// Less free disk than is left to the log.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk is full")]
+struct Full;
 
 /// The tables of following views.
 pub struct Views {
@@ -78,6 +85,10 @@ impl Views {
     /// [`ViewsError`]: a row that is too long, a table that was not named, or an engine that cannot.
     pub fn write(&self, changes: Changes, synced: bool) -> Result<(), ViewsError> {
         let failed = |source| ViewsError { folder: self.folder.clone(), source };
+        let adds = changes.0.iter().any(|change| change.value.is_some());
+        if adds && !self.has_room() {
+            return Err(failed(Box::new(Full)));
+        }
         let mode = if synced { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = fjall::OwnedWriteBatch::with_capacity(self.db.clone(), changes.0.len()).durability(Some(mode));
         for change in changes.0 {
@@ -93,6 +104,12 @@ impl Views {
             }
         }
         guarded(|| batch.commit()).map_err(failed)
+    }
+
+    fn has_room(&self) -> bool {
+        let stat = rustix::fs::statvfs(&self.folder);
+        // Not knowing is no reason to stop: the write itself will say.
+        stat.map_or(true, |stat| stat.f_bavail.saturating_mul(stat.f_frsize) >= FREE_BYTES_MIN)
     }
 
     /// A consistent view of now. Give it back within 30 s.

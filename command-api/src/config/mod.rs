@@ -196,13 +196,15 @@ impl Default for Lifecycle {
 pub struct Audit {
     /// How long reads, denials and failures are kept, days. Changes are events and stay.
     pub retention_days: u32,
+    /// How much of them is kept, MiB: beyond it the oldest go.
+    pub max_mib: u64,
     /// How long use by the minute is kept, days.
     pub usage_retention_days: u32,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { retention_days: 90, usage_retention_days: 400 }
+        Self { retention_days: 90, max_mib: 4_096, usage_retention_days: 400 }
     }
 }
 
@@ -331,6 +333,7 @@ impl Settings {
                 "expected 1s to 7d",
             ),
             ((1..=36_500).contains(&audit.retention_days), "audit.retention_days", "expected 1 to 36500"),
+            ((1..=1 << 30).contains(&audit.max_mib), "audit.max_mib", "expected 1 to 1073741824"),
             ((2..=36_500).contains(&audit.usage_retention_days), "audit.usage_retention_days", "expected 2 to 36500"),
             ((1..=86_400).contains(&limits.body_idle_s), "limits.body_idle_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&limits.answer_idle_s), "limits.answer_idle_s", "expected 1 to 86400"),

@@ -321,7 +321,10 @@ struct AuditState {
     /// Age of the oldest of them.
     lag_seconds: f64,
     written: u64,
+    /// Those that were lost because more came than could be written.
     lost: u64,
+    /// Bytes that all entries take.
+    bytes: u64,
 }
 
 /// Projections.
@@ -417,7 +420,7 @@ async fn uploads(admin: Arc<Admin>, ask: Ask) -> Answer {
 
 async fn stats(admin: Arc<Admin>, ask: Ask) -> Answer {
     let Stats { commit, commands_waiting, uptime_s, audit } = admin.store.stats(ask.caller()?)?;
-    let AuditFigures { requests: counted, in_flight, waiting, lag_us, written, lost } = audit;
+    let AuditFigures { requests: counted, in_flight, waiting, lag_us, written, lost, bytes } = audit;
     let mut requests: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     for (surface, verdict, count) in counted {
         requests.entry(surface.as_str().to_owned()).or_default().insert(verdict.as_str().to_owned(), count);
@@ -428,7 +431,7 @@ async fn stats(admin: Arc<Admin>, ask: Ask) -> Answer {
         requests_in_flight: in_flight,
         commit,
         commands_waiting: commands_waiting as u64,
-        audit: AuditState { waiting: waiting as u64, lag_seconds: seconds(lag_us), written, lost },
+        audit: AuditState { waiting: waiting as u64, lag_seconds: seconds(lag_us), written, lost, bytes },
     };
     Ok(super::json(StatusCode::OK, answer))
 }

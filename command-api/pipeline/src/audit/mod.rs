@@ -26,4 +26,4 @@ pub use sink::AuditFigures;
 pub(crate) use meter::{MINUTE_US, minute, windows};
 pub(crate) use query::{Shelves, page};
 pub(crate) use record::made;
-pub(crate) use sink::{Retention, Sink, TABLES, Writing, set_aside};
+pub(crate) use sink::{NOTES, Retention, Sink, TABLES, Writing, set_aside};

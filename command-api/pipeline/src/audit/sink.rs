@@ -38,11 +38,16 @@ const REMOVED_MAX: usize = 8_192;
 
 /// The tables of this database.
 pub(crate) const TABLES: &[Table] = &[ACCESS, USE];
+/// What the writer notes of them.
+pub(crate) const NOTES: Table = Table { name: "notes" };
+/// Bytes of all entries.
+const ENTRIES_BYTES_KEY: &[u8] = b"entries-bytes";
 
 /// How long rows are kept.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
     pub(crate) entries_days: u32,
+    pub(crate) entries_bytes_max: u64,
     pub(crate) minutes_days: u32,
 }
 
@@ -72,6 +77,8 @@ pub struct AuditFigures {
     pub written: u64,
     /// Entries that could not be kept.
     pub lost: u64,
+    /// Bytes of the entries that are kept.
+    pub bytes: u64,
 }
 
 /// Where doors hand over what was asked.
@@ -86,6 +93,7 @@ pub(crate) struct Sink {
     in_flight: AtomicU64,
     written: AtomicU64,
     lost: AtomicU64,
+    bytes: AtomicU64,
     /// Monotonic clock at which everything was written that had been handed over, as far as is known.
     clean_us: AtomicU64,
 }
@@ -102,6 +110,7 @@ impl Sink {
             in_flight: AtomicU64::new(0),
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             clean_us: AtomicU64::new(clock.monotonic_us()),
             clock,
         }
@@ -166,6 +175,7 @@ impl Sink {
             lag_us,
             written: self.written.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -186,6 +196,8 @@ impl Writing {
             synced_us: 0,
             swept_us: None,
             removed_to: HashMap::new(),
+            bytes: bytes_noted(&inner.audit.views),
+            floor: 0,
             failing: false,
         };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
@@ -217,6 +229,9 @@ struct Writer {
     swept_us: Option<u64>,
     /// The last row that was removed of a table's tenant: what lies before need not be stepped over again.
     removed_to: HashMap<(&'static str, TenantId), Vec<u8>>,
+    /// Bytes of all entries, and the time before which there is no room for any.
+    bytes: u64,
+    floor: u64,
     failing: bool,
 }
 
@@ -259,9 +274,15 @@ impl Writer {
         if let Err(error) = self.count(&mut changes, ending) {
             self.say(&error);
         }
+        let bytes = self.bytes + bytes_of(&changes);
+        if bytes != self.bytes {
+            changes.put(NOTES, ENTRIES_BYTES_KEY.to_vec(), bytes.to_be_bytes().to_vec());
+        }
         match self.write(changes, synced) {
             Ok(()) => {
-                self.failing = false;
+                self.failing &= failed > 0;
+                self.bytes = bytes;
+                self.sink.bytes.store(bytes, Ordering::Relaxed);
                 self.sink.clean_us.store(now_us, Ordering::Relaxed);
                 self.sink.written.fetch_add(count.saturating_sub(failed), Ordering::Relaxed);
                 if synced {
@@ -277,7 +298,9 @@ impl Writer {
             self.sink.lost.fetch_add(failed, Ordering::Relaxed);
             self.sink.queue.lock().lost += failed;
         }
-        if !ending && self.swept_us.is_none_or(|last| now_us - last >= RETENTION_EVERY_US) {
+        let is_over = self.bytes > self.retention.entries_bytes_max;
+        let is_due = self.swept_us.is_none_or(|last| now_us - last >= RETENTION_EVERY_US);
+        if !ending && (is_over || is_due) {
             match self.remove_old() {
                 // What is left is removed at the next turns: this thread has entries to write in between.
                 Ok(is_done) => self.swept_us = is_done.then_some(now_us),
@@ -404,6 +427,10 @@ impl Writer {
         let before = |days: u32| now.0.saturating_sub(u64::from(days) * 86_400 * 1_000_000);
         let entries = before(self.retention.entries_days);
         let minutes = before(self.retention.minutes_days) / MINUTE_US;
+        if self.bytes > self.retention.entries_bytes_max {
+            self.raise_floor(now)?;
+        }
+        let entries = entries.max(self.floor);
         let mut left = REMOVED_MAX;
         for (table, first_kept) in [(ACCESS, entries), (USE, minutes)] {
             for tenant in tenants_of(&self.sink.views, table)? {
@@ -416,6 +443,29 @@ impl Writer {
         Ok(true)
     }
 
+    /// Gives up the oldest entries, a sixteenth of the time that there are any of: there is no room for all.
+    fn raise_floor(&mut self, now: Time) -> Result<(), String> {
+        let mut oldest = now.0;
+        for tenant in tenants_of(&self.sink.views, ACCESS)? {
+            let start = self.removed_to.get(&(ACCESS.name, tenant)).cloned();
+            let start = start.map_or_else(|| Bound::Included(tenant.0.to_be_bytes().to_vec()), Bound::Excluded);
+            let snapshot = self.sink.views.snapshot();
+            let first = snapshot.range(ACCESS, start, Bound::Unbounded).next();
+            if let Some((key, _)) = first.transpose().map_err(|error| describe(&error))?
+                && let Some((of, time, _)) = entry::parse_key(&key)
+                && of == tenant
+            {
+                oldest = oldest.min(time.0);
+            }
+        }
+        // Until all before the last floor are gone, it stays.
+        if oldest >= self.floor {
+            self.floor = oldest + (now.0 - oldest) / 16 + 1_000_000;
+            tracing::warn!(bytes = self.bytes, "the access log is over its bound: its oldest entries are removed");
+        }
+        Ok(())
+    }
+
     fn remove_before(&mut self, table: Table, tenant: TenantId, first_kept: u64, most: usize) -> Result<usize, String> {
         let to = [tenant.0.to_be_bytes(), first_kept.to_be_bytes()].concat();
         let from = self.removed_to.get(&(table.name, tenant)).cloned();
@@ -425,17 +475,35 @@ impl Writer {
             return Ok(0);
         }
         let snapshot = self.sink.views.snapshot();
-        let mut changes = Changes::default();
+        let (mut changes, mut bytes) = (Changes::default(), 0);
         for row in snapshot.range(table, from, Bound::Excluded(to)).take(most) {
-            changes.remove(table, row.map_err(|error| describe(&error))?.0);
+            let (key, value) = row.map_err(|error| describe(&error))?;
+            bytes += (key.len() + value.len()) as u64;
+            changes.remove(table, key);
         }
         let (removed, last) = (changes.0.len(), changes.0.last().map(|change| change.key.clone()));
+        if table == ACCESS && removed > 0 {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.sink.bytes.store(self.bytes, Ordering::Relaxed);
+            changes.put(NOTES, ENTRIES_BYTES_KEY.to_vec(), self.bytes.to_be_bytes().to_vec());
+        }
         self.write(changes, false).map_err(|error| describe(&error))?;
         if let Some(last) = last {
             self.removed_to.insert((table.name, tenant), last);
         }
         Ok(removed)
     }
+}
+
+/// Bytes of entries among some rows.
+fn bytes_of(changes: &Changes) -> u64 {
+    let added = changes.0.iter().filter(|change| change.table == ACCESS);
+    added.map(|change| (change.key.len() + change.value.as_ref().map_or(0, Vec::len)) as u64).sum()
+}
+
+fn bytes_noted(views: &Views) -> u64 {
+    let noted = views.snapshot().get(NOTES, ENTRIES_BYTES_KEY).ok().flatten();
+    noted.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
 }
 
 /// Every tenant that has a row.

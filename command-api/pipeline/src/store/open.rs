@@ -67,6 +67,8 @@ pub struct OpenOptions {
     pub access_log_flush_s: u64,
     /// How long entries of the audit's access log are kept, days.
     pub audit_days: u32,
+    /// Bytes of them that are kept: beyond it the oldest go.
+    pub audit_bytes_max: u64,
     /// How long minutes of use are kept, days.
     pub usage_days: u32,
     /// How often somebody may ask.
@@ -105,6 +107,7 @@ impl OpenOptions {
             part_bytes_min: 5 << 20,
             access_log_flush_s: 300,
             audit_days: 90,
+            audit_bytes_max: 4 << 30,
             usage_days: 400,
             limits: LimitSettings::default(),
             accept_lost_tail: false,
@@ -208,7 +211,7 @@ fn check_segments(log: &dyn EventLog, blobs: &BlobStore, data: &Path) -> Result<
     if !blobs.segments().is_empty() {
         return Ok(());
     }
-    let unusable = |error: &dyn std::error::Error| OpenError::Unusable { what: error.to_string() };
+    let unusable = |error: &(dyn std::error::Error + 'static)| OpenError::Unusable { what: describe(error) };
     let snapshot = log.snapshot();
     for tenant in snapshot.tenants().map_err(|error| unusable(&error))? {
         for row in event_log::prefix(snapshot.as_ref(), PHYSICAL, &blobs_prefix(tenant)) {
@@ -279,7 +282,11 @@ impl Store {
         };
         let standing = Standing::default();
         let sink = Arc::new(open_views(&options.data, &clock)?);
-        let retention_of = audit::Retention { entries_days: options.audit_days, minutes_days: options.usage_days };
+        let retention_of = audit::Retention {
+            entries_days: options.audit_days,
+            entries_bytes_max: options.audit_bytes_max,
+            minutes_days: options.usage_days,
+        };
         let (limits, opened_us) = (Limits::new(options.limits, &clock), clock.monotonic_us());
         let inner = Arc::new(Inner {
             log,
@@ -311,7 +318,7 @@ impl Store {
 
 /// The database of following views. One that is damaged is set aside: no answer about an object depends on it.
 fn open_views(data: &Path, clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
-    let (views, aside) = Views::open(&data.join("views"), audit::TABLES)?;
+    let (views, aside) = Views::open(&data.join("views"), &[audit::TABLES, &[audit::NOTES]].concat())?;
     let sink = Sink::new(views, clock.clone());
     if let Some(aside) = aside {
         tracing::error!(folder = %aside.display(), "the audit's access log is damaged: it was set aside and a new one begun");
@@ -373,7 +380,7 @@ fn before_commit(blobs: Arc<BlobStore>) -> crate::sequencer::BeforeCommit {
 /// The retention clock goes on from its last tick in the system log. Until there is one, the newest record there stands for
 /// it: only an installation without any record believes whatever the wall clock says.
 fn retention_clock(log: &dyn EventLog, clock: &dyn Clock) -> Result<RetentionClock, OpenError> {
-    let unusable = |error: &dyn std::error::Error| OpenError::Unusable { what: error.to_string() };
+    let unusable = |error: &(dyn std::error::Error + 'static)| OpenError::Unusable { what: describe(error) };
     let snapshot = log.snapshot();
     let tick = query::clock(snapshot.as_ref()).map_err(|error| unusable(&error))?;
     let head = snapshot.log_head(TenantId::SYSTEM).map_err(|error| unusable(&error))?;

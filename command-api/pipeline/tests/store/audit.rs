@@ -204,6 +204,34 @@ async fn minutes_add_up_over_a_reopening_and_show_what_is_stored() {
 }
 
 #[tokio::test]
+async fn over_the_bound_the_oldest_entries_go() {
+    let bound = 100_000;
+    let house = House::with(|options| options.audit_bytes_max = bound);
+    let caller = house.tenant("acme").await;
+    for number in 0..1_000 {
+        read(&house, &caller, &format!("get-{number:04}"), "a", 200);
+        house.clock.pass_s(1);
+    }
+    let query = AuditQuery { action: Some("GetObject".to_owned()), ..of("acme") };
+    let bytes = |house: &House| house.store.stats(&house.admin).expect("answers").audit.bytes;
+    // Each question makes the writer take a turn.
+    for _ in 0..100 {
+        ask(&house, query.clone()).await;
+        if bytes(&house) <= bound {
+            break;
+        }
+    }
+    let page = ask(&house, query.clone()).await;
+    let left: Vec<_> = shown(&page).into_iter().filter_map(|it| it.1.map(str::to_owned)).collect();
+    assert_eq!(left.first().map(String::as_str), Some("get-0999"));
+    assert!((50..900).contains(&left.len()), "{} are left", left.len());
+    let house = house.reopened(|options| options.audit_bytes_max = bound);
+    read(&house, &caller, "one-more", "a", 200);
+    ask(&house, query).await;
+    assert!((10_000..=bound).contains(&bytes(&house)), "{} are noted", bytes(&house));
+}
+
+#[tokio::test]
 async fn old_entries_are_removed_and_young_ones_are_not() {
     let house = House::with(|options| options.audit_days = 7);
     let caller = house.tenant("acme").await;
