@@ -245,6 +245,15 @@ mod tests {
         drop(stream);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_never_ends_is_cut_off() {
+        let (address, _stop, _server) = start(Router::new(), Duration::ZERO).await;
+        // Time goes on by itself when everybody waits: without a bound this would wait for ever.
+        let stream = send(address, "GET / HTTP/1.1\r\nhost: ").await;
+        let text = rest(stream).await;
+        assert!(!text.contains("200"), "{text}");
+    }
+
     #[tokio::test]
     async fn headers_over_their_bound_are_refused() {
         let (address, _stop, _server) = start(Router::new(), Duration::ZERO).await;
