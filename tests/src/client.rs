@@ -143,6 +143,17 @@ impl Connection {
         answer
     }
 
+    /// The same, from a client that goes away.
+    ///
+    /// # Errors
+    /// When the connection breaks before.
+    pub fn abandoned_put(&self, path: &str, announced: usize, body: &[u8]) -> Result<()> {
+        let head = Self::new(self.address, self.credentials.clone()).head("PUT", path, &[], &[], announced);
+        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(5))?;
+        stream.write_all(&[head.as_bytes(), body].concat())?;
+        Ok(())
+    }
+
     /// A request without credentials.
     ///
     /// # Errors

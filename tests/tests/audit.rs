@@ -303,4 +303,20 @@ fn bodies_that_stop_or_never_end_are_refused() {
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert!(answer.text().contains("<Code>RequestTimeout</Code>"), "{}", answer.text());
     assert_eq!(connection.get("/demo/half").expect("answers").status, 404, "nothing was stored");
+
+    // One that goes away in the middle is found, although nobody was answered.
+    connection.abandoned_put("/demo/abandoned", 1_000, b"half of it").expect("sends");
+    let admin = Admin::new(&server).expect("a token");
+    let mut found = Vec::new();
+    for _ in 0..200 {
+        found = entries(&admin, "key=abandoned");
+        if !found.is_empty() {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    assert_eq!(found.len(), 1, "{found:?}");
+    // Which of both is seen first: that nobody waits, or that the body ended.
+    assert!([499, 400].map(Value::from).contains(&found[0]["status"]), "{found:?}");
+    assert_eq!((&found[0]["action"], &found[0]["tenant"]), (&"PutObject".into(), &"default".into()));
 }

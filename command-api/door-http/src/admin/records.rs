@@ -208,7 +208,8 @@ struct UsageWindow {
     bytes_in: u64,
     /// Bytes of answers that were sent.
     bytes_out: u64,
-    stored: StoredThen,
+    /// Null before anything is known, which is not the same as nothing.
+    stored: Option<StoredThen>,
 }
 
 /// Requests of a minute: those that succeeded, by kind.
@@ -233,7 +234,7 @@ struct StoredThen {
 
 impl From<&Window> for UsageWindow {
     fn from(window: &Window) -> Self {
-        let (counts, stored) = (&window.counts, window.stored.unwrap_or_default());
+        let counts = &window.counts;
         Self {
             start: timestamp(window.start),
             complete: window.is_complete,
@@ -246,11 +247,11 @@ impl From<&Window> for UsageWindow {
             },
             bytes_in: counts.bytes_in,
             bytes_out: counts.bytes_out,
-            stored: StoredThen {
+            stored: window.stored.map(|stored| StoredThen {
                 logical_bytes: stored.logical_bytes,
                 multipart_bytes: stored.multipart_bytes,
                 objects: stored.objects,
-            },
+            }),
         }
     }
 }

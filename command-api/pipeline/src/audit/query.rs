@@ -138,6 +138,8 @@ pub(crate) struct Shelves<'a> {
     pub(crate) snapshot: &'a dyn Snapshot,
     pub(crate) views: &'a ViewsSnapshot,
     pub(crate) vault: &'a Vault,
+    /// How far the log's clock is behind the wall clock, by which requests are named: it is when somebody set that one on.
+    pub(crate) behind_us: u64,
 }
 
 /// A page of the audit of some tenants.
@@ -151,7 +153,7 @@ pub(crate) fn page(
 ) -> Result<AuditPage, StoreError> {
     let request = query.request.as_deref().map(|id| id.strip_prefix("req_").unwrap_or(id));
     let order = query.order.unwrap_or(if request.is_some() { Order::Oldest } else { Order::Newest });
-    let from = query.from.or_else(|| request.and_then(begun));
+    let from = query.from.or_else(|| Some(Time(begun(request?)?.0.saturating_sub(shelves.behind_us))));
     let after = match query.cursor.as_deref() {
         Some(cursor) => Some(
             Place::decode(cursor)

@@ -145,7 +145,8 @@ impl Store {
                 return Err(Refusal::InvalidArgument { name: "tenant", reason }.into());
             }
             let vault = &inner.contents.vault;
-            page(&Shelves { snapshot: snapshot.as_ref(), views: &views, vault }, &tenants, &query)
+            let behind_us = inner.clock.wall().0.saturating_sub(inner.now().0);
+            page(&Shelves { snapshot: snapshot.as_ref(), views: &views, vault, behind_us }, &tenants, &query)
         };
         tokio::task::spawn_blocking(read).await.map_err(|error| internal(&error))?
     }
