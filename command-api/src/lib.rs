@@ -16,6 +16,7 @@ mod logs;
 mod metrics;
 mod patience;
 mod rebuild;
+mod rest;
 mod routes;
 mod run_env;
 mod serve;

@@ -15,6 +15,7 @@ use http::{HeaderValue, StatusCode, header};
 use pipeline::Component;
 
 use crate::metrics::Metrics;
+use crate::rest::keep_rest;
 
 /// Asks the store whether it can take a write now.
 pub(crate) type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Component>> + Send>> + Send + Sync>;
@@ -32,7 +33,12 @@ pub(crate) fn public(ready: &Ready, native: Router, s3: Router, metrics: &Metric
 async fn end_unexpected(request: Request, next: Next) -> Response {
     let expects = request.headers().get(header::EXPECT).is_some_and(|expect| expect == "100-continue");
     let empty = http_body::Body::is_end_stream(request.body());
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let (body, rest) = keep_rest(body);
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if !response.status().is_success() {
+        rest.drain(expects);
+    }
     if expects && (empty || !response.status().is_success()) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -5,6 +5,7 @@
 //! Invariant: no query, header or body stands in an entry, so no signature and no secret does.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -19,7 +20,6 @@ use schemas::{RequestId, Time};
 use crate::access_log::{Batch, Known};
 use crate::kept::Kept;
 use crate::ownership::Controls;
-use crate::payload::Rest;
 use crate::policy::Access;
 use crate::route::{Operation, Query, Target, select};
 use crate::service::App;
@@ -34,14 +34,20 @@ pub(crate) struct Auditing {
     record: Option<Record>,
     pub(crate) known: Arc<OnceLock<Known>>,
     kept: Arc<Kept>,
-    rest: Rest,
+    received: Received,
 }
 
 impl Auditing {
-    pub(crate) fn begin(app: &Arc<App>, request: &RequestId, begun_us: u64, kept: &Arc<Kept>, rest: &Rest) -> Self {
+    pub(crate) fn begin(
+        app: &Arc<App>,
+        request: &RequestId,
+        begun_us: u64,
+        kept: &Arc<Kept>,
+        received: Received,
+    ) -> Self {
         let came = Came { surface: Surface::S3, request: request.clone(), time: Time(begun_us), source: kept.source() };
         let record = Some(app.store.record(came));
-        Self { app: Arc::clone(app), record, known: Arc::default(), kept: Arc::clone(kept), rest: rest.clone() }
+        Self { app: Arc::clone(app), record, known: Arc::default(), kept: Arc::clone(kept), received }
     }
 
     /// Where the store says that an event was made.
@@ -77,7 +83,13 @@ impl Auditing {
         let Some(record) = self.record.take() else { return };
         let known = self.known.get();
         let class = known.map(|known| class(&self.kept.method, known.operation.get().copied()));
-        let ended = Ended { status, code: code.map(str::to_owned), class, bytes_in: self.rest.read_bytes(), bytes_out };
+        let ended = Ended {
+            status,
+            code: code.map(str::to_owned),
+            class,
+            bytes_in: self.received.0.load(Ordering::Relaxed),
+            bytes_out,
+        };
         record.end(ended, known.map(|known| known.tenant), |_| self.facts());
     }
 
@@ -106,6 +118,43 @@ impl Auditing {
             version: query.filled("versionId").map(str::to_owned),
             ..Facts::default()
         }
+    }
+}
+
+/// Bytes of a request's body that were read, framing included.
+#[derive(Clone, Default)]
+pub(crate) struct Received(Arc<AtomicU64>);
+
+/// A body, and what is read of it.
+pub(crate) fn counted(body: Body) -> (Body, Received) {
+    let received = Received::default();
+    (Body::new(Counted { body, received: received.clone() }), received)
+}
+
+struct Counted {
+    body: Body,
+    received: Received,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            self.received.0.fetch_add(bytes, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::response::Response;
 use domain::Refusal;
-use http::header::{EXPECT, SERVER};
+use http::header::SERVER;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pipeline::limits::TooMany;
@@ -19,14 +19,14 @@ use tracing::{Instrument, field};
 
 use crate::access_log::{Answered, Known};
 use crate::ask::Ask;
-use crate::audit::Auditing;
+use crate::audit::{Auditing, counted};
 use crate::auth::AuthError;
 use crate::errors::{DoorError, Failure};
 use crate::front::{Understood, understand};
 use crate::gate::Gate;
 use crate::kept::Kept;
 use crate::ownership::Controls;
-use crate::payload::{self, Payload};
+use crate::payload::Payload;
 use crate::policy::Access;
 use crate::route::{Operation, Target, without_port};
 use crate::{
@@ -97,15 +97,13 @@ async fn serve(app: &Arc<App>, request: axum::extract::Request) -> Response {
     let request_id = (app.options.ids)();
     let (parts, body) = request.into_parts();
     let (kept, begun_us) = (Arc::new(Kept::of(&parts)), (app.options.clock)());
-    let expects = parts.headers.contains_key(EXPECT);
-    let (body, rest) = payload::keep_rest(body);
+    let (body, received) = counted(body);
     let span = tracing::info_span!("s3", %request_id, tenant = field::Empty, operation = field::Empty);
-    let auditing = Auditing::begin(app, &request_id, begun_us, &kept, &rest);
+    let auditing = Auditing::begin(app, &request_id, begun_us, &kept, received);
     let (known, mut code) = (Arc::clone(&auditing.known), None);
     let running = Box::pin(run(app, parts, body, &request_id, &kept, &known));
     let done = auditing.trace().scope(running).instrument(span.clone()).await;
     let mut response = done.unwrap_or_else(|failure| {
-        rest.drain(expects);
         let _entered = span.enter();
         failure.log();
         code = Some(failure.describe().code);

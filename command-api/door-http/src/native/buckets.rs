@@ -121,13 +121,20 @@ struct Buckets {
 struct NewBucket {
     /// 3 to 63 lower-case letters, digits, dots and hyphens.
     name: String,
-    /// `enabled`, `suspended`, `disabled`, or whether it is enabled.
-    #[schema(value_type = Option<Object>)]
-    versioning: Option<serde_json::Value>,
+    /// `enabled`, `suspended` or `disabled`, in any case, or whether it is enabled.
+    versioning: Option<GivenVersioning>,
     /// Whether its versions can be locked.
     object_lock_enabled: Option<bool>,
     /// The same by another name.
     object_lock: Option<bool>,
+}
+
+/// Versioning, by name or as a flag.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+enum GivenVersioning {
+    Flag(bool),
+    Name(String),
 }
 
 /// A bucket's versioning.
@@ -212,19 +219,15 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     Ok(response)
 }
 
-fn asked_versioning(value: Option<&serde_json::Value>) -> Result<Option<Versioning>, Problem> {
-    use serde_json::Value;
+fn asked_versioning(given: Option<&GivenVersioning>) -> Result<Option<Versioning>, Problem> {
     let bad = || Problem::invalid("`versioning` must be `enabled`, `suspended`, `disabled`, true or false");
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(true)) => Ok(Some(Versioning::Enabled)),
-        Some(Value::Bool(false)) => Ok(Some(Versioning::Unversioned)),
-        Some(Value::String(text)) => match text.to_ascii_lowercase().as_str() {
-            "disabled" => Ok(Some(Versioning::Unversioned)),
-            text => Ok(Some(status(text).ok_or_else(bad)?)),
-        },
-        Some(_) => Err(bad()),
-    }
+    Ok(match given {
+        None => None,
+        Some(GivenVersioning::Flag(true)) => Some(Versioning::Enabled),
+        Some(GivenVersioning::Flag(false)) => Some(Versioning::Unversioned),
+        Some(GivenVersioning::Name(name)) if name.eq_ignore_ascii_case("disabled") => Some(Versioning::Unversioned),
+        Some(GivenVersioning::Name(name)) => Some(status(name).ok_or_else(bad)?),
+    })
 }
 
 fn status(text: &str) -> Option<Versioning> {

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::ask::{Ask, bucket_name, object_key, version_id};
-use super::stored::{self, WrittenObject, etag_condition, seconds};
+use super::said::{etag_condition, seconds};
+use super::stored::{self, WrittenObject};
 use super::{Answer, App, Entry, entry};
 use crate::operation::Operation;
 use crate::problem::Problem;

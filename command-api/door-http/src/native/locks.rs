@@ -12,8 +12,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ask::Ask;
-use super::stored::{self, RetentionBody, hold_name};
-use super::{Answer, App, Entry, answer, entry};
+use super::said::{RetentionBody, hold_name};
+use super::{Answer, App, Entry, answer, entry, said, stored};
 use crate::operation::Operation;
 use crate::problem::Problem;
 
@@ -104,7 +104,7 @@ async fn hold(app: Arc<App>, ask: Ask) -> Answer {
 
 async fn set_hold(app: Arc<App>, mut ask: Ask) -> Answer {
     let object = ask.object_version()?;
-    let on = stored::hold(&ask.json::<NewHold>().await?.status)?;
+    let on = said::hold(&ask.json::<NewHold>().await?.status)?;
     let amended = app.store.set_object_legal_hold(ask.caller()?, object, on).await?;
     Ok(stored::amended(answer::json(StatusCode::OK, &Hold { status: hold_name(on) }), &amended))
 }

@@ -19,6 +19,7 @@ mod multipart;
 mod notifications;
 mod objects;
 mod page;
+mod said;
 mod signed;
 mod stored;
 mod system;

@@ -18,8 +18,9 @@ use utoipa::ToSchema;
 
 use super::ask::{Ask, is_upload, shown_upload, upload_id};
 use super::copy::{content_type, metadata};
-use super::stored::{self, Checksums, RetentionBody, WrittenObject, quoted};
-use super::{Answer, App, Entry, answer, entry, objects, page};
+use super::said::RetentionBody;
+use super::stored::{self, WrittenObject, quoted};
+use super::{Answer, App, Entry, answer, entry, objects, page, said};
 use crate::operation::Operation;
 use crate::problem::Problem;
 
@@ -147,14 +148,14 @@ struct Upload {
 }
 
 async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
-    stored::refuse_others(&ask.words.headers)?;
+    said::refuse_others(&ask.words.headers)?;
     let (bucket, key) = (ask.bucket()?, ask.key()?);
     let new: NewUpload = ask.json().await?;
     let algorithm = new.checksum_algorithm.as_deref().map(algorithm).transpose()?;
     let headers = Headers { content_type: content_type(new.content_type)?, ..Headers::default() };
     let lock = LockAsked {
         retention: new.retention.as_ref().map(RetentionBody::parse).transpose()?,
-        legal_hold: new.legal_hold.as_deref().map(stored::hold).transpose()?,
+        legal_hold: new.legal_hold.as_deref().map(said::hold).transpose()?,
     };
     let request = CreateUpload {
         bucket: bucket.clone(),
@@ -193,14 +194,14 @@ struct Part {
     #[schema(format = DateTime)]
     last_modified: String,
     /// Checksums by algorithm in lower case: base64 of the big-endian digest.
-    checksums: Checksums,
+    checksums: BTreeMap<String, String>,
 }
 
 async fn part(app: Arc<App>, mut ask: Ask) -> Answer {
     let number = ask.values.get("partNumber").parse().ok().and_then(part_number);
     let number = number.ok_or_else(|| Problem::invalid("a part number is 1 to 10000"))?;
-    stored::refuse_others(&ask.words.headers)?;
-    let digests = stored::digests(&ask.words.headers)?;
+    said::refuse_others(&ask.words.headers)?;
+    let digests = said::digests(&ask.words.headers)?;
     let (bucket, key, upload) = (ask.bucket()?, ask.key()?, ask.upload()?);
     let body = ask.open(None)?;
     let request = UploadPart { bucket, key, upload, number, digests, size_bytes: body.size_bytes, customer_key: None };
@@ -293,7 +294,7 @@ struct NamedPart {
     /// Its entity tag, with or without quotes.
     etag: String,
     /// One of its checksums, by algorithm.
-    checksums: Option<Checksums>,
+    checksums: Option<BTreeMap<String, String>>,
 }
 
 impl NamedPart {
@@ -302,7 +303,7 @@ impl NamedPart {
         let mut checksums = self.checksums.unwrap_or_default().into_iter();
         let checksum = checksums.next().map(|(name, digest)| {
             let algorithm = algorithm(&name)?;
-            Ok::<_, Problem>((algorithm, stored::digest(algorithm, &digest)?))
+            Ok::<_, Problem>((algorithm, said::digest(algorithm, &digest)?))
         });
         if checksums.next().is_some() {
             return Err(Problem::invalid("a part is named with one checksum at most"));
@@ -313,7 +314,7 @@ impl NamedPart {
 
 async fn complete(app: Arc<App>, mut ask: Ask) -> Answer {
     let (bucket, key, upload) = (ask.bucket()?, ask.key()?, ask.upload()?);
-    let conditions = stored::write_conditions(&ask)?;
+    let conditions = said::write_conditions(&ask)?;
     let Completion { parts } = ask.json_within(COMPLETION_BYTES_MAX).await?;
     if parts.is_empty() || parts.len() > PARTS_MAX {
         return Err(Problem::invalid("an upload is completed with 1 to 10000 parts"));

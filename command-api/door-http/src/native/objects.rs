@@ -1,5 +1,6 @@
 //! Objects: put, get, head, delete, and what is known of one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -17,8 +18,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ask::Ask;
-use super::stored::{self, Checksums, ObjectEntry, WrittenObject};
-use super::{Answer, App, Entry, answer, entry, idempotency};
+use super::stored::{self, ObjectEntry, WrittenObject};
+use super::{Answer, App, Entry, answer, entry, idempotency, said};
 use crate::operation::{Content, Operation};
 use crate::problem::{Problem, http_date};
 
@@ -28,12 +29,16 @@ const PATH: &str = "/buckets/{bucket}/objects/{key...}";
 const UNKNOWN_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What an answer says of an object, in the document.
-pub(super) const OBJECT_HEADERS: [(&str, &str); 14] = [
+pub(super) const OBJECT_HEADERS: [(&str, &str); 17] = [
     ("ETag", "Entity tag, in quotes."),
     ("Last-Modified", "When it was made."),
     ("Accept-Ranges", "`bytes`."),
     ("X-Lockwell-Version-Id", "The version, in a versioned bucket."),
-    ("X-Lockwell-Checksum-*", "Its checksums, one header for each: base64 of the big-endian digest."),
+    ("X-Lockwell-Checksum-CRC32", "Base64 of the big-endian digest, if it is known."),
+    ("X-Lockwell-Checksum-CRC32C", "The same."),
+    ("X-Lockwell-Checksum-CRC64NVME", "The same."),
+    ("X-Lockwell-Checksum-SHA1", "The same."),
+    ("X-Lockwell-Checksum-SHA256", "The same."),
     ("X-Lockwell-Encryption", "How it is encrypted."),
     ("X-Lockwell-Compression", "`zstd` or `none`."),
     ("X-Lockwell-Storage-Class", "Storage class, as S3 spells it."),
@@ -42,7 +47,6 @@ pub(super) const OBJECT_HEADERS: [(&str, &str); 14] = [
     ("X-Lockwell-Legal-Hold", "`ON` or `OFF`."),
     ("X-Lockwell-Content-Length", "Bytes of the whole object."),
     ("X-Lockwell-Stored-Length", "Bytes that it takes on disk, where they are in one place."),
-    ("X-Lockwell-Meta-*", "Its metadata, one header for each."),
 ];
 
 /// The parameters of every read of an object.
@@ -71,10 +75,11 @@ pub(super) fn reading(operation: Operation) -> Operation {
 /// The headers of every write of an object.
 pub(super) fn writing(operation: Operation) -> Operation {
     let text = || json!({ "type": "string" });
-    let operation = operation
-        .header("Content-Type", text(), "What it is; kept and answered.")
-        .header("If-Match", text(), "Only over an object with this entity tag.")
-        .header("If-None-Match", text(), "`*`: only if there is none.");
+    let operation = operation.header("If-Match", text(), "Only over an object with this entity tag.").header(
+        "If-None-Match",
+        text(),
+        "`*`: only if there is none.",
+    );
     checksums(operation).takes_bytes()
 }
 
@@ -94,7 +99,8 @@ pub(super) fn operations() -> Vec<Entry> {
     let version = |operation: Operation| {
         operation.query("versionId", json!({ "type": "string" }), "A version, instead of the current one.")
     };
-    let get = Operation::new(Method::GET, PATH, "getObject", TAG, "Download an object (Range supported)");
+    let get = Operation::new(Method::GET, PATH, "getObject", TAG, "Download an object (Range supported)")
+        .about("Its metadata comes as `X-Lockwell-Meta-*`.");
     let get = reading(version(get))
         .answers_with(200, "Object body.", Content::Bytes)
         .with_headers(&OBJECT_HEADERS)
@@ -102,7 +108,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .with_headers(&OBJECT_HEADERS);
     let put = Operation::new(Method::PUT, PATH, "putObject", TAG, "Upload an object (streaming, conditional, idempotent)")
         .about(
-            "Metadata comes as `X-Lockwell-Meta-*`, or `x-amz-meta-*`. With an `Idempotency-Key` at least one checksum has to come: \
+            "`Content-Type` is kept and answered. Metadata comes as `X-Lockwell-Meta-*`, or `x-amz-meta-*`. With an `Idempotency-Key` at least one checksum has to come: \
              the key is bound to the body by it. A request that comes again is answered as the first one was.",
         );
     let put = writing(put)
@@ -155,19 +161,19 @@ pub(super) async fn put(app: Arc<App>, ask: Ask) -> Answer {
 /// The same with a bound on its bytes.
 pub(super) async fn put_within(app: Arc<App>, mut ask: Ask, bytes_max: Option<u64>) -> Answer {
     let headers = &ask.words.headers;
-    stored::refuse_others(headers)?;
-    let digests = stored::digests(headers)?;
+    said::refuse_others(headers)?;
+    let digests = said::digests(headers)?;
     idempotency::check_put(&ask, &digests)?;
     let command = ask.command;
     let mut request = PutObject {
         bucket: ask.bucket()?,
         key: ask.key()?,
-        metadata: stored::metadata(headers)?,
+        metadata: said::metadata(headers)?,
         storage_class: StorageClass::Standard,
-        tags: stored::tags(&ask)?,
-        lock: stored::lock(&ask)?,
+        tags: said::tags(&ask)?,
+        lock: said::lock(&ask)?,
         acl: None,
-        conditions: stored::write_conditions(&ask)?,
+        conditions: said::write_conditions(&ask)?,
         digests,
         size_bytes: None,
         cause: Cause::Put,
@@ -234,7 +240,7 @@ fn asked(ask: &Ask) -> Result<GetObject, Problem> {
         version: ask.version()?,
         part_number: None,
         range: ask.header("range")?.and_then(range),
-        conditions: stored::read_conditions(ask)?,
+        conditions: said::read_conditions(ask)?,
         customer_key: None,
     })
 }
@@ -269,7 +275,7 @@ fn describe(
     insert("x-lockwell-encryption", HeaderValue::from_static(stored::encryption_name(&info.encryption)));
     insert("x-lockwell-storage-class", HeaderValue::from_static(stored::class_name(info.storage_class)));
     insert("x-lockwell-content-length", HeaderValue::from(info.size_bytes));
-    insert(stored::HOLD, HeaderValue::from_static(stored::hold_name(info.legal_hold)));
+    insert(said::HOLD, HeaderValue::from_static(said::hold_name(info.legal_hold)));
     if let Some(kept) = kept {
         insert("x-lockwell-compression", HeaderValue::from_static(stored::compression_name(kept)));
         if let Some(bytes) = kept.bytes {
@@ -277,8 +283,8 @@ fn describe(
         }
     }
     if let Some(retention) = info.retention {
-        insert(stored::MODE, HeaderValue::from_static(super::buckets::mode_name(retention.mode)));
-        insert(stored::UNTIL, answer::text_value(answer::time(retention.until)));
+        insert(said::MODE, HeaderValue::from_static(super::buckets::mode_name(retention.mode)));
+        insert(said::UNTIL, answer::text_value(answer::time(retention.until)));
     }
     if info.tags_count > 0 {
         insert("x-lockwell-tag-count", HeaderValue::from(info.tags_count));
@@ -388,7 +394,7 @@ async fn delete(app: Arc<App>, ask: Ask) -> Answer {
         bucket: ask.bucket()?,
         key: ask.key()?,
         version,
-        conditions: stored::write_conditions(&ask)?,
+        conditions: said::write_conditions(&ask)?,
         bypass_governance: false,
     };
     let deleted = app.store.delete_object(ask.caller()?, request).await?;
@@ -437,7 +443,7 @@ struct ObjectMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
     /// What its writer said of it.
-    metadata: Checksums,
+    metadata: BTreeMap<String, String>,
     /// Number of its tags.
     tag_count: usize,
     /// Bytes that it takes on disk, where they are in one place.

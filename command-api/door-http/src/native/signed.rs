@@ -4,6 +4,7 @@
 //! Does not own: whether its token holds (the store); reading and writing ([`super::objects`]).
 //! Invariant: a URL grants what it names and no more, and never more than its access key may do when it is used.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -18,8 +19,8 @@ use utoipa::ToSchema;
 
 use super::ask::{Ask, bucket_name, object_key, unauthorized};
 use super::objects::{self, Overrides};
-use super::stored::{self, Checksums, WrittenObject};
-use super::{Answer, App, Entry, answer, entry, gate};
+use super::stored::{self, WrittenObject};
+use super::{Answer, App, Entry, answer, entry, gate, said};
 use crate::operation::{Content, Operation};
 use crate::problem::Problem;
 
@@ -97,7 +98,7 @@ struct Signed {
     /// How long it works.
     ttl_seconds: u64,
     /// Headers that have to be sent with it.
-    headers: Checksums,
+    headers: BTreeMap<String, String>,
 }
 
 async fn mint(app: Arc<App>, mut ask: Ask) -> Answer {
@@ -172,10 +173,7 @@ fn admitted(app: &App, ask: Ask, method: &str) -> Result<(Ask, SignedUrl), Probl
     if ask.words.query.get("versionId")?.is_some() {
         return other("the URL was signed for the current version");
     }
-    if [stored::MODE, stored::UNTIL, stored::HOLD, stored::TAGGING]
-        .iter()
-        .any(|name| ask.words.headers.contains_key(*name))
-    {
+    if [said::MODE, said::UNTIL, said::HOLD, said::TAGGING].iter().any(|name| ask.words.headers.contains_key(*name)) {
         return other("the URL was signed for the object alone: neither tags nor locks");
     }
     let caller = gate::caller(bearer, &ask.visit, &ask.words);

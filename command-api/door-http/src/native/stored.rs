@@ -1,6 +1,6 @@
-//! What is said of an object beside its bytes: by the headers of a write, and in every answer that speaks of one.
+//! What answers say of an object: its entry in lists, what a write made, the headers of both.
 //!
-//! Owns: the spelling of metadata, checksums, encryption, retention and classes in this API.
+//! Owns: the spelling of checksums, encryption, compression and classes in this API.
 
 use std::collections::BTreeMap;
 
@@ -9,258 +9,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pipeline::{
-    Amended, Caller, Digests, ETagCondition, ExpectedDigest, LockAsked, ObjectInfo, ReadConditions, StoredForm,
-    WriteConditions, Written,
-};
-use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
-use schemas::event::{Encryption, Headers, Metadata, Retention, RetentionMode, StorageClass};
-use schemas::{BucketName, ObjectKey, Time, VersionId};
-use serde::{Deserialize, Serialize};
+use pipeline::{Amended, Caller, ObjectInfo, StoredForm, Written};
+use schemas::content::{Checksum, ChecksumType, ETag};
+use schemas::event::{Encryption, StorageClass};
+use schemas::{BucketName, ObjectKey, VersionId};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ask::Ask;
-use super::buckets::mode_name;
+use super::said::{CHECKSUM, RetentionBody};
 use super::{App, answer};
-use crate::problem::Problem;
-use crate::query::Query;
-
-const META: [&str; 2] = ["x-lockwell-meta-", "x-amz-meta-"];
-const CHECKSUM: &str = "x-lockwell-checksum-";
-
-/// Checksums by algorithm, as base64 of their big-endian bytes.
-pub(super) type Checksums = BTreeMap<String, String>;
-
-/// Text of a header. Bytes that are not UTF-8 have no place in JSON.
-fn text(name: &HeaderName, value: &HeaderValue) -> Result<String, Problem> {
-    let text = std::str::from_utf8(value.as_bytes());
-    text.map(str::to_owned).map_err(|_| Problem::invalid(format!("the header `{name}` is not UTF-8")))
-}
-
-/// Standard headers, `X-Lockwell-Meta-*` and `x-amz-meta-*`.
-///
-/// # Errors
-/// A name that is there twice, or text that is none.
-pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Problem> {
-    let mut user = BTreeMap::<String, String>::new();
-    for (name, value) in headers {
-        let Some(meta) = META.iter().find_map(|prefix| name.as_str().strip_prefix(prefix)) else { continue };
-        if meta.is_empty() {
-            return Err(Problem::invalid("metadata needs a name"));
-        }
-        if user.insert(meta.to_owned(), text(name, value)?).is_some() {
-            return Err(Problem::invalid(format!("the metadata `{meta}` is there twice")));
-        }
-    }
-    let kept = |name: &'static str| {
-        let name = HeaderName::from_static(name);
-        let value = headers.get(&name).map(|value| text(&name, value)).transpose()?;
-        Ok::<_, Problem>(value.filter(|text| !text.is_empty()))
-    };
-    let headers = Headers {
-        content_type: kept("content-type")?,
-        cache_control: kept("cache-control")?,
-        content_disposition: kept("content-disposition")?,
-        content_encoding: kept("content-encoding")?,
-        content_language: kept("content-language")?,
-        expires: kept("expires")?,
-        website_redirect: None,
-    };
-    Ok(Metadata { headers, user })
-}
-
-/// `X-Lockwell-Checksum-*`: to be compared before anything is committed.
-///
-/// # Errors
-/// An algorithm that nobody knows, a value that is none, or one algorithm twice.
-pub(super) fn digests(headers: &HeaderMap) -> Result<Digests, Problem> {
-    let mut checksums: Vec<(ChecksumAlgorithm, ExpectedDigest)> = Vec::new();
-    for (name, value) in headers {
-        let Some(of) = name.as_str().strip_prefix(CHECKSUM) else { continue };
-        // A checksum that cannot be compared must not be passed over.
-        let algorithm = ChecksumAlgorithm::parse(of)
-            .ok_or_else(|| Problem::invalid("checksums are CRC32, CRC32C, CRC64NVME, SHA1 and SHA256"))?;
-        let digest = digest(algorithm, &text(name, value)?)?;
-        if checksums.iter().any(|(known, _)| *known == algorithm) {
-            return Err(Problem::invalid(format!("the checksum {} is there twice", algorithm.as_str())));
-        }
-        checksums.push((algorithm, ExpectedDigest::Known(digest)));
-    }
-    Ok(Digests { checksums, ..Digests::default() })
-}
-
-/// # Errors
-/// Text that is no digest of the algorithm.
-pub(super) fn digest(algorithm: ChecksumAlgorithm, text: &str) -> Result<Vec<u8>, Problem> {
-    let digest = STANDARD.decode(text.trim()).ok().filter(|digest| digest.len() == algorithm.digest_bytes());
-    digest.ok_or_else(|| {
-        let (name, bytes) = (algorithm.as_str(), algorithm.digest_bytes());
-        Problem::invalid(format!("a {name} checksum is base64 of {bytes} bytes"))
-    })
-}
-
-/// If-Match and If-None-Match of a write.
-///
-/// # Errors
-/// A header that is no text.
-pub(super) fn write_conditions(ask: &Ask) -> Result<WriteConditions, Problem> {
-    Ok(WriteConditions {
-        if_match: etags(ask, "if-match")?,
-        if_none_match: etags(ask, "if-none-match")?,
-        ..WriteConditions::default()
-    })
-}
-
-/// If-Match and its three fellows.
-///
-/// # Errors
-/// A header that is no text.
-pub(super) fn read_conditions(ask: &Ask) -> Result<ReadConditions, Problem> {
-    // RFC 9110 section 13.1.3: a date that is none is as if it were not there.
-    let date = |name| Ok::<_, Problem>(ask.header(name)?.and_then(seconds));
-    Ok(ReadConditions {
-        if_match: etags(ask, "if-match")?,
-        if_none_match: etags(ask, "if-none-match")?,
-        if_modified_since_s: date("if-modified-since")?,
-        if_unmodified_since_s: date("if-unmodified-since")?,
-    })
-}
-
-fn etags(ask: &Ask, name: &'static str) -> Result<Option<ETagCondition>, Problem> {
-    let values = ask.words.headers.get_all(name).iter();
-    let name = HeaderName::from_static(name);
-    let texts = values.map(|value| text(&name, value)).collect::<Result<Vec<_>, _>>()?;
-    Ok((!texts.is_empty()).then(|| etag_condition(&texts.join(","))))
-}
-
-/// `*`, or tags with commas between them, with or without quotes. A weak tag stays one: the decision knows what it matches.
-pub(super) fn etag_condition(text: &str) -> ETagCondition {
-    if text.trim() == "*" {
-        return ETagCondition::Any;
-    }
-    ETagCondition::OneOf(text.split(',').map(|tag| tag.trim().to_owned()).collect())
-}
-
-/// An HTTP date, or RFC 3339. Seconds of the Unix epoch; before it there was no object.
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let text = text.trim();
-    if let Ok(time) = httpdate::parse_http_date(text) {
-        return time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs());
-    }
-    u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_second()).ok()
-}
-
-/// Retention of a version.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct RetentionBody {
-    /// `GOVERNANCE` or `COMPLIANCE`.
-    pub(super) mode: String,
-    /// Until when, RFC 3339.
-    #[schema(format = DateTime)]
-    pub(super) retain_until: String,
-}
-
-impl RetentionBody {
-    pub(super) fn of(retention: Retention) -> Self {
-        Self { mode: mode_name(retention.mode).to_owned(), retain_until: answer::time(retention.until) }
-    }
-
-    /// # Errors
-    /// A mode or time that is none.
-    pub(super) fn parse(&self) -> Result<Retention, Problem> {
-        let modes = [RetentionMode::Governance, RetentionMode::Compliance];
-        let mode = modes.into_iter().find(|mode| mode_name(*mode) == self.mode);
-        let mode = mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE or COMPLIANCE"))?;
-        let until = retention_end(&self.retain_until);
-        let until = until.ok_or_else(|| Problem::invalid("the retention must end at a time as RFC 3339 writes it"))?;
-        Ok(Retention { mode, until })
-    }
-}
-
-/// To the millisecond, as it is shown. What is finer is rounded up, for no retention ends before the time that was asked for.
-fn retention_end(text: &str) -> Option<Time> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    let nanoseconds = u128::try_from(time.as_nanosecond()).unwrap_or(0);
-    let milliseconds = u64::try_from(nanoseconds.div_ceil(1_000_000)).ok()?;
-    Some(Time(milliseconds.checked_mul(1_000)?))
-}
-
-/// `ON` or `OFF`.
-///
-/// # Errors
-/// Neither.
-pub(super) fn hold(text: &str) -> Result<bool, Problem> {
-    match text {
-        "ON" => Ok(true),
-        "OFF" => Ok(false),
-        _ => Err(Problem::invalid("a legal hold is ON or OFF")),
-    }
-}
-
-/// As this API spells it.
-pub(super) fn hold_name(on: bool) -> &'static str {
-    if on { "ON" } else { "OFF" }
-}
-
-/// `X-Lockwell-Retention-Mode`, `X-Lockwell-Retain-Until`, `X-Lockwell-Legal-Hold`.
-///
-/// # Errors
-/// One of the first two without the other, or a value that is none.
-pub(super) fn lock(ask: &Ask) -> Result<LockAsked, Problem> {
-    let retention = match (ask.header(MODE)?, ask.header(UNTIL)?) {
-        (None, None) => None,
-        (Some(mode), Some(until)) => {
-            Some(RetentionBody { mode: mode.to_owned(), retain_until: until.to_owned() }.parse()?)
-        }
-        _ => return Err(Problem::invalid("a retention needs both its mode and its end")),
-    };
-    Ok(LockAsked { retention, legal_hold: ask.header(HOLD)?.map(hold).transpose()? })
-}
-
-pub(super) const MODE: &str = "x-lockwell-retention-mode";
-pub(super) const UNTIL: &str = "x-lockwell-retain-until";
-pub(super) const HOLD: &str = "x-lockwell-legal-hold";
-pub(super) const TAGGING: &str = "x-lockwell-tagging";
-
-/// `X-Lockwell-Tagging`: a query of names and values.
-///
-/// # Errors
-/// A name that is there twice, or escapes that are none.
-pub(super) fn tags(ask: &Ask) -> Result<BTreeMap<String, String>, Problem> {
-    let query = Query::parse(ask.header(TAGGING)?)?;
-    let mut tags = BTreeMap::new();
-    for (name, value) in query.into_pairs() {
-        if tags.contains_key(&name) {
-            return Err(Problem::invalid("a tag is there twice"));
-        }
-        tags.insert(name, value);
-    }
-    Ok(tags)
-}
-
-/// Refuses what S3 clients say by headers and this API by others: passed over in silence it would have no effect.
-///
-/// # Errors
-/// 501, with the header.
-pub(super) fn refuse_others(headers: &HeaderMap) -> Result<(), Problem> {
-    const OTHERS: [&str; 9] = [
-        "x-amz-acl",
-        "x-amz-grant-",
-        "x-amz-server-side-encryption",
-        "x-amz-object-lock-",
-        "x-amz-tagging",
-        "x-amz-checksum-",
-        "x-amz-storage-class",
-        "x-amz-website-redirect-location",
-        "x-lockwell-storage-class",
-    ];
-    let known = |name: &&HeaderName| OTHERS.iter().any(|other| name.as_str().starts_with(other));
-    match headers.keys().find(known) {
-        Some(name) => Err(Problem::not_implemented(&format!("the native API does nothing about the header `{name}`"))),
-        None => Ok(()),
-    }
-}
 
 /// A digest as it is shown: base64, with `-N` for one of N parts.
 pub(super) fn checksum_text(checksum: &Checksum) -> String {
@@ -269,8 +26,8 @@ pub(super) fn checksum_text(checksum: &Checksum) -> String {
 }
 
 /// All of them by name. Where there are two of one algorithm the one of the bytes is shown.
-pub(super) fn checksums(all: &[Checksum]) -> Checksums {
-    let mut shown = Checksums::new();
+pub(super) fn checksums(all: &[Checksum]) -> BTreeMap<String, String> {
+    let mut shown = BTreeMap::new();
     for checksum in all {
         let name = checksum.algorithm.as_str().to_ascii_lowercase();
         if checksum.covers == ChecksumType::FullObject || !shown.contains_key(&name) {
@@ -310,10 +67,14 @@ pub(super) const VERSION_ID: HeaderName = HeaderName::from_static("x-lockwell-ve
 const DELETE_MARKER: HeaderName = HeaderName::from_static("x-lockwell-delete-marker");
 
 /// Some of them in the document.
-pub(super) const WRITTEN_TEXT: [(&str, &str); 4] = [
+pub(super) const WRITTEN_TEXT: [(&str, &str); 8] = [
     ("ETag", "Entity tag of the object, in quotes."),
     ("X-Lockwell-Version-Id", "The version, in a versioned bucket."),
-    ("X-Lockwell-Checksum-*", "Its checksums, one header for each: base64 of the big-endian digest."),
+    ("X-Lockwell-Checksum-CRC32", "Base64 of the big-endian digest, if it is known."),
+    ("X-Lockwell-Checksum-CRC32C", "The same."),
+    ("X-Lockwell-Checksum-CRC64NVME", "The same."),
+    ("X-Lockwell-Checksum-SHA1", "The same."),
+    ("X-Lockwell-Checksum-SHA256", "The same."),
     answer::POSITION_TEXT,
 ];
 
@@ -368,7 +129,7 @@ pub(super) struct ObjectEntry {
 pub(super) struct Details {
     /// Checksums by algorithm in lower case: base64 of the big-endian digest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) checksums: Option<Checksums>,
+    pub(super) checksums: Option<BTreeMap<String, String>>,
     /// `aes-256-gcm` by the bucket's keys, `aws:kms` by a named key, `sse-c` by the customer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) encryption: Option<&'static str>,
@@ -435,7 +196,7 @@ pub(super) struct WrittenObject {
     /// Bytes.
     size: u64,
     /// Checksums by algorithm in lower case: base64 of the big-endian digest.
-    checksums: Checksums,
+    checksums: BTreeMap<String, String>,
     /// `aes-256-gcm` by the bucket's keys, `aws:kms` by a named key.
     encryption: &'static str,
     /// `zstd` or `none`.

@@ -45,12 +45,12 @@ struct Tags {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTags {
-    tags: Given,
+    tags: GivenTags,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum Given {
+enum GivenTags {
     ByName(BTreeMap<String, String>),
     List(Vec<OneTag>),
 }
@@ -63,7 +63,7 @@ struct OneTag {
     value: String,
 }
 
-impl Given {
+impl GivenTags {
     fn tags(self) -> Result<BTreeMap<String, String>, Problem> {
         match self {
             Self::ByName(tags) => Ok(tags),

@@ -1,8 +1,6 @@
-//! Request bodies: opened once their sender is known, and what becomes of the rest after a refusal.
+//! Request bodies: opened once their sender is known.
 //!
-//! Owns: bounds, small bodies read whole and verified, the unread rest. Does not own: decoding (`body`).
-
-mod rest;
+//! Owns: bounds, small bodies read whole and verified. Does not own: decoding (`body`), what becomes of a body that nobody reads.
 
 use axum::body::Body;
 use base64::Engine;
@@ -13,8 +11,6 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 use pipeline::{ByteStream, Digests, ExpectedDigest, StoreError};
 use schemas::content::ChecksumAlgorithm;
-
-pub(crate) use rest::{Rest, keep_rest};
 
 use crate::auth::Verified;
 use crate::body::{ChecksumOf, Intake};

@@ -1,8 +1,7 @@
-//! What becomes of a body that nobody reads to its end.
+//! What becomes of a body that nobody reads to its end, whichever door refused it.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,24 +24,13 @@ pub(crate) fn keep_rest(body: Body) -> (Body, Rest) {
 
 /// What may be left of a body.
 #[derive(Clone)]
-pub(crate) struct Rest(Arc<Left>);
-
-#[derive(Default)]
-struct Left {
-    body: Mutex<Option<(Body, bool)>>,
-    read_bytes: AtomicU64,
-}
+pub(crate) struct Rest(Arc<Mutex<Option<(Body, bool)>>>);
 
 impl Rest {
-    /// Bytes of the body that were read for the request, framing included.
-    pub(crate) fn read_bytes(&self) -> u64 {
-        self.0.read_bytes.load(Ordering::Relaxed)
-    }
-
     /// Reads on, within bounds, while the answer goes out: a client that sends all before it listens would otherwise find a
     /// closed connection instead of the answer. A client that was never told to continue is left alone.
     pub(crate) fn drain(&self, expects_continue: bool) {
-        let Some((body, begun)) = self.0.body.lock().take() else { return };
+        let Some((body, begun)) = self.0.lock().take() else { return };
         if body.is_end_stream() || (expects_continue && !begun) {
             return;
         }
@@ -79,12 +67,7 @@ impl http_body::Body for Lent {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.begun = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let polled = Pin::new(body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            self.rest.0.read_bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        polled
+        Pin::new(body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -99,7 +82,7 @@ impl http_body::Body for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
-            *self.rest.0.body.lock() = Some((body, self.begun));
+            *self.rest.0.lock() = Some((body, self.begun));
         }
     }
 }
@@ -114,13 +97,12 @@ mod tests {
     #[tokio::test]
     async fn the_rest_of_a_dropped_body_comes_back() {
         let (body, rest) = keep_rest(Body::from("abc"));
-        assert!(rest.0.body.lock().is_none());
+        assert!(rest.0.lock().is_none());
         drop(body);
-        assert!(matches!(*rest.0.body.lock(), Some((_, false))));
+        assert!(matches!(*rest.0.lock(), Some((_, false))));
         let (body, rest) = keep_rest(Body::from("abc"));
         assert_eq!(axum::body::to_bytes(body, 10).await.expect("a body"), "abc");
-        assert!(matches!(*rest.0.body.lock(), Some((_, true))));
-        assert_eq!(rest.read_bytes(), 3);
+        assert!(matches!(*rest.0.lock(), Some((_, true))));
     }
     /// A server that refuses everything before it reads any body.
     async fn refusing() -> TcpStream {
