@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
+use utoipa::PartialSchema;
 
 use crate::operation::{Access, Answer, Content, Operation, Parameter, Place, Schemas};
+use crate::problem::Body;
 
 /// What a document says beside its operations.
 pub(crate) struct About {
@@ -21,21 +22,6 @@ pub(crate) struct About {
     pub(crate) tags: &'static [(&'static str, &'static str)],
     /// Headers that any answer has.
     pub(crate) answer_headers: &'static [(&'static str, &'static str)],
-}
-
-/// An error.
-#[derive(ToSchema, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Problem {
-    /// What went wrong, for programs.
-    code: String,
-    /// What went wrong, for people.
-    message: String,
-    /// The status of the answer.
-    #[schema(minimum = 300, maximum = 599)]
-    status: u16,
-    /// The request; `X-Request-Id` has it too.
-    request_id: String,
 }
 
 /// Problems of any operation, and of those that need a token.
@@ -53,7 +39,7 @@ fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) 
     let mut paths = Map::new();
     let mut schemas = Schemas::new();
     let mut problems = Map::new();
-    let problem = serde_json::to_value(<Problem as utoipa::PartialSchema>::schema()).expect("a schema is JSON");
+    let problem = serde_json::to_value(<Body<'_> as PartialSchema>::schema()).expect("a schema is JSON");
     schemas.insert("Problem".to_owned(), problem);
     for operation in operations {
         let path = operation.path.replace("...}", "}");

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pipeline::StoreError;
 use pipeline::limits::TooMany;
 use schemas::{Time, VersionId};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::audited::Code;
 use crate::native::BodyTooLarge;
@@ -24,6 +26,23 @@ pub(crate) struct Problem {
     pub(crate) retry_after_s: Option<u64>,
     /// What else its answer carries.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An error.
+// Its fields are in the order in which the contract shows them.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    /// What went wrong, for programs.
+    code: &'static str,
+    /// What went wrong, for people.
+    message: &'a str,
+    /// The status of the answer.
+    #[schema(minimum = 300, maximum = 599)]
+    status: u16,
+    /// The request; `X-Request-Id` has it too.
+    request_id: &'a str,
 }
 
 /// An answer to HEAD has no body that could say it.
@@ -118,13 +137,9 @@ impl Problem {
     }
 
     pub(crate) fn render(&self, request_id: &str) -> Response {
-        let body = serde_json::json!({
-            "code": self.code,
-            "message": self.message,
-            "status": self.status.as_u16(),
-            "requestId": request_id,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let body = Body { code: self.code, message: &self.message, status: self.status.as_u16(), request_id };
+        let body = serde_json::to_string(&body).expect("a problem is JSON");
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
