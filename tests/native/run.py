@@ -78,8 +78,12 @@ def main():
                 except Exception as error:
                     failed += 1
                     print(f"  FAILED  {name:60} {time.monotonic() - began:6.1f} s  {place(error)}  {type(error).__name__}: {error}", flush=True)
-            for one in stages.values():
-                one.server.stop()
+            for number, one in enumerate(stages.values()):
+                try:
+                    one.server.stop()
+                except Exception as error:
+                    failed += 1
+                    print(f"  FAILED  server {number} did not end as told  {type(error).__name__}: {error}", flush=True)
         finally:
             for one in stages.values():
                 if one.server.process.poll() is None:
