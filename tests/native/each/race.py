@@ -161,6 +161,8 @@ def race_of_completions(stage, door):
             key = f"{number}-{one}"
             upload = native.create_upload(bucket, key)
             uploads[key] = upload, native.upload_part(bucket, key, upload, 1, key.encode().ljust(SIZE, b"x"))["etag"]
+    if door == "s3":
+        uploads = {one["Key"]: (one["UploadId"], uploads[one["Key"]][1]) for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]}
     stage.quota(racers.key, objects=LIMIT)
 
     def work(number):
@@ -178,8 +180,7 @@ def race_of_completions(stage, door):
     left = [one for one in native.uploads(bucket)]
     assert len(left) == CLIENTS * EACH - LIMIT, len(left)
     stage.quota(racers.key, objects=LIMIT + 1)
-    key, (upload, tag) = next((key, told) for key, told in uploads.items() if told[0] == left[0]["uploadId"])
-    s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+    native.complete(bucket, left[0]["key"], left[0]["uploadId"], [{"partNumber": 1, "etag": uploads[left[0]["key"]][1]}])
 
 
 @test
@@ -197,9 +198,11 @@ def race_of_parts(stage, door):
     racers = Racers(stage, door, bytes=LIMIT * SIZE)
     native, bucket = racers.key.native, racers.bucket
     uploads = [native.create_upload(bucket, str(number)) for number in range(CLIENTS)]
+    # Each door may call an upload by a name of its own.
+    theirs = {one["Key"]: one["UploadId"] for one in racers.key.s3.list_multipart_uploads(Bucket=bucket)["Uploads"]}
 
     def work(number):
-        client, upload = racers.clients[number], uploads[number]
+        client, upload = racers.clients[number], uploads[number] if door == "native" else theirs[str(number)]
         for part in range(1, EACH + 1):
             body = f"{number} {part} ".encode().ljust(SIZE, b"x")
             if door == "native":
