@@ -67,11 +67,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         try:
             for name in chosen:
-                began, shared = time.monotonic(), repr(stage.SETTINGS[name])
+                began, shared = time.monotonic(), repr(stage.SERVERS[name])
                 try:
                     if shared not in stages:
                         at = pathlib.Path(folder) / f"server-{len(stages)}"
-                        stages[shared] = stage.Stage(options.bin, at, stage.SETTINGS[name], options.full)
+                        stages[shared] = stage.Stage(options.bin, at, stage.SERVERS[name][0], options.full)
                     stage.TESTS[name](stages[shared])
                     passed += 1
                     print(f"  ok      {name:60} {time.monotonic() - began:6.1f} s", flush=True)

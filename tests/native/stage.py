@@ -17,15 +17,15 @@ import wire  # noqa: E402
 from client import Client  # noqa: E402
 from kit import ROOT, Server, known_settings  # noqa: E402, F401
 
-TESTS, SETTINGS, FULL = {}, {}, set()
+TESTS, SERVERS, FULL = {}, {}, set()
 
 
-def test(function=None, *, settings=None, full=False):
-    """Names a test; those with the same settings share a server. `full` ones run with --full alone."""
+def test(function=None, *, settings=None, alone=False, full=False):
+    """Names a test; those with the same settings share a server unless one must be alone. `full` ones run with --full only."""
     def register(function):
         name = function.__name__.replace("_", "-")
         assert name not in TESTS, f"two tests are named {name}"
-        TESTS[name], SETTINGS[name] = function, settings or {}
+        TESTS[name], SERVERS[name] = function, (settings or {}, name if alone else None)
         if full:
             FULL.add(name)
         return function

@@ -92,7 +92,7 @@ def what_is_no_admin_token_is_refused(stage):
         refused(httpx.get(stage.admin_url + "/admin/api/v1/tenants", headers=headers), "unauthorized")
     # And an administrator's token is no tenant's.
     refused(httpx.get(stage.endpoint + "/api/v1/buckets", headers={"Authorization": stage.operator.headers["Authorization"]}), "unauthorized")
-    assert httpx.get(stage.endpoint + "/admin/api/v1/tenants", headers={"Authorization": stage.operator.headers["Authorization"]}).status_code in (403, 404), "the admin API is on the public listener"
+    assert httpx.get(stage.endpoint + "/admin/api/v1/tenants", headers={"Authorization": stage.operator.headers["Authorization"]}).status_code >= 400, "the admin API is on the public listener"
 
 
 @test
