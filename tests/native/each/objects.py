@@ -151,6 +151,18 @@ def answers_that_the_query_overrides(stage):
 
 
 @test
+@refusal("invalid_request")
+def overrides_that_are_no_header_are_refused(stage):
+    bucket = stage.bucket()
+    stage.native.put(bucket, "k", BODY)
+    for value in ("text/plain\r\nX-Injected: yes", "text/plain\nX-Injected: yes", "a\x00b", "\x7f"):
+        for name in ("response-content-type", "response-content-disposition", "response-cache-control"):
+            answer = stage.native.ask("GET", f"/buckets/{bucket}/objects/k", params={name: value})
+            assert "x-injected" not in answer.headers
+            refused(answer, "invalid_request")
+
+
+@test
 @covers("DELETE /buckets/{bucket}/objects/{key}")
 def deleting_what_is_there_or_not(stage):
     bucket = stage.bucket()
