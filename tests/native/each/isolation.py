@@ -5,7 +5,7 @@ import string
 
 import wire
 from contract import OPERATIONS, ok, refusal, refused
-from each.documents import METHODS, operations, plain, served
+from each.documents import METHODS, plain, served
 from stage import DELIVERS, in_days, raises, stamp, test
 
 CONTENT = b"what only its tenant may see"
