@@ -160,6 +160,11 @@ impl Operation {
         self
     }
 
+    /// A body of any JSON.
+    pub(crate) fn takes_any_json(self) -> Self {
+        Self { body: Some((Content::AnyJson, true)), ..self }
+    }
+
     /// A body of bytes.
     pub(crate) fn takes_bytes(self) -> Self {
         Self { body: Some((Content::Bytes, true)), ..self }

@@ -28,6 +28,6 @@ pub use customer_key::CustomerKey;
 pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
-    ActiveUpload, ActiveUploads, Bearer, BearerError, FirstStart, Minted, OpenError, OpenOptions, Pending,
-    ProjectionState, Repeated, SignedUrl, Stats, Store, WindowsPage,
+    Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, FirstStart, Minted,
+    OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, SignedUrl, Stats, Store, WindowsPage,
 };

@@ -211,7 +211,11 @@ impl Ask {
         Ok(whole)
     }
 
-    async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Problem> {
+    /// The whole body.
+    ///
+    /// # Errors
+    /// It is too long, or breaks off.
+    pub(super) async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Problem> {
         let bound_bytes = bytes_max as u64;
         if self.announced()?.is_some_and(|announced| announced > bound_bytes) {
             return Err(Problem::payload_too_large(bound_bytes));

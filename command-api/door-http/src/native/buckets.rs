@@ -72,7 +72,7 @@ pub(super) fn operations() -> Vec<Entry> {
 /// A bucket.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Bucket {
+pub(super) struct Bucket {
     /// Its name, unique in the tenant.
     name: String,
     /// When it was created.
@@ -132,7 +132,7 @@ struct NewBucket {
 /// Versioning, by name or as a flag.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum GivenVersioning {
+pub(super) enum GivenVersioning {
     Flag(bool),
     Name(String),
 }
@@ -161,7 +161,7 @@ fn versioning_name(versioning: Versioning) -> &'static str {
     }
 }
 
-fn shown(info: BucketInfo) -> Bucket {
+pub(super) fn shown(info: BucketInfo) -> Bucket {
     let default_retention = info.default_retention.map(|default| {
         let (days, years) = match default.period {
             RetentionPeriod::Days(days) => (Some(days), None),
@@ -219,7 +219,7 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     Ok(response)
 }
 
-fn asked_versioning(given: Option<&GivenVersioning>) -> Result<Option<Versioning>, Problem> {
+pub(super) fn asked_versioning(given: Option<&GivenVersioning>) -> Result<Option<Versioning>, Problem> {
     let bad = || Problem::invalid("`versioning` must be `enabled`, `suspended`, `disabled`, true or false");
     Ok(match given {
         None => None,

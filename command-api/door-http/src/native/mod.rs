@@ -5,6 +5,7 @@
 //! Invariants: the tenant comes from the credential and from nothing else; no byte of a body is read before its sender is
 //! known, but of `/auth/token`, whose body says who it is.
 
+mod account;
 mod answer;
 mod ask;
 mod batch;
@@ -13,14 +14,19 @@ mod copy;
 mod cors;
 mod gate;
 mod idempotency;
+mod keys;
+mod limits;
 mod lists;
 mod locks;
 mod multipart;
 mod notifications;
+mod object_acl;
 mod objects;
 mod page;
 mod said;
+mod settings;
 mod signed;
+mod signed_urls;
 mod stored;
 mod system;
 mod tags;
@@ -91,7 +97,18 @@ fn routes() -> Routes<Handler> {
         locks::operations(),
         multipart::operations(),
     ];
-    Routes::new(all.into_iter().flatten().collect())
+    Routes::new(all.into_iter().chain(beside()).flatten().collect())
+}
+
+/// What there is beside the contract.
+fn beside() -> [Vec<Entry>; 5] {
+    [
+        keys::operations(),
+        signed_urls::operations(),
+        account::operations(),
+        settings::operations(),
+        object_acl::operations(),
+    ]
 }
 
 fn entry<F, Done>(operation: Operation, run: F) -> Entry
@@ -123,6 +140,9 @@ const ABOUT: About = About {
         ("tags", "Tags of objects."),
         ("retention", "Retention and legal hold."),
         ("multipart", "Uploads in parts."),
+        ("settings", "What buckets are set to, and what they hold."),
+        ("keys", "Your own keys."),
+        ("account", "Your account."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };

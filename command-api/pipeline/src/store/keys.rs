@@ -108,6 +108,15 @@ impl Store {
         Ok(keys)
     }
 
+    /// A key of the caller's user by which no more can be done than by the caller's own.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn own_key(&self, caller: &Caller, access_key: &AccessKeyId) -> Result<AccessKeyInfo, StoreError> {
+        self.inner.check_own(caller, access_key)?;
+        self.inner.key(caller.tenant, access_key)
+    }
+
     /// Makes a key of the caller's user. The secret is returned once.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod about;
 mod access;
+mod account;
 mod acl;
 mod admin;
 mod amend;
@@ -25,8 +26,10 @@ mod list;
 mod logging;
 mod objects;
 mod open;
+mod patch;
 mod quota;
 pub(crate) mod situation;
+mod stats;
 mod uploads;
 
 use std::path::PathBuf;
@@ -41,12 +44,15 @@ use schemas::event::{ObjectOwnership, Versioning};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
+pub use account::{Account, Bounds};
 pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use idempotency::{Pending, Repeated};
 pub(crate) use lifecycle::Rules;
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
+pub use patch::BucketSetting;
+pub use stats::{BucketStats, PrefixStats};
 
 use crate::access_log::AccessLog;
 use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
