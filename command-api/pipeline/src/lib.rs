@@ -29,5 +29,6 @@ pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, FirstStart, Minted,
-    OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, SignedUrl, Stats, Store, WindowsPage,
+    MoveObject, Moved, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, SignedUrl, Stats,
+    Store, WindowsPage,
 };

@@ -18,14 +18,19 @@ mod keys;
 mod limits;
 mod lists;
 mod locks;
+mod move_object;
 mod multipart;
+mod multipart_presign;
 mod notifications;
 mod object_acl;
 mod objects;
 mod page;
+mod prefix_stats;
+mod presign;
 mod said;
 mod settings;
 mod signed;
+mod signed_path;
 mod signed_urls;
 mod stored;
 mod system;
@@ -101,13 +106,17 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 5] {
+fn beside() -> [Vec<Entry>; 9] {
     [
         keys::operations(),
         signed_urls::operations(),
         account::operations(),
         settings::operations(),
         object_acl::operations(),
+        prefix_stats::operations(),
+        presign::operations(),
+        multipart_presign::operations(),
+        move_object::operations(),
     ]
 }
 

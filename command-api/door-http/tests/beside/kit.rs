@@ -193,6 +193,18 @@ impl Api {
         }
     }
 
+    pub(crate) fn get_request(bucket_name: &str, name: &str) -> GetObject {
+        GetObject {
+            bucket: bucket(bucket_name),
+            key: key(name),
+            version: None,
+            part_number: None,
+            range: None,
+            conditions: ReadConditions::default(),
+            customer_key: None,
+        }
+    }
+
     pub(crate) async fn put(&self, bucket: &str, name: &str, bytes: &[u8]) -> Written {
         self.put_as(Self::put_request(bucket, name), bytes).await
     }
@@ -205,16 +217,7 @@ impl Api {
 
     pub(crate) async fn read(&self, bucket_name: &str, name: &str) -> Result<Vec<u8>, StoreError> {
         use futures_util::StreamExt;
-        let request = GetObject {
-            bucket: bucket(bucket_name),
-            key: key(name),
-            version: None,
-            part_number: None,
-            range: None,
-            conditions: ReadConditions::default(),
-            customer_key: None,
-        };
-        let mut found = self.store.get_object(&self.caller(MAIN), request).await?;
+        let mut found = self.store.get_object(&self.caller(MAIN), Self::get_request(bucket_name, name)).await?;
         let mut bytes = Vec::new();
         while let Some(piece) = found.body.next().await {
             bytes.extend_from_slice(&piece.map_err(StoreError::Body)?);
@@ -265,11 +268,11 @@ impl Api {
     async fn check_documented(&self, line: &str, status: u16) {
         let document = self.document.get_or_init(|| self.read_document()).await;
         let (method, path) = line.split_once(' ').expect("a method and a path");
-        let path = path.split('?').next().unwrap_or_default();
+        let path = path.split('?').next().unwrap_or_default().replace("%3A", ":");
         let paths = document["paths"].as_object().expect("paths");
         let operations = paths.iter().filter_map(|(template, item)| {
             let operation = item.get(method.to_ascii_lowercase())?;
-            Some((literals(template, path, operation.get("x-holdfast-shown-path").is_some())?, operation))
+            Some((literals(template, &path, operation.get("x-holdfast-shown-path").is_some())?, operation))
         });
         let Some((_, operation)) = operations.max_by_key(|(literals, _)| *literals) else {
             assert!([404, 405].contains(&status), "{line} is in no document and answers {status}");

@@ -3,6 +3,9 @@
 mod account;
 mod keys;
 mod kit;
+mod moves;
 mod object_acl;
+mod prefix_stats;
+mod presign;
 mod settings;
 mod signed_urls;

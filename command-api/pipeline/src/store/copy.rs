@@ -7,15 +7,16 @@ use domain::acl::Uploaded;
 use domain::bucket_policy::Asked;
 use domain::object::Commit;
 use domain::policy::Resource;
-use event_log::Snapshot;
+use event_log::{Changes, Snapshot};
 use schemas::action::Action;
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
-use schemas::event::{Cause, CommittedPart, CopySource, StorageClass};
+use schemas::event::{Cause, CommittedPart, CopySource, Encryption, StorageClass};
+use schemas::{EventId, VersionId};
 
 use super::amend::lock_asked;
 use super::objects::{Opened, representation};
-use super::{Request, Store, read_again};
-use crate::api::{Caller, Copied, CopyObject, Digests, GetObject, ReadConditions, StoreError};
+use super::{Found, Request, Store, read_again};
+use crate::api::{AskedEncryption, Caller, Copied, CopyObject, Digests, GetObject, ReadConditions, StoreError};
 use crate::content::{Ingested, Limits, Scope, StagedContent, hashing, of_source};
 
 /// What a copy is made of.
@@ -25,6 +26,35 @@ struct Copy {
     checksums: Vec<Checksum>,
     chosen_checksum: Option<u8>,
     parts: Vec<CommittedPart>,
+}
+
+/// What of the source the copy has without being asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// As CopyObject has it: what is said of the object, and of how it is stored what the request says.
+    AsCopy,
+    /// How it is stored too.
+    All,
+}
+
+/// What is copied.
+pub(super) struct Source {
+    pub(super) bucket: Found,
+    /// The version.
+    pub(super) made_by: EventId,
+    /// Its id, where versions are shown.
+    pub(super) shown: Option<VersionId>,
+}
+
+/// A copy that is ready to be committed.
+pub(super) struct Prepared {
+    pub(super) source: Source,
+    /// Where it goes.
+    pub(super) bucket: Found,
+    pub(super) commit: Commit,
+    /// Rows of its content.
+    pub(super) changes: Changes,
+    pub(super) staged: StagedContent,
 }
 
 impl Store {
@@ -37,6 +67,20 @@ impl Store {
     }
 
     async fn copy_once(&self, caller: &Caller, request: CopyObject) -> Result<Copied, StoreError> {
+        let key = request.key.clone();
+        let prepared = self.prepare_copy(caller, request, Kept::AsCopy).await?;
+        let Prepared { source, bucket, commit, changes, staged } = prepared;
+        let recorded = self.inner.commit_version(Request::of(caller), &bucket, key, commit, changes, staged).await?;
+        Ok(Copied { written: self.inner.written(&bucket, &recorded)?, source_version: source.shown })
+    }
+
+    /// Everything of a copy but its commit: who may, what is copied, its content under the keys of the destination.
+    pub(super) async fn prepare_copy(
+        &self,
+        caller: &Caller,
+        request: CopyObject,
+        kept: Kept,
+    ) -> Result<Prepared, StoreError> {
         let inner = &self.inner;
         let snapshot = inner.log.snapshot();
         let asked = Asked {
@@ -73,9 +117,18 @@ impl Store {
             }
         }
         domain::read::check_copy_source(&request.source_conditions, &representation(&opened.info))?;
-        let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
+        let encryption = match (kept, &opened.committed.encryption) {
+            (Kept::All, Encryption::Kms { key, context, bucket_key }) => {
+                AskedEncryption::Kms { key: Some(key.clone()), context: context.clone(), bucket_key: Some(*bucket_key) }
+            }
+            _ => request.encryption,
+        };
+        let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &encryption).await?;
         let onto_itself = opened.bucket.id == bucket.id && request.source_key == request.key;
-        let storage_class = request.storage_class.unwrap_or(StorageClass::Standard);
+        let storage_class = match kept {
+            Kept::AsCopy => request.storage_class.unwrap_or(StorageClass::Standard),
+            Kept::All => opened.info.storage_class,
+        };
         let changes_something = request.metadata.is_some()
             || request.tags.is_some()
             || storage_class != opened.info.storage_class
@@ -111,9 +164,8 @@ impl Store {
             acl,
         };
         let changes = inner.stage_rows(caller, &mut copy.staged).await?;
-        let work = Request::of(caller);
-        let recorded = inner.commit_version(work, &bucket, request.key, commit, changes, copy.staged).await?;
-        Ok(Copied { written: inner.written(&bucket, &recorded)?, source_version: opened.info.version })
+        let source = Source { bucket: opened.bucket, made_by: opened.event, shown: opened.info.version };
+        Ok(Prepared { source, bucket, commit, changes, staged: copy.staged })
     }
 
     /// The source's own content, under the same keys: nothing is written but wraps.

@@ -1,13 +1,14 @@
 //! Deleting: one object or version, or many.
 
 use domain::Refusal;
+use event_log::Recorded;
 use schemas::action::Action;
 use schemas::event::{Event, Versioning};
 use schemas::{BucketName, ObjectKey, VersionId};
 
 use super::{Found, Inner, Request, Store, planned, situation};
 use crate::api::{Caller, DeleteObject, Deleted, StoreError, WriteConditions};
-use crate::sequencer::{Decide, Outcome, Unit};
+use crate::sequencer::{Decide, Unit};
 
 /// Deletes of one request that wait in the queue together: each is a unit of its own, one drain takes them all.
 const TOGETHER: usize = 256;
@@ -96,7 +97,7 @@ impl Inner {
 }
 
 /// The answer, from the event if there is one.
-fn deleted(bucket: &Found, asked: Option<VersionId>, recorded: &Outcome) -> Deleted {
+pub(super) fn deleted(bucket: &Found, asked: Option<VersionId>, recorded: &[Recorded]) -> Deleted {
     let versioned = bucket.row.versioning != Versioning::Unversioned;
     let Some(record) = recorded.first() else {
         // Nothing was there: S3 answers as if it had been, and repeats the version asked for.

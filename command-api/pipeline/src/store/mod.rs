@@ -24,6 +24,7 @@ mod keys;
 mod lifecycle;
 mod list;
 mod logging;
+mod move_object;
 mod objects;
 mod open;
 mod patch;
@@ -49,6 +50,7 @@ pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use idempotency::{Pending, Repeated};
 pub(crate) use lifecycle::Rules;
+pub use move_object::{MoveObject, Moved};
 pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 pub use patch::BucketSetting;

@@ -46,6 +46,29 @@ pub(crate) fn charge(
     Ok(planned(bucket, None, events))
 }
 
+/// Charges a move, which is a write here and a removal there: where both count, what leaves makes room for what comes.
+///
+/// # Errors
+/// [`domain::Refusal::QuotaExceeded`].
+pub(crate) fn charge_move(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    to: &Found,
+    write: Charged<'_>,
+    (from, leaving): (BucketId, Held),
+) -> Result<Vec<Planned>, StoreError> {
+    let mut events = Vec::new();
+    for account in accounts(rows, tenant, to.id)? {
+        let mut change = change(rows, tenant, to, write)?;
+        if account.bucket.is_none_or(|bucket| bucket == from) {
+            change.removed.bytes = change.removed.bytes.saturating_add(leaving.bytes);
+            change.removed.objects = change.removed.objects.saturating_add(leaving.objects);
+        }
+        events.extend(domain::quota::charge(&[account], change)?);
+    }
+    Ok(planned(to, None, events))
+}
+
 fn accounts(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
     for (scope, of) in [(BucketId::NONE, None), (bucket, Some(bucket))] {
