@@ -30,5 +30,5 @@ pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, FirstStart, Minted,
     MoveObject, Moved, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, SignedUrl, Stats,
-    Store, WindowsPage,
+    Store, TaskInfo, TaskStatus, WindowsPage,
 };

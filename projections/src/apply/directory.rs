@@ -296,7 +296,8 @@ impl Fold<'_> {
         if let Some(task) = self.get::<Task>(&key)? {
             let ended = self.header.time;
             let error = event.error.clone();
-            let row = EndedTask { kind: task.kind, done: task.done, started: task.started, ended, error };
+            let Task { kind, arguments, cursor, done, started, .. } = task;
+            let row = EndedTask { kind, done, started, ended, error, arguments, cursor };
             self.put(EndedTask::key(self.tenant, &event.task), &row);
             self.remove::<Task>(key);
         }

@@ -291,6 +291,29 @@ pub fn tasks(rows: &dyn Rows, tenant: TenantId) -> Result<Vec<(String, Task)>, R
     all(rows, &Task::prefix(tenant), Task::parse_key)
 }
 
+/// Tasks that are finished, by id: those behind `after`, at most `max`.
+///
+/// # Errors
+/// [`RowError`].
+pub fn ended_tasks(
+    rows: &dyn Rows,
+    tenant: TenantId,
+    after: Option<&str>,
+    max: usize,
+) -> Result<Vec<(String, EndedTask)>, RowError> {
+    let beginning = EndedTask::prefix(tenant);
+    let to = prefix_end(&beginning).map_or(Bound::Unbounded, Bound::Excluded);
+    let from = match after {
+        Some(after) => Bound::Excluded(EndedTask::key(tenant, after)),
+        None => Bound::Included(beginning),
+    };
+    let parse = |row: Result<(Vec<u8>, Vec<u8>), event_log::ReadError>| {
+        let (key, value) = row?;
+        Ok((EndedTask::parse_key(&key).ok_or(RowError::malformed::<EndedTask>())?, row::decode(&value)?))
+    };
+    rows.range(EndedTask::TABLE, from, to).take(max).map(parse).collect()
+}
+
 /// What became of a task.
 ///
 /// # Errors

@@ -52,6 +52,12 @@ pub struct EndedTask {
     pub ended: Time,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// What it was to do; empty in rows of versions that did not keep it.
+    #[serde(default)]
+    pub arguments: String,
+    /// How far it got, if it got anywhere.
+    #[serde(default)]
+    pub cursor: Option<String>,
 }
 super::packed!(EndedTask, DIRECTORY, "ended task");
 
@@ -60,6 +66,14 @@ impl EndedTask {
     #[must_use]
     pub fn key(tenant: TenantId, task: &str) -> Vec<u8> {
         Key::kind(tenant, directory::ENDED_TASK).raw(task.as_bytes()).bytes()
+    }
+
+    pub(crate) fn prefix(tenant: TenantId) -> Vec<u8> {
+        Self::key(tenant, "")
+    }
+
+    pub(crate) fn parse_key(key: &[u8]) -> Option<String> {
+        Task::parse_key(key)
     }
 }
 
@@ -74,7 +88,8 @@ mod tests {
         #[test]
         fn rows_read_back(kind: String, arguments: String, cursor: Option<String>, done: u64, times: (u64, u64)) {
             let (started, ended) = (Time(times.0), Time(times.1));
-            reads_back(&EndedTask { kind: kind.clone(), done, started, ended, error: cursor.clone() });
+            let (error, arguments) = (cursor.clone(), arguments.clone());
+            reads_back(&EndedTask { kind: kind.clone(), done, started, ended, error, arguments: arguments.clone(), cursor: cursor.clone() });
             prop_assert_eq!(Task::parse_key(&Task::key(TenantId(1), &kind)), Some(kind.clone()));
             reads_back(&Task { kind, arguments, cursor, done, started, progressed: ended });
         }

@@ -35,6 +35,7 @@ mod signed_urls;
 mod stored;
 mod system;
 mod tags;
+mod tasks;
 mod token;
 
 use std::pin::Pin;
@@ -106,7 +107,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 9] {
+fn beside() -> [Vec<Entry>; 10] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -117,6 +118,7 @@ fn beside() -> [Vec<Entry>; 9] {
         presign::operations(),
         multipart_presign::operations(),
         move_object::operations(),
+        tasks::operations(),
     ]
 }
 
@@ -152,6 +154,7 @@ const ABOUT: About = About {
         ("settings", "What buckets are set to, and what they hold."),
         ("keys", "Your own keys."),
         ("account", "Your account."),
+        ("tasks", "Work that goes on behind its request."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };

@@ -61,7 +61,7 @@ impl Answer {
     }
 }
 
-fn admin() -> AdminCaller {
+pub(crate) fn admin() -> AdminCaller {
     let request = RequestId("01J00000000000000000000000".into());
     AdminCaller { token: "test".into(), role: AdminRole::Owner, tenant: None, source: None, request }
 }
@@ -207,6 +207,11 @@ impl Api {
 
     pub(crate) async fn put(&self, bucket: &str, name: &str, bytes: &[u8]) -> Written {
         self.put_as(Self::put_request(bucket, name), bytes).await
+    }
+
+    /// One byte under a key.
+    pub(crate) async fn put_owned(&self, bucket: &str, name: String) -> Written {
+        self.put(bucket, &name, b"x").await
     }
 
     pub(crate) async fn put_as(&self, request: PutObject, bytes: &[u8]) -> Written {

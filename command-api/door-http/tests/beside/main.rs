@@ -9,3 +9,4 @@ mod prefix_stats;
 mod presign;
 mod settings;
 mod signed_urls;
+mod tasks;

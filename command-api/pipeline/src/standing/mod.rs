@@ -10,6 +10,7 @@ mod janitor;
 mod lifecycle;
 mod seals;
 mod sweep;
+mod tasks;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -68,6 +69,8 @@ pub(crate) struct Standing {
     expiring: Mutex<()>,
     /// What rules have done since the start.
     expired: Mutex<LifecycleReport>,
+    /// Wakes whoever carries out tasks.
+    bell: Arc<tasks::Bell>,
 }
 
 impl Standing {
@@ -79,11 +82,21 @@ impl Standing {
         let (weak, stop) = (Arc::downgrade(inner), self.stop.clone());
         let thread = std::thread::Builder::new().name("lifecycle".to_owned()).spawn(move || expire(&weak, &stop))?;
         self.threads.lock().push(thread);
+        // On its own: tasks are as long as what they are to do.
+        let (weak, stop, bell) = (Arc::downgrade(inner), self.stop.clone(), self.bell.clone());
+        let tasks = move || carry_out_tasks(&weak, &stop, &bell);
+        self.threads.lock().push(std::thread::Builder::new().name("tasks".to_owned()).spawn(tasks)?);
         Ok(())
+    }
+
+    /// Says that a task began.
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
     }
 
     pub(crate) fn stop(&self) {
         self.stop.tell();
+        self.bell.ring();
         for thread in std::mem::take(&mut *self.threads.lock()) {
             // A panic there was reported by its own thread.
             let _ = thread.join();
@@ -109,6 +122,25 @@ fn run(inner: &Weak<Inner>, stop: &Stop) {
         if now - *swept_us.get_or_insert(now) >= SWEEP_EVERY_US {
             swept_us = Some(now);
             report("sweep", upkeep(&inner, sweep::run).map(|_| ()));
+        }
+    }
+}
+
+/// Carries out tasks: what was left unfinished when the process starts, then what begins.
+fn carry_out_tasks(inner: &Weak<Inner>, stop: &Stop, bell: &tasks::Bell) {
+    while !stop.wait(Duration::ZERO) {
+        let Some(inner) = inner.upgrade() else { return };
+        let left = tasks::round(&inner, stop);
+        drop(inner);
+        match left {
+            Ok(true) => {}
+            Ok(false) => bell.wait(),
+            failed => {
+                report("tasks", failed.map(|_| ()));
+                if stop.wait(PACE) {
+                    return;
+                }
+            }
         }
     }
 }

@@ -378,7 +378,7 @@ impl Claims {
 }
 
 /// Whether the caller sees what others signed: an administrator of the tenant as a whole does.
-fn sees_all(caller: &Caller) -> Result<bool, Refusal> {
+pub(super) fn sees_all(caller: &Caller) -> Result<bool, Refusal> {
     let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
     let administers = authorise(scopes, Action::ManageKeys, Resource::Tenant).is_ok();
     Ok(administers && "op=admin".parse().is_ok_and(|whole: schemas::scope::Scopes| whole.within(scopes)))

@@ -95,7 +95,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the rows or the secret cannot be read.
     pub fn holder(&self, access_key: &AccessKeyId) -> Result<Option<Holder>, StoreError> {
-        Ok(self.inner.known(access_key)?.map(|known| known.holder))
+        self.inner.holder(access_key)
     }
 
     /// Who an API key's text (`hfsk_...`) is of, if it works.
@@ -129,6 +129,11 @@ impl Store {
 }
 
 impl Inner {
+    /// Who a key is, as long as it works.
+    pub(crate) fn holder(&self, access_key: &AccessKeyId) -> Result<Option<Holder>, StoreError> {
+        Ok(self.known(access_key)?.map(|known| known.holder))
+    }
+
     fn known(&self, access_key: &AccessKeyId) -> Result<Option<Known>, StoreError> {
         // Read before the snapshot: a change in between makes the entry stale, never wrong.
         let generation = self.identity.generation.load(Ordering::Acquire);

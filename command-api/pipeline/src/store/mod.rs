@@ -31,6 +31,7 @@ mod patch;
 mod quota;
 pub(crate) mod situation;
 mod stats;
+mod tasks;
 mod uploads;
 
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub(crate) use open::open_log;
 pub use open::{FirstStart, OpenError, OpenOptions};
 pub use patch::BucketSetting;
 pub use stats::{BucketStats, PrefixStats};
+pub(crate) use tasks::{Arguments, Cursor, DELETE_PREFIX};
+pub use tasks::{TaskInfo, TaskStatus};
 
 use crate::access_log::AccessLog;
 use crate::api::{AdminCaller, Caller, Component, StoreError, Who};

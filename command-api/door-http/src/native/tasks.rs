@@ -1,0 +1,197 @@
+//! `POST /buckets/{bucket}/objects:deletePrefix` and `/tasks`: work that goes on behind its request.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::{HeaderValue, Method, StatusCode, header};
+use pipeline::{TaskInfo, TaskStatus};
+use schemas::ObjectKey;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::ask::Ask;
+use super::{Answer, App, Entry, answer, entry, page};
+use crate::operation::Operation;
+use crate::problem::Problem;
+
+const TAG: &str = "tasks";
+
+pub(super) fn operations() -> Vec<Entry> {
+    let path = "/buckets/{bucket}/objects:deletePrefix";
+    let delete = Operation::new(Method::POST, path, "deletePrefix", "objects", "Delete all objects under a prefix")
+        .about(
+            "A task does it behind the answer: it outlives restarts and can be cancelled. Every object that is there when it begins \
+             is deleted as `DELETE` of it would, with the rights that the caller has at that moment; what is written later stays. \
+             In a versioned bucket delete markers are made. With `dryRun` nothing is deleted: what would be is counted, for a \
+             bounded time.",
+        )
+        .takes::<DeletePrefix>()
+        .answers::<DryRun>(200, "What would be deleted, with `dryRun`.")
+        .answers::<Task>(202, "The task that deletes.")
+        .with_headers(&[("Location", "Where the task is asked about.")])
+        .refuses(&[404, 413]);
+    let list = Operation::new(Method::GET, "/tasks", "listTasks", TAG, "List tasks")
+        .about("The newest first. Each user sees their own; one who administers the whole tenant sees all.")
+        .query("maxKeys", page::schema(), "Most tasks of a page.")
+        .query("continuationToken", json!({ "type": "string" }), "Where the page before ended.")
+        .answers::<Tasks>(200, "A page of tasks.");
+    let get = Operation::new(Method::GET, "/tasks/{id}", "getTask", TAG, "Get a task")
+        .path("id", json!({ "type": "string" }), "Task id.")
+        .answers::<Task>(200, "The task.")
+        .refuses(&[404]);
+    let cancel = Operation::new(Method::DELETE, "/tasks/{id}", "cancelTask", TAG, "Cancel a task")
+        .about("What it has done stays done, and nothing more happens. A task that has ended stays as it is.")
+        .path("id", json!({ "type": "string" }), "Task id.")
+        .answers::<Task>(200, "The task.")
+        .refuses(&[404]);
+    vec![entry(delete, delete_prefix), entry(list, self::list), entry(get, self::get), entry(cancel, self::cancel)]
+}
+
+/// What is to be deleted.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct DeletePrefix {
+    /// Keys that begin with it. An empty one means every object of the bucket.
+    prefix: String,
+    /// Whether only to count.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What would be deleted.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DryRun {
+    bucket: String,
+    prefix: String,
+    /// Always true.
+    dry_run: bool,
+    /// Objects, as far as they were counted.
+    objects: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Whether there are more.
+    is_truncated: bool,
+}
+
+/// A task.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Task {
+    id: String,
+    /// `delete-prefix`.
+    kind: String,
+    bucket: String,
+    prefix: String,
+    /// Who began it.
+    user: String,
+    /// `running`, `succeeded`, `failed` or `cancelled`.
+    status: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Objects that were deleted.
+    deleted: u64,
+    /// Objects that are locked and stay.
+    locked: u64,
+    /// Objects that its user may not delete and that stay.
+    denied: u64,
+    /// When it began.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// When it last got further.
+    #[schema(format = DateTime)]
+    progressed_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+}
+
+/// A page of tasks.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Tasks {
+    /// The newest first.
+    tasks: Vec<Task>,
+    /// Whether more follow.
+    is_truncated: bool,
+    /// What the next page is asked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_continuation_token: Option<String>,
+}
+
+fn shown(task: TaskInfo) -> Task {
+    let (status, error) = match task.status {
+        TaskStatus::Running => ("running", None),
+        TaskStatus::Succeeded => ("succeeded", None),
+        TaskStatus::Failed(error) => ("failed", Some(error)),
+        TaskStatus::Cancelled => ("cancelled", None),
+    };
+    Task {
+        id: task.id,
+        kind: task.kind,
+        bucket: task.bucket.to_string(),
+        prefix: task.prefix,
+        user: task.user.to_string(),
+        status,
+        error,
+        deleted: task.deleted,
+        locked: task.locked,
+        denied: task.denied,
+        started_at: answer::time(task.started),
+        progressed_at: answer::time(task.progressed),
+        ended_at: task.ended.map(answer::time),
+    }
+}
+
+async fn delete_prefix(app: Arc<App>, mut ask: Ask) -> Answer {
+    let bucket = ask.bucket()?;
+    let DeletePrefix { prefix, dry_run } = ask.json().await?;
+    if prefix.len() > ObjectKey::BYTES_MAX {
+        return Err(Problem::invalid("no key is as long as this `prefix`"));
+    }
+    let caller = ask.caller()?;
+    if dry_run {
+        app.store.may_delete_prefix(caller, &bucket, &prefix)?;
+        let stats = app.store.prefix_stats(caller, &bucket, &prefix, None).await?;
+        let shown = DryRun {
+            bucket: bucket.to_string(),
+            prefix,
+            dry_run,
+            objects: stats.objects,
+            bytes: stats.bytes,
+            is_truncated: stats.next_after.is_some(),
+        };
+        return Ok(answer::json(StatusCode::OK, &shown));
+    }
+    let task = app.store.delete_prefix(caller, &bucket, &prefix).await?;
+    let location = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.id));
+    let mut response = answer::json(StatusCode::ACCEPTED, &shown(task));
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn list(app: Arc<App>, ask: Ask) -> Answer {
+    let query = &ask.words.query;
+    let (max, after) = (page::size(query, "maxKeys")?, page::after(query)?);
+    let (tasks, is_truncated) = app.store.list_tasks(ask.caller()?, after.as_deref(), max).await?;
+    let next = tasks.last().filter(|_| is_truncated).map(|last| page::token(&last.id));
+    let tasks = tasks.into_iter().map(shown).collect();
+    Ok(answer::json(StatusCode::OK, &Tasks { tasks, is_truncated, next_continuation_token: next }))
+}
+
+fn found(task: Option<TaskInfo>) -> Result<Response, Problem> {
+    Ok(answer::json(StatusCode::OK, &shown(task.ok_or_else(Problem::not_found)?)))
+}
+
+async fn get(app: Arc<App>, ask: Ask) -> Answer {
+    found(app.store.task(ask.caller()?, ask.values.get("id")).await?)
+}
+
+async fn cancel(app: Arc<App>, ask: Ask) -> Answer {
+    found(app.store.cancel_task(ask.caller()?, ask.values.get("id")).await?)
+}

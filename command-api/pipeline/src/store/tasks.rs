@@ -1,0 +1,380 @@
+//! Tasks: work larger than a unit, begun by a request and carried out behind it.
+//!
+//! Owns: beginning, showing and cancelling them, and what the log keeps of one.
+//! Does not own: carrying them out ([`crate::standing`]).
+//! Invariants: a task is an event before its request is answered, so that a restart goes on with it. Each of its units names how
+//! far it got in the same commit, so that nothing is counted twice. Once it is cancelled nothing more happens.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Refusal;
+use domain::policy::{Resource, authorise};
+use projections::{query, row};
+use schemas::action::Action;
+use schemas::event::{TaskFinished, TaskStarted};
+use schemas::{AccessKeyId, BucketId, BucketName, RequestId, TenantId, Time, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::bearer::sees_all;
+use super::{Inner, Request, Store, rows_error};
+use crate::api::{Caller, Circumstances, StoreError, Who};
+
+/// Kind of tasks that delete what is under a prefix. Part of the log's format.
+pub(crate) const DELETE_PREFIX: &str = "delete-prefix";
+/// What the end of a cancelled task says. Part of the log's format.
+pub(crate) const CANCELLED: &str = "cancelled";
+/// Unfinished tasks that a tenant may have.
+const UNFINISHED_MAX: usize = 100;
+const RETRY_AFTER_MS: u64 = 10_000;
+
+/// How a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskStatus {
+    /// It is under way, or will be.
+    Running,
+    /// It is done.
+    Succeeded,
+    /// It ended early, and why.
+    Failed(String),
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// A task that deletes what is under a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskInfo {
+    /// 32 hex digits.
+    pub id: String,
+    /// What kind.
+    pub kind: String,
+    /// The bucket, as it was called when the task began.
+    pub bucket: BucketName,
+    /// The prefix.
+    pub prefix: String,
+    /// Who began it.
+    pub user: UserId,
+    /// How it stands.
+    pub status: TaskStatus,
+    /// Objects that were deleted.
+    pub deleted: u64,
+    /// Objects that are locked and stay.
+    pub locked: u64,
+    /// Objects that its user may not delete.
+    pub denied: u64,
+    /// When it began.
+    pub started: Time,
+    /// When it last got further.
+    pub progressed: Time,
+    /// When it ended, if it has.
+    pub ended: Option<Time>,
+}
+
+/// What a task is to do, as the log keeps it in JSON. Names stand in base64: written out, control characters would take six
+/// times their room, and row and record are bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Arguments {
+    /// Decimal: a JSON number has too few digits for some readers.
+    bucket: String,
+    name: BucketName,
+    prefix: String,
+    user: UserId,
+    access_key: AccessKeyId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    secure: bool,
+    request: RequestId,
+}
+
+/// How far a task got, as the log keeps it in JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    /// What follows the prefix in the last key that was dealt with, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(default)]
+    pub(crate) locked: u64,
+    #[serde(default)]
+    pub(crate) denied: u64,
+}
+
+fn malformed(what: &str) -> StoreError {
+    StoreError::Corrupt { what: format!("the {what} of a task") }
+}
+
+fn decoded(text: &str, what: &str) -> Result<String, StoreError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed(what))?;
+    String::from_utf8(bytes).map_err(|_| malformed(what))
+}
+
+impl Arguments {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
+        serde_json::from_str(text).map_err(|_| malformed("arguments"))
+    }
+
+    pub(crate) fn bucket(&self) -> Result<BucketId, StoreError> {
+        self.bucket.parse().map(BucketId).map_err(|_| malformed("bucket"))
+    }
+
+    pub(crate) fn bucket_name(&self) -> &BucketName {
+        &self.name
+    }
+
+    pub(crate) fn prefix(&self) -> Result<String, StoreError> {
+        decoded(&self.prefix, "prefix")
+    }
+
+    /// Whoever began the task, with what they may do now. None when the key that it was begun with does not work any more.
+    pub(crate) fn caller(&self, inner: &Inner, tenant: TenantId) -> Result<Option<Caller>, StoreError> {
+        let holder = inner.holder(&self.access_key)?;
+        let holder = holder.filter(|holder| holder.tenant == tenant && holder.user == self.user);
+        Ok(holder.map(|holder| Caller {
+            tenant,
+            who: Who::User {
+                user: holder.user,
+                display_name: holder.display_name,
+                access_key: self.access_key.clone(),
+                scopes: holder.scopes,
+            },
+            source: self.source,
+            request: self.request.clone(),
+            circumstances: Circumstances { secure: self.secure, ..Circumstances::default() },
+        }))
+    }
+}
+
+impl Cursor {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, StoreError> {
+        text.map_or(Ok(Self::default()), |text| serde_json::from_str(text).map_err(|_| malformed("cursor")))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("a cursor is JSON")
+    }
+
+    pub(crate) fn after(&self, prefix: &str) -> Result<Option<String>, StoreError> {
+        let rest = self.after.as_deref().map(|rest| decoded(rest, "cursor"));
+        Ok(rest.transpose()?.map(|rest| format!("{prefix}{rest}")))
+    }
+
+    /// The place behind a key that begins with the prefix.
+    pub(crate) fn behind(&mut self, prefix: &str, key: &str) {
+        self.after = Some(URL_SAFE_NO_PAD.encode(key.strip_prefix(prefix).unwrap_or_default()));
+    }
+}
+
+impl Store {
+    /// Begins to delete every object under a prefix that is there now, as DeleteObject would, each with the rights that the caller
+    /// has at that moment.
+    ///
+    /// # Errors
+    /// [`Refusal::AccessDenied`] for one who may not delete and list everything under the prefix, [`StoreError::Busy`] when the
+    /// tenant has too many unfinished tasks; nothing has changed then.
+    pub async fn delete_prefix(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        prefix: &str,
+    ) -> Result<TaskInfo, StoreError> {
+        let inner = &self.inner;
+        let found = inner.may_delete_prefix(caller, bucket, prefix)?;
+        let Some(access_key) = caller.access_key() else { return Err(Refusal::AccessDenied.into()) };
+        let arguments = Arguments {
+            bucket: found.id.0.to_string(),
+            name: bucket.clone(),
+            prefix: URL_SAFE_NO_PAD.encode(prefix),
+            user: caller.user(),
+            access_key: access_key.clone(),
+            source: caller.source,
+            secure: caller.circumstances.secure,
+            request: caller.request.clone(),
+        };
+        let arguments = serde_json::to_string(&arguments).map_err(|error| super::internal(&error))?;
+        let (tenant, id) = (caller.tenant, inner.task_id());
+        let started = TaskStarted { task: id.clone(), kind: DELETE_PREFIX.to_owned(), arguments };
+        let begin = move |rows: &dyn event_log::Rows| {
+            if query::tasks(rows, tenant).map_err(rows_error)?.len() >= UNFINISHED_MAX {
+                return Err(StoreError::Busy { retry_after_ms: RETRY_AFTER_MS });
+            }
+            Ok(vec![started.clone().into()])
+        };
+        inner.tenant_command(Request::of(caller), begin).await?;
+        inner.standing.ring();
+        let task = inner.find_task(tenant, &id)?;
+        task.ok_or_else(|| StoreError::Internal { what: "a task that began is not there".to_owned() })
+    }
+
+    /// Whether the caller may begin to delete what is under a prefix, for one who wants to know what it would be.
+    ///
+    /// # Errors
+    /// As [`Store::delete_prefix`].
+    pub fn may_delete_prefix(&self, caller: &Caller, bucket: &BucketName, prefix: &str) -> Result<(), StoreError> {
+        self.inner.may_delete_prefix(caller, bucket, prefix).map(|_| ())
+    }
+
+    /// Tasks by id, the newest first: those of the caller's user, and of every user to one who administers the tenant as a
+    /// whole; and whether more follow.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_tasks(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<(Vec<TaskInfo>, bool), StoreError> {
+        let (all, user) = (sees_all(caller)?, caller.user());
+        let snapshot = self.inner.log.snapshot();
+        let rows = snapshot.as_ref();
+        let unfinished = query::tasks(rows, caller.tenant).map_err(rows_error)?;
+        let unfinished = unfinished.into_iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        let mut unfinished = unfinished.map(|(id, task)| running(id, task)).collect::<Result<Vec<_>, _>>()?;
+        unfinished.reverse();
+        let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
+        loop {
+            const STEP: usize = 1_000;
+            let page = query::ended_tasks(rows, caller.tenant, after.as_deref(), STEP).map_err(rows_error)?;
+            let is_last = page.len() < STEP;
+            after = page.last().map(|(id, _)| id.clone());
+            let mut both = Vec::new();
+            for (id, task) in page {
+                while unfinished.last().is_some_and(|next| next.id < id) {
+                    both.extend(unfinished.pop());
+                }
+                both.push(ended(id, task)?);
+            }
+            if is_last {
+                both.extend(std::mem::take(&mut unfinished).into_iter().rev());
+            }
+            for task in both.into_iter().filter(|task| all || task.user == user) {
+                if found.len() == max {
+                    return Ok((found, true));
+                }
+                found.push(task);
+            }
+            if is_last {
+                return Ok((found, false));
+            }
+        }
+    }
+
+    /// A task; none if there is none that the caller sees.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn task(&self, caller: &Caller, id: &str) -> Result<Option<TaskInfo>, StoreError> {
+        let all = sees_all(caller)?;
+        let found = self.inner.find_task(caller.tenant, id)?;
+        Ok(found.filter(|task| all || task.user == caller.user()))
+    }
+
+    /// Ends a task early: what it did stays done. One that has ended stays as it is. None if there is none that the caller sees.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn cancel_task(&self, caller: &Caller, id: &str) -> Result<Option<TaskInfo>, StoreError> {
+        if self.task(caller, id).await?.is_none() {
+            return Ok(None);
+        }
+        let (tenant, task) = (caller.tenant, id.to_owned());
+        let cancel = move |rows: &dyn event_log::Rows| {
+            let is_running = query::task(rows, tenant, &task).map_err(rows_error)?.is_some();
+            let finished = TaskFinished { task: task.clone(), error: Some(CANCELLED.to_owned()) };
+            Ok(if is_running { vec![finished.into()] } else { vec![] })
+        };
+        self.inner.tenant_command(Request::of(caller), cancel).await?;
+        self.inner.find_task(tenant, id)
+    }
+}
+
+impl Inner {
+    fn may_delete_prefix(
+        &self,
+        caller: &Caller,
+        bucket: &BucketName,
+        prefix: &str,
+    ) -> Result<super::Found, StoreError> {
+        let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
+        let resource = Resource::Prefix(bucket, prefix);
+        authorise(scopes, Action::DeleteObject, resource)?;
+        self.enter_for(self.log.snapshot().as_ref(), caller, Action::ListBucket, resource)
+    }
+
+    /// An id that sorts before those that were made earlier, so that a list begins with the newest.
+    fn task_id(&self) -> String {
+        const DIGITS: u64 = 0xffff_ffff_ffff;
+        let age = DIGITS - (self.clock.wall().0 / 1_000).min(DIGITS);
+        format!("{age:012x}{}", hex::encode(self.ids.bytes::<10>()))
+    }
+
+    fn find_task(&self, tenant: TenantId, id: &str) -> Result<Option<TaskInfo>, StoreError> {
+        let snapshot = self.log.snapshot();
+        if let Some(task) = query::task(snapshot.as_ref(), tenant, id).map_err(rows_error)? {
+            return running(id.to_owned(), task).map(Some);
+        }
+        let found = query::ended_task(snapshot.as_ref(), tenant, id).map_err(rows_error)?;
+        found.map(|task| ended(id.to_owned(), task)).transpose()
+    }
+}
+
+fn running(id: String, task: row::Task) -> Result<TaskInfo, StoreError> {
+    let row::Task { kind, arguments, cursor, done, started, progressed } = task;
+    let (arguments, cursor) = (Arguments::parse(&arguments)?, Cursor::parse(cursor.as_deref())?);
+    Ok(TaskInfo {
+        id,
+        kind,
+        prefix: arguments.prefix()?,
+        bucket: arguments.name,
+        user: arguments.user,
+        status: TaskStatus::Running,
+        deleted: done,
+        locked: cursor.locked,
+        denied: cursor.denied,
+        started,
+        progressed,
+        ended: None,
+    })
+}
+
+fn ended(id: String, task: row::EndedTask) -> Result<TaskInfo, StoreError> {
+    let row::EndedTask { kind, done, started, ended, error, arguments, cursor } = task;
+    let status = match error {
+        None => TaskStatus::Succeeded,
+        Some(error) if error == CANCELLED => TaskStatus::Cancelled,
+        Some(error) => TaskStatus::Failed(error),
+    };
+    let task = row::Task { kind, arguments, cursor, done, started, progressed: ended };
+    Ok(TaskInfo { status, ended: Some(ended), ..running(id, task)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_task_fits_whatever_its_names_are() {
+        let wide = "\u{1}".repeat(1_024);
+        for split in [0, 1, 500, 1_023, 1_024] {
+            let arguments = Arguments {
+                bucket: u64::MAX.to_string(),
+                name: BucketName::parse(&"b".repeat(63)).expect("a name"),
+                prefix: URL_SAFE_NO_PAD.encode(&wide[..split]),
+                user: UserId::parse(&"u".repeat(128)).expect("a user"),
+                access_key: AccessKeyId::parse(&"A".repeat(128)).expect("a key"),
+                source: Some(IpAddr::from([0xfe80, 1, 2, 3, 4, 5, 6, 0xffff])),
+                secure: true,
+                request: RequestId("0".repeat(26)),
+            };
+            let mut cursor = Cursor { after: None, locked: u64::MAX, denied: u64::MAX };
+            cursor.behind(&wide[..split], &wide);
+            let text = serde_json::to_string(&arguments).expect("JSON");
+            assert!(text.len() + cursor.text().len() < 2_500, "{} {}", text.len(), cursor.text().len());
+            assert_eq!(Arguments::parse(&text).expect("reads"), arguments);
+            assert_eq!(arguments.prefix().expect("reads"), wide[..split]);
+            let read = Cursor::parse(Some(&cursor.text())).expect("reads");
+            assert_eq!(read.after(&wide[..split]).expect("reads"), Some(wide.clone()));
+        }
+    }
+}
