@@ -190,6 +190,7 @@ fn content(content: &Content) -> Value {
             json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
         }
         Content::AnyJson => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Content::Zip => json!({ "application/zip": { "schema": { "type": "string", "format": "binary" } } }),
         Content::Bytes => {
             json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
         }

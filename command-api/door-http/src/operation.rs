@@ -49,6 +49,8 @@ pub(crate) enum Content {
     Bytes,
     /// Any JSON.
     AnyJson,
+    /// A ZIP archive.
+    Zip,
 }
 
 /// What an operation answers.

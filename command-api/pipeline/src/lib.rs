@@ -29,6 +29,6 @@ pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, FirstStart, Minted,
-    MoveObject, Moved, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, SignedUrl, Stats,
-    Store, TaskInfo, TaskStatus, WindowsPage,
+    MoveObject, Moved, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected, Selection,
+    SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage,
 };

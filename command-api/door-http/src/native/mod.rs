@@ -37,6 +37,7 @@ mod system;
 mod tags;
 mod tasks;
 mod token;
+mod zip;
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -107,7 +108,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 10] {
+fn beside() -> [Vec<Entry>; 11] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -119,6 +120,7 @@ fn beside() -> [Vec<Entry>; 10] {
         multipart_presign::operations(),
         move_object::operations(),
         tasks::operations(),
+        zip::operations(),
     ]
 }
 

@@ -247,14 +247,37 @@ impl Api {
         self.ask_with(Some(&bearer), line, if body.is_null() { String::new() } else { body.to_string() }).await
     }
 
+    /// The answer of the main user's request, none of whose body was read.
+    pub(crate) async fn begin(&self, line: &str, body: Value) -> http::Response<Body> {
+        let bearer = self.token(MAIN);
+        self.router
+            .clone()
+            .oneshot(request(Some(&bearer), line, body.to_string()))
+            .await
+            .expect("a router does not fail")
+    }
+
+    /// Flips bits in all that is stored of contents.
+    pub(crate) fn damage(&self) {
+        let blobs = self.folder.as_ref().expect("a folder").path().join("blobs");
+        let mut folders = vec![blobs];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let mut bytes = std::fs::read(&path).expect("reads");
+                bytes.iter_mut().skip(30_000).step_by(65_536).for_each(|byte| *byte ^= 1);
+                std::fs::write(&path, bytes).expect("writes");
+            }
+        }
+    }
+
     /// With whatever bearer token, or none.
     pub(crate) async fn ask_with(&self, bearer: Option<&str>, line: &str, body: String) -> Answer {
-        let (method, path) = line.split_once(' ').expect("a method and a path");
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
-        if let Some(bearer) = bearer {
-            request = request.header("authorization", format!("Bearer {bearer}"));
-        }
-        let request = request.header("content-length", body.len()).body(Body::from(body)).expect("a request");
+        let request = request(bearer, line, body);
         let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
         let (parts, mut body) = response.into_parts();
         let (mut bytes, mut is_broken) = (Vec::new(), false);
@@ -293,6 +316,15 @@ impl Api {
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         serde_json::from_slice(&bytes).expect("a document")
     }
+}
+
+fn request(bearer: Option<&str>, line: &str, body: String) -> Request<Body> {
+    let (method, path) = line.split_once(' ').expect("a method and a path");
+    let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+    if let Some(bearer) = bearer {
+        request = request.header("authorization", format!("Bearer {bearer}"));
+    }
+    request.header("content-length", body.len()).body(Body::from(body)).expect("a request")
 }
 
 /// How many pieces of a template a path has literally; none if it does not fit.

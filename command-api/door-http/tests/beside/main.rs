@@ -10,3 +10,4 @@ mod presign;
 mod settings;
 mod signed_urls;
 mod tasks;
+mod zip;

@@ -11,6 +11,7 @@ mod account;
 mod acl;
 mod admin;
 mod amend;
+mod archive;
 mod audit;
 mod bearer;
 mod bucket_settings;
@@ -47,6 +48,7 @@ use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, CommandId, KeyId, ObjectKey, RequestId, TenantId, VersionId};
 
 pub use account::{Account, Bounds};
+pub use archive::{Selected, Selection};
 pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use idempotency::{Pending, Repeated};
