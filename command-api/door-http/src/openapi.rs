@@ -51,7 +51,10 @@ fn document<'o>(about: &About, operations: impl Iterator<Item = &'o Operation>) 
             }
         }
         item[operation.method.as_str().to_ascii_lowercase()] = described;
-        schemas.extend(operation.schemas.clone());
+        for (name, schema) in &operation.schemas {
+            let known = schemas.insert(name.clone(), schema.clone());
+            debug_assert!(known.is_none_or(|known| known == *schema), "two schemas are called {name}");
+        }
     }
     let of_any = headers(about.answer_headers, false);
     let (scheme, of_scheme) = about.scheme;

@@ -31,7 +31,7 @@ pub(super) fn operations() -> Vec<Entry> {
              the part has, and answers its `ETag`. The upload is completed or given up as any other. The URLs are one entry of \
              `/signed-urls`.",
         )
-        .takes::<Wanted>()
+        .takes::<MultipartPresignRequest>()
         .answers::<SignedUpload>(201, "The upload and the URLs of its parts.")
         .with_headers(&[answer::POSITION_TEXT])
         .refuses(&[404, 413, 422]);
@@ -41,7 +41,7 @@ pub(super) fn operations() -> Vec<Entry> {
 /// An upload that is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Wanted {
+struct MultipartPresignRequest {
     /// Bytes of the object: 1 to 5 TiB.
     size: u64,
     /// Bytes of each part but the last: 5 MiB to 5 GiB, 25 MiB if nothing is said. At most 10,000 parts.
@@ -117,7 +117,7 @@ fn parts(size: u64, part_size: u64, bounds: &Bounds) -> Result<Vec<u64>, Problem
 
 async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let (bucket, key) = (ask.bucket()?, ask.key()?);
-    let wanted: Wanted = ask.json().await?;
+    let wanted: MultipartPresignRequest = ask.json().await?;
     let part_size = wanted.part_size.unwrap_or(PART_BYTES_DEFAULT);
     let sizes = parts(wanted.size, part_size, &app.store.bounds())?;
     let expires_in = wanted.expires_in.unwrap_or(EXPIRES_IN_DEFAULT_S);

@@ -23,7 +23,7 @@ pub(super) fn operations() -> Vec<Entry> {
              entry of `/signed-urls`, and are revoked together. Each works for `ttlSeconds`, as long as is configured at most, \
              and never longer than its access key or beyond what that key may do when it is used.",
         )
-        .takes::<Wanted>()
+        .takes::<PresignRequest>()
         .answers::<SignedObjects>(200, "The signed URLs, in the order of the keys.")
         .refuses(&[404, 413]);
     vec![entry(presign, run)]
@@ -32,7 +32,7 @@ pub(super) fn operations() -> Vec<Entry> {
 /// What URLs are wanted for.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Wanted {
+struct PresignRequest {
     /// `GET` or `PUT`.
     method: String,
     /// 1 to 1,000 object keys.
@@ -79,7 +79,7 @@ struct SignedObject {
 
 async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let bucket = ask.bucket()?;
-    let wanted: Wanted = ask.json_within(4 << 20).await?;
+    let wanted: PresignRequest = ask.json_within(4 << 20).await?;
     let caller = ask.caller()?;
     let action = match wanted.method.as_str() {
         "GET" => Action::GetObject,

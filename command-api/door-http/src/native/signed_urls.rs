@@ -33,10 +33,10 @@ pub(super) fn operations() -> Vec<Entry> {
     vec![entry(list, self::list), entry(revoke, self::revoke)]
 }
 
-/// Signed URLs that were made in one call.
+/// SignedUrlEntry URLs that were made in one call.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Signed {
+struct SignedUrlEntry {
     /// What they are revoked by.
     id: String,
     /// Who made them.
@@ -64,7 +64,7 @@ struct Signed {
 #[serde(rename_all = "camelCase")]
 struct SignedUrls {
     /// By their end.
-    signed_urls: Vec<Signed>,
+    signed_urls: Vec<SignedUrlEntry>,
     /// Whether more follow.
     is_truncated: bool,
     /// What the next page is asked with.
@@ -72,8 +72,8 @@ struct SignedUrls {
     next_continuation_token: Option<String>,
 }
 
-fn shown(info: SignedUrlInfo) -> Signed {
-    Signed {
+fn shown(info: SignedUrlInfo) -> SignedUrlEntry {
+    SignedUrlEntry {
         id: info.id,
         user: info.user.to_string(),
         access_key_id: info.access_key.to_string(),

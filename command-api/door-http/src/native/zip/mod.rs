@@ -44,7 +44,7 @@ pub(super) fn operations() -> Vec<Entry> {
              what compresses is compressed where it is stored.",
         )
         .query(DISPOSITION, json!({ "type": "string" }), "The answer's `Content-Disposition`.")
-        .takes::<Wanted>()
+        .takes::<ZipRequest>()
         .answers_with(200, "The archive.", Content::Zip)
         .with_headers(&[("Content-Disposition", "A name for the file."), ("Content-Length", "Bytes of the archive.")])
         .refuses(&[404, 405, 410, 413]);
@@ -54,7 +54,7 @@ pub(super) fn operations() -> Vec<Entry> {
 /// Which objects: `keys` or `prefix`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct ZipRequest {
     /// 1 to 10,000 object keys, in the order of the archive.
     #[schema(min_items = 1, max_items = 10000)]
     keys: Option<Vec<String>>,
@@ -62,7 +62,7 @@ struct Wanted {
     prefix: Option<String>,
 }
 
-impl Wanted {
+impl ZipRequest {
     fn selection(&self) -> Result<Selection, Problem> {
         match (&self.keys, &self.prefix) {
             (Some(keys), None) => {
@@ -90,7 +90,7 @@ impl Wanted {
 
 async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let bucket = ask.bucket()?;
-    let wanted: Wanted = ask.json_within(BODY_BYTES_MAX).await?;
+    let wanted: ZipRequest = ask.json_within(BODY_BYTES_MAX).await?;
     let selection = wanted.selection()?;
     let disposition = match ask.words.query.filled(DISPOSITION)? {
         Some(said) => HeaderValue::from_str(said)
