@@ -11,6 +11,9 @@ pub enum Refusal {
     /// The key's scopes do not grant it.
     #[error("access denied")]
     AccessDenied,
+    /// The bucket's policy forbids it in so many words.
+    #[error("the bucket's policy denies it")]
+    DeniedByPolicy,
     /// No such tenant (admin only).
     #[error("no such tenant")]
     NoSuchTenant,

@@ -24,7 +24,8 @@ pub(crate) fn router(document: &'static str) -> Router {
 }
 
 fn page(document: &str) -> String {
-    PAGE.replacen("<title>", &format!("<meta name=\"openapi\" content=\"{document}\">\n<title>"), 1)
+    let page = PAGE.replacen("<title>", &format!("<meta name=\"openapi\" content=\"{document}\">\n<title>"), 1);
+    page.replacen("href=\"openapi.json\"", &format!("href=\"{document}\""), 1)
 }
 
 fn asset(kind: &'static str, text: String) -> Response {
@@ -47,6 +48,7 @@ mod tests {
         for text in [PAGE, STYLE, SCRIPT] {
             assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("//cdn"), "{text}");
         }
-        assert!(page("openapi.json").contains("content=\"openapi.json\""));
+        let page = page("api/v1/openapi.json");
+        assert!(page.contains("content=\"api/v1/openapi.json\"") && page.contains("href=\"api/v1/openapi.json\""));
     }
 }

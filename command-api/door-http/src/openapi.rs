@@ -197,6 +197,7 @@ fn content(content: &Content) -> Value {
         Content::Bytes => {
             json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
         }
+        Content::Stored => json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } }),
     }
 }
 

@@ -45,8 +45,10 @@ pub(crate) struct Parameter {
 pub(crate) enum Content {
     /// JSON of a named schema.
     Json(String),
-    /// Bytes of an object.
+    /// Bytes that are to be stored.
     Bytes,
+    /// Bytes of an object, of whatever type it was stored with.
+    Stored,
     /// Any JSON.
     AnyJson,
     /// A ZIP archive.

@@ -242,6 +242,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     match refusal {
         Refusal::AccessDenied => (StatusCode::FORBIDDEN, "forbidden"),
+        Refusal::DeniedByPolicy => (StatusCode::FORBIDDEN, "policy_denied"),
         Refusal::MetadataTooLarge { .. }
         | Refusal::InvalidTag { .. }
         | Refusal::InvalidArgument { .. }

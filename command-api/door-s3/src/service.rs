@@ -182,7 +182,7 @@ fn denied_first(app: &App, operation: Operation, ask: &Ask, failure: Failure) ->
         return failure;
     };
     match may {
-        Err(denied @ StoreError::Refused(Refusal::AccessDenied)) => denied.into(),
+        Err(denied @ StoreError::Refused(Refusal::AccessDenied | Refusal::DeniedByPolicy)) => denied.into(),
         _ => failure,
     }
 }

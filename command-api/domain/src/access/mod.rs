@@ -85,7 +85,7 @@ impl BucketFacts<'_> {
 /// `NoSuchKey`.
 ///
 /// # Errors
-/// [`Refusal::AccessDenied`], and whatever `object` fails with.
+/// [`Refusal::AccessDenied`], [`Refusal::DeniedByPolicy`], and whatever `object` fails with.
 pub fn decide<E: From<Refusal>>(
     requester: Requester<'_>,
     asked: &Asked<'_>,
@@ -110,7 +110,11 @@ pub fn decide<E: From<Refusal>>(
             (granted, _) => granted == case.object()?.is_some(),
         },
     };
-    if allowed { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
+    match (allowed, standing) {
+        (true, _) => Ok(()),
+        (false, Standing::Denied) => Err(Refusal::DeniedByPolicy.into()),
+        (false, _) => Err(Refusal::AccessDenied.into()),
+    }
 }
 
 /// Whether the bucket's policy refuses it in so many words. For rights that S3 asks for besides that of the write itself, such as

@@ -16,7 +16,7 @@ struct Denied;
 
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
-        assert_eq!(refusal, Refusal::AccessDenied);
+        assert!(matches!(refusal, Refusal::AccessDenied | Refusal::DeniedByPolicy), "{refusal:?}");
         Denied
     }
 }

@@ -26,7 +26,7 @@ const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=128;
 pub(super) fn operations() -> Vec<Entry> {
     let op = |method, path, id, summary| Operation::new(method, path, id, "keys", summary).refuses(&[404]);
     let list =
-        op(Method::GET, "/tenants/{id}/keys", "listKeys", "Keys of a tenant").answers::<Keys>(200, "Keys by id.");
+        op(Method::GET, "/tenants/{id}/keys", "listKeys", "Keys of a tenant").answers::<KeyList>(200, "Keys by id.");
     let create = op(Method::POST, "/tenants/{id}/keys", "createKey", "Make a key")
         .about("The secret is in this answer and in no other.")
         .may_take::<NewAccessKey>()
@@ -142,7 +142,7 @@ struct KeyWithSecret {
 
 /// Keys.
 #[derive(Serialize, ToSchema)]
-struct Keys {
+struct KeyList {
     keys: Vec<Key>,
 }
 
@@ -170,7 +170,7 @@ impl From<AccessKeyInfo> for Key {
 async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
     let tenant = ask.tenant(&admin.store).await?;
     let keys = admin.store.list_access_keys(ask.caller()?, &tenant).await?.into_iter().map(Key::from).collect();
-    Ok(json(StatusCode::OK, Keys { keys }))
+    Ok(json(StatusCode::OK, KeyList { keys }))
 }
 
 async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {

@@ -57,11 +57,11 @@ pub(super) fn operations() -> Vec<Entry> {
         .answers::<UsageWindows>(200, "Minutes in which something was used or stored.")
         .refuses(&[404]);
     let uploads = op("/tenants/{id}/uploads", "listActiveUploads", "A tenant's multipart uploads in progress");
-    let uploads = cursor(uploads).answers::<Uploads>(200, "Uploads of all its buckets.").refuses(&[404]);
+    let uploads = cursor(uploads).answers::<UploadList>(200, "Uploads of all its buckets.").refuses(&[404]);
     let stats = op("/stats", "getStats", "How the server fares").answers::<ServerStats>(200, "Since it was started.");
     let projections = op("/projections", "listProjections", "How far each projection is")
         .about("Core projections are written in the batch of their events: they are never behind.")
-        .answers::<Projections>(200, "Projections.");
+        .answers::<ProjectionList>(200, "Projections.");
     vec![
         entry(AdminRole::Viewer, audit, self::audit),
         entry(AdminRole::Viewer, windows, self::windows),
@@ -259,7 +259,7 @@ impl From<&Window> for UsageWindow {
 /// Uploads in progress.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Uploads {
+struct UploadList {
     /// The tenant.
     tenant_id: String,
     uploads: Vec<UploadInProgress>,
@@ -330,7 +330,7 @@ struct AuditState {
 
 /// Projections.
 #[derive(Serialize, ToSchema)]
-struct Projections {
+struct ProjectionList {
     projections: Vec<Projection>,
 }
 
@@ -416,7 +416,7 @@ async fn uploads(admin: Arc<Admin>, ask: Ask) -> Answer {
     let cursor = ask.query.filled("cursor")?.map(str::to_owned);
     let page = admin.store.active_uploads(ask.caller()?, &name, cursor, limit(&ask)?).await?;
     let uploads = page.uploads.iter().map(UploadInProgress::from).collect();
-    Ok(super::json(StatusCode::OK, Uploads { tenant_id: name.to_string(), uploads, next_cursor: page.next }))
+    Ok(super::json(StatusCode::OK, UploadList { tenant_id: name.to_string(), uploads, next_cursor: page.next }))
 }
 
 async fn stats(admin: Arc<Admin>, ask: Ask) -> Answer {
@@ -446,7 +446,7 @@ async fn projections(admin: Arc<Admin>, ask: Ask) -> Answer {
         lag_positions: state.lag_positions,
         lag_seconds: seconds(state.lag_us),
     };
-    Ok(super::json(StatusCode::OK, Projections { projections: states.into_iter().map(shown).collect() }))
+    Ok(super::json(StatusCode::OK, ProjectionList { projections: states.into_iter().map(shown).collect() }))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people, far below 2^52 microseconds")]

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 pub(super) fn operations() -> Vec<Entry> {
     let op = |method, path, id, summary| Operation::new(method, path, id, "tenants", summary);
     let list = op(Method::GET, "/tenants", "listTenants", "Tenants that the token may see")
-        .answers::<Tenants>(200, "Tenants by name.");
+        .answers::<TenantList>(200, "Tenants by name.");
     let create = op(Method::POST, "/tenants", "createTenant", "Make a tenant")
         .takes::<NewTenant>()
         .answers::<Tenant>(201, "The tenant.")
@@ -98,7 +98,7 @@ struct Tenant {
 
 /// Tenants.
 #[derive(Serialize, ToSchema)]
-struct Tenants {
+struct TenantList {
     tenants: Vec<Tenant>,
 }
 
@@ -111,7 +111,7 @@ impl From<TenantInfo> for Tenant {
 
 async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
     let tenants = admin.store.list_tenants(ask.caller()?).await?.into_iter().map(Tenant::from).collect();
-    Ok(json(StatusCode::OK, Tenants { tenants }))
+    Ok(json(StatusCode::OK, TenantList { tenants }))
 }
 
 async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {

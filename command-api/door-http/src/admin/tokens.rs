@@ -19,7 +19,7 @@ use crate::problem::Problem;
 
 pub(super) fn operations() -> Vec<Entry> {
     let op = |method, path, id, summary| Operation::new(method, path, id, "tokens", summary);
-    let list = op(Method::GET, "/tokens", "listAdminTokens", "Admin tokens").answers::<Tokens>(200, "Tokens by id.");
+    let list = op(Method::GET, "/tokens", "listAdminTokens", "Admin tokens").answers::<TokenList>(200, "Tokens by id.");
     let create = op(Method::POST, "/tokens", "createAdminToken", "Make an admin token")
         .about("Its text is in this answer and in no other.")
         .takes::<NewToken>()
@@ -97,7 +97,7 @@ struct TokenWithText {
 
 /// Tokens.
 #[derive(Serialize, ToSchema)]
-struct Tokens {
+struct TokenList {
     tokens: Vec<Token>,
 }
 
@@ -125,7 +125,7 @@ impl Token {
 
 async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
     let tokens = admin.store.list_admin_tokens(ask.caller()?).await?.into_iter().map(Token::of).collect();
-    Ok(json(StatusCode::OK, Tokens { tokens }))
+    Ok(json(StatusCode::OK, TokenList { tokens }))
 }
 
 async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {

@@ -18,8 +18,8 @@ use crate::problem::Problem;
 
 pub(super) fn operations() -> Vec<Entry> {
     let op = |method, path, id, summary| Operation::new(method, path, id, "users", summary).refuses(&[404]);
-    let list =
-        op(Method::GET, "/tenants/{id}/users", "listUsers", "Users of a tenant").answers::<Users>(200, "Users by id.");
+    let list = op(Method::GET, "/tenants/{id}/users", "listUsers", "Users of a tenant")
+        .answers::<UserList>(200, "Users by id.");
     let create = op(Method::POST, "/tenants/{id}/users", "createUser", "Make a user")
         .takes::<NewUser>()
         .answers::<User>(201, "The user.")
@@ -65,7 +65,7 @@ struct User {
 
 /// Users.
 #[derive(Serialize, ToSchema)]
-struct Users {
+struct UserList {
     users: Vec<User>,
 }
 
@@ -79,7 +79,7 @@ impl From<UserInfo> for User {
 async fn list(admin: Arc<Admin>, ask: Ask) -> Answer {
     let tenant = ask.tenant(&admin.store).await?;
     let users = admin.store.list_users(ask.caller()?, &tenant).await?.into_iter().map(User::from).collect();
-    Ok(json(StatusCode::OK, Users { users }))
+    Ok(json(StatusCode::OK, UserList { users }))
 }
 
 async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {

@@ -22,7 +22,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .query("prefix", json!({ "type": "string" }), "Only names that begin with it.")
         .query("maxKeys", page::schema(), "Most buckets of a page.")
         .query("continuationToken", json!({ "type": "string" }), "Where the page before ended.")
-        .answers::<Buckets>(200, "A page of buckets.");
+        .answers::<BucketList>(200, "A page of buckets.");
     let create = Operation::new(Method::POST, "/buckets", "createBucket", TAG, "Create a private bucket")
         .about(
             "It is always private. Object lock implies versioning, and is there from the start or never. It takes an access key \
@@ -105,7 +105,7 @@ struct DefaultRetention {
 /// A page of buckets.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Buckets {
+struct BucketList {
     /// By name.
     buckets: Vec<Bucket>,
     /// Whether more follow.
@@ -196,7 +196,7 @@ async fn list(app: Arc<App>, ask: Ask) -> Answer {
     let (buckets, is_truncated) = app.store.list_buckets(ask.caller()?, prefix, after.as_deref(), max).await?;
     let next = buckets.last().filter(|_| is_truncated).map(|last| page::token(last.name.as_str()));
     let buckets = buckets.into_iter().map(shown).collect();
-    Ok(answer::json(StatusCode::OK, &Buckets { buckets, is_truncated, next_continuation_token: next }))
+    Ok(answer::json(StatusCode::OK, &BucketList { buckets, is_truncated, next_continuation_token: next }))
 }
 
 async fn create(app: Arc<App>, mut ask: Ask) -> Answer {

@@ -42,7 +42,7 @@ pub(super) fn described(operation: Operation) -> Operation {
 /// Whether repetitions of it are told apart: it changes something, and its answer is no stream.
 pub(super) fn applies(operation: &Operation) -> bool {
     let changes = operation.method != Method::GET && operation.method != Method::HEAD;
-    let streams = operation.answers.iter().any(|answer| matches!(answer.content, Some(Content::Bytes)));
+    let streams = operation.answers.iter().any(|answer| matches!(answer.content, Some(Content::Stored | Content::Zip)));
     changes && !streams && operation.access == Access::Bearer
 }
 

@@ -33,7 +33,7 @@ pub(super) fn operations() -> Vec<Entry> {
     .query("continuationToken", text(), "Where the page before ended.")
     .query("startAfter", text(), "Only keys behind it.")
     .query("details", flag(), about_details)
-    .answers::<Objects>(200, "Object listing.")
+    .answers::<ObjectList>(200, "Object listing.")
     .refuses(&[404]);
     let versions = Operation::new(
         Method::GET,
@@ -48,7 +48,7 @@ pub(super) fn operations() -> Vec<Entry> {
     .query("keyMarker", text(), "Only what comes behind this key.")
     .query("versionIdMarker", text(), "Only versions of that key older than this one, and later keys.")
     .query("details", flag(), about_details)
-    .answers::<Versions>(200, "Version listing.")
+    .answers::<VersionList>(200, "Version listing.")
     .refuses(&[404]);
     vec![entry(objects, self::objects), entry(versions, self::versions)]
 }
@@ -56,7 +56,7 @@ pub(super) fn operations() -> Vec<Entry> {
 /// A page of objects.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Objects {
+struct ObjectList {
     /// By key, as bytes.
     objects: Vec<ObjectEntry>,
     /// Groups of keys.
@@ -111,7 +111,7 @@ async fn objects(app: Arc<App>, ask: Ask) -> Answer {
         }
     });
     let objects: Vec<_> = objects.collect();
-    let page = Objects {
+    let page = ObjectList {
         key_count: objects.len() + listed.common_prefixes.len(),
         objects,
         common_prefixes: listed.common_prefixes,
@@ -174,7 +174,7 @@ struct VersionEntry {
 /// A page of versions.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Versions {
+struct VersionList {
     /// Versions by key, newest first.
     versions: Vec<VersionEntry>,
     /// Delete markers by key, newest first.
@@ -229,7 +229,7 @@ async fn versions(app: Arc<App>, ask: Ask) -> Answer {
             ..bare(it)
         }
     });
-    let page = Versions {
+    let page = VersionList {
         versions: versions.collect(),
         delete_markers: markers.iter().map(bare).collect(),
         common_prefixes: listed.common_prefixes,

@@ -43,7 +43,7 @@ pub(super) fn operations() -> Vec<Entry> {
     .query("keyMarker", text(), "Only what comes behind this key.")
     .query("uploadIdMarker", text(), "Only uploads of that key behind this one, and later keys.")
     .query("maxUploads", page::schema(), "Most entries of a page.")
-    .answers::<Uploads>(200, "Upload list.")
+    .answers::<UploadList>(200, "Upload list.")
     .refuses(&[404]);
     let complete = Operation::new(
         Method::POST,
@@ -97,7 +97,7 @@ pub(super) fn operations() -> Vec<Entry> {
     )
     .query("maxParts", page::schema(), "Most parts of a page.")
     .query("partNumberMarker", json!({ "type": "integer", "minimum": 0 }), "Only parts behind this one.")
-    .answers::<Parts>(200, "Part list.")
+    .answers::<PartList>(200, "Part list.")
     .refuses(&[404]);
     let abort = Operation::new(
         Method::DELETE,
@@ -229,7 +229,7 @@ fn part_number(number: u64) -> Option<u16> {
 /// Parts of an upload.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Parts {
+struct PartList {
     bucket: String,
     key: String,
     upload_id: String,
@@ -265,7 +265,7 @@ async fn parts(app: Arc<App>, ask: Ask) -> Answer {
         last_modified: answer::time(part.modified),
         checksums: stored::checksums(part.checksum.as_slice()),
     });
-    let body = Parts {
+    let body = PartList {
         bucket: bucket.to_string(),
         key: key.to_string(),
         upload_id: shown_upload(upload),
@@ -363,7 +363,7 @@ struct UploadEntry {
 /// Uploads in progress.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Uploads {
+struct UploadList {
     /// By key, then by the time they began.
     uploads: Vec<UploadEntry>,
     /// Groups of keys.
@@ -404,7 +404,7 @@ async fn uploads(app: Arc<App>, ask: Ask) -> Answer {
         storage_class: stored::class_name(upload.storage_class),
         checksum_algorithm: upload.checksum.map(|(algorithm, _)| algorithm.as_str()),
     });
-    let body = Uploads {
+    let body = UploadList {
         uploads: uploads.collect(),
         common_prefixes: page.common_prefixes,
         is_truncated: page.truncated,

@@ -34,7 +34,7 @@ pub(super) fn operations() -> Vec<Entry> {
         "Get the bucket's event-notification configuration",
     )
     .about("Secrets are never returned: `hasSecret` says that there is one. A bucket without a configuration has an empty list.")
-    .answers::<Configs>(200, "Notification configuration (secret never returned).")
+    .answers::<NotificationConfigs>(200, "Notification configuration (secret never returned).")
     .refuses(&[404]);
     let put = Operation::new(
         Method::PUT,
@@ -48,7 +48,7 @@ pub(super) fn operations() -> Vec<Entry> {
          not delivered by this server yet.",
     )
     .takes::<NewConfigs>()
-    .answers::<Configs>(200, "Configuration stored or cleared (secret never returned).")
+    .answers::<NotificationConfigs>(200, "Configuration stored or cleared (secret never returned).")
     .with_headers(&[answer::POSITION_TEXT])
     .refuses(&[404, 413, 501]);
     let delete = Operation::new(
@@ -66,7 +66,7 @@ pub(super) fn operations() -> Vec<Entry> {
 
 /// A bucket's notification configuration.
 #[derive(Serialize, ToSchema)]
-struct Configs {
+struct NotificationConfigs {
     configs: Vec<Config>,
 }
 
@@ -198,7 +198,7 @@ async fn get(app: Arc<App>, ask: Ask) -> Answer {
     {
         return Err(Problem::internal("a bucket has notification rules, and no target of theirs is known"));
     }
-    Ok(answer::json(StatusCode::OK, &Configs { configs: Vec::new() }))
+    Ok(answer::json(StatusCode::OK, &NotificationConfigs { configs: Vec::new() }))
 }
 
 async fn put(app: Arc<App>, mut ask: Ask) -> Answer {
@@ -210,7 +210,7 @@ async fn put(app: Arc<App>, mut ask: Ask) -> Answer {
         return Err(refused(configs, &ask.visit.request.0));
     }
     let position = clear(&app, &ask).await?;
-    let mut response = answer::json(StatusCode::OK, &Configs { configs: Vec::new() });
+    let mut response = answer::json(StatusCode::OK, &NotificationConfigs { configs: Vec::new() });
     answer::position(response.headers_mut(), position);
     Ok(response)
 }

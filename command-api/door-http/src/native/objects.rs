@@ -102,9 +102,9 @@ pub(super) fn operations() -> Vec<Entry> {
     let get = Operation::new(Method::GET, PATH, "getObject", TAG, "Download an object (Range supported)")
         .about("Its metadata comes as `X-Lockwell-Meta-*`.");
     let get = reading(version(get))
-        .answers_with(200, "Object body.", Content::Bytes)
+        .answers_with(200, "Object body.", Content::Stored)
         .with_headers(&OBJECT_HEADERS)
-        .answers_with(206, "The range that was asked for.", Content::Bytes)
+        .answers_with(206, "The range that was asked for.", Content::Stored)
         .with_headers(&OBJECT_HEADERS);
     let put = Operation::new(Method::PUT, PATH, "putObject", TAG, "Upload an object (streaming, conditional, idempotent)")
         .about(

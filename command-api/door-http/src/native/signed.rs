@@ -47,9 +47,9 @@ pub(super) fn operations() -> Vec<Entry> {
     };
     let get = Operation::new(Method::GET, PATH, "getSigned", "signed", "Download with a signed URL (Range supported)");
     let get = objects::reading(token(get))
-        .answers_with(200, "Object body.", Content::Bytes)
+        .answers_with(200, "Object body.", Content::Stored)
         .with_headers(&objects::OBJECT_HEADERS)
-        .answers_with(206, "The range that was asked for.", Content::Bytes)
+        .answers_with(206, "The range that was asked for.", Content::Stored)
         .with_headers(&objects::OBJECT_HEADERS);
     let put = Operation::new(Method::PUT, PATH, "putSigned", "signed", "Upload with a signed URL");
     let put = objects::writing(token(put))

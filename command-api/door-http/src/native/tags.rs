@@ -29,15 +29,15 @@ pub(super) fn operations() -> Vec<Entry> {
         .refuses(&[413]);
     let delete = Operation::new(Method::DELETE, PATH, "deleteObjectTags", TAG, "Delete an object's tag set");
     vec![
-        entry(version(get).answers::<Tags>(200, "Tag set."), self::get),
-        entry(version(put).answers::<Tags>(200, "Tag set stored.").with_headers(&[answer::POSITION_TEXT]), self::put),
+        entry(version(get).answers::<TagSet>(200, "Tag set."), self::get),
+        entry(version(put).answers::<TagSet>(200, "Tag set stored.").with_headers(&[answer::POSITION_TEXT]), self::put),
         entry(version(delete).answers_empty(204, "Deleted.").with_headers(&[answer::POSITION_TEXT]), self::delete),
     ]
 }
 
 /// Tags, by name.
 #[derive(Serialize, ToSchema)]
-struct Tags {
+struct TagSet {
     tags: BTreeMap<String, String>,
 }
 
@@ -82,7 +82,7 @@ impl GivenTags {
 
 async fn get(app: Arc<App>, ask: Ask) -> Answer {
     let found = app.store.object_tags(ask.caller()?, ask.object_version()?).await?;
-    let mut response = answer::json(StatusCode::OK, &Tags { tags: found.tags });
+    let mut response = answer::json(StatusCode::OK, &TagSet { tags: found.tags });
     stored::version(response.headers_mut(), found.version);
     Ok(response)
 }
@@ -91,7 +91,7 @@ async fn put(app: Arc<App>, mut ask: Ask) -> Answer {
     let object = ask.object_version()?;
     let tags = ask.json::<NewTags>().await?.tags.tags()?;
     let amended = app.store.set_object_tags(ask.caller()?, object, tags.clone()).await?;
-    Ok(stored::amended(answer::json(StatusCode::OK, &Tags { tags }), &amended))
+    Ok(stored::amended(answer::json(StatusCode::OK, &TagSet { tags }), &amended))
 }
 
 async fn delete(app: Arc<App>, ask: Ask) -> Answer {

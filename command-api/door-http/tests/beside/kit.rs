@@ -91,6 +91,8 @@ fn router(store: &Store) -> axum::Router {
         public_url: Some("https://s3.example.com".to_owned()),
         token_ttl_s: TTL_S,
         signed_url_ttl_max_s: 900,
+        tenant_hosts: std::collections::BTreeMap::new(),
+        anonymous_tenant: None,
     };
     axum::Router::new().nest("/api/v1", native_router(store.clone(), options))
 }

@@ -49,6 +49,46 @@ const OPERATIONS: &str = "
 const OURS: &str = "
     HEAD /signed/{bucket}/{key} headSigned signed
     GET /buckets/{bucket}/object-metadata/{key} getObjectMetadata objects
+    DELETE /buckets/{bucket}/cors deleteBucketCors settings
+    DELETE /buckets/{bucket}/lifecycle deleteBucketLifecycle settings
+    DELETE /buckets/{bucket}/policy deleteBucketPolicy settings
+    DELETE /buckets/{bucket}/quota deleteBucketQuota settings
+    DELETE /buckets/{bucket}/tags deleteBucketTags settings
+    DELETE /keys/{keyId} revokeKey keys
+    DELETE /signed-urls/{id} revokeSignedUrl signed
+    DELETE /tasks/{id} cancelTask tasks
+    GET /account getAccount account
+    GET /buckets/{bucket}/cors getBucketCors settings
+    GET /buckets/{bucket}/lifecycle getBucketLifecycle settings
+    GET /buckets/{bucket}/object-acl/{key} getObjectAcl objects
+    GET /buckets/{bucket}/object-lock getBucketObjectLock settings
+    GET /buckets/{bucket}/objects:stats getObjectStats objects
+    GET /buckets/{bucket}/policy getBucketPolicy settings
+    GET /buckets/{bucket}/quota getBucketQuota settings
+    GET /buckets/{bucket}/stats getBucketStats settings
+    GET /buckets/{bucket}/tags getBucketTags settings
+    GET /keys listKeys keys
+    GET /keys/{keyId} getKey keys
+    GET /signed-urls listSignedUrls signed
+    GET /tasks listTasks tasks
+    GET /tasks/{id} getTask tasks
+    PATCH /buckets/{bucket} updateBucket settings
+    POST /buckets/{bucket}/multipart-presign/{key} presignMultipart multipart
+    POST /buckets/{bucket}/objects:deletePrefix deletePrefix objects
+    POST /buckets/{bucket}/objects:move moveObject objects
+    POST /buckets/{bucket}/objects:presign presignObjects signed
+    POST /buckets/{bucket}/objects:zip zipObjects objects
+    POST /keys createKey keys
+    POST /keys/{keyId}/disable disableKey keys
+    POST /keys/{keyId}/enable enableKey keys
+    POST /keys/{keyId}/rotate rotateKey keys
+    PUT /buckets/{bucket}/cors setBucketCors settings
+    PUT /buckets/{bucket}/lifecycle setBucketLifecycle settings
+    PUT /buckets/{bucket}/object-acl/{key} setObjectAcl objects
+    PUT /buckets/{bucket}/object-lock setBucketObjectLock settings
+    PUT /buckets/{bucket}/policy setBucketPolicy settings
+    PUT /buckets/{bucket}/quota setBucketQuota settings
+    PUT /buckets/{bucket}/tags setBucketTags settings
 ";
 
 fn committed() -> PathBuf {

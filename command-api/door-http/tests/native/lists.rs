@@ -129,6 +129,6 @@ async fn a_list_says_no_more_of_an_object_than_its_reader_may_know() {
     assert_eq!(page["objects"][0]["key"], "closed");
     assert_eq!((page["objects"][0].get("checksums"), page["objects"][0]["size"].as_u64()), (None, Some(5)));
     assert!(page["objects"][1]["checksums"].is_object());
-    client.get("/buckets/data/objects/closed").await.fails(403, "forbidden");
-    client.get("/buckets/data/object-metadata/closed").await.fails(403, "forbidden");
+    client.get("/buckets/data/objects/closed").await.fails(403, "policy_denied");
+    client.get("/buckets/data/object-metadata/closed").await.fails(403, "policy_denied");
 }

@@ -102,7 +102,7 @@ async fn a_url_never_grants_more_than_its_key_may_when_it_is_used() {
     let set = domain::bucket_setting::Configuration::Policy;
     let action = schemas::action::Action::PutBucketPolicy;
     house.configure("data", action, set(Some(policy))).await;
-    house.ask("GET", &url).send().await.fails(403, "forbidden");
+    house.ask("GET", &url).send().await.fails(403, "policy_denied");
     house.configure("data", action, set(None)).await;
     house.ask("GET", &url).send().await.is(200);
     house.revoke("acme", &reading).await;

@@ -117,7 +117,7 @@ fn refused(refusal: &Refusal) -> Described {
     use StatusCode as S;
     let plain = Described::new;
     match refusal {
-        Refusal::AccessDenied => plain(S::FORBIDDEN, "AccessDenied", "Access Denied"),
+        Refusal::AccessDenied | Refusal::DeniedByPolicy => plain(S::FORBIDDEN, "AccessDenied", "Access Denied"),
         Refusal::NoSuchTenant => plain(S::NOT_FOUND, "NoSuchTenant", "The specified tenant does not exist."),
         Refusal::TenantExists => plain(S::CONFLICT, "TenantAlreadyExists", "The specified tenant exists."),
         Refusal::TenantDisabled => plain(S::FORBIDDEN, "AccessDenied", "The account is disabled."),

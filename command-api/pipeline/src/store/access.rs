@@ -251,7 +251,7 @@ impl Inner {
         match question {
             Question::IsGranted => access::decide(requester, asked, &facts, &object, &context),
             Question::IsNotDenied if access::is_denied(requester, asked, &facts, &object, &context)? => {
-                Err(Refusal::AccessDenied.into())
+                Err(Refusal::DeniedByPolicy.into())
             }
             Question::IsNotDenied => Ok(()),
         }

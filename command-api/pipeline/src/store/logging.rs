@@ -51,7 +51,9 @@ impl Store {
             let admits = match asked {
                 None | Some(Ok(_)) => true,
                 // That it is not there is for the decision to say, which comes later.
-                Some(Err(StoreError::Refused(Refusal::NoSuchBucket | Refusal::AccessDenied))) => false,
+                Some(Err(StoreError::Refused(
+                    Refusal::NoSuchBucket | Refusal::AccessDenied | Refusal::DeniedByPolicy,
+                ))) => false,
                 Some(Err(error)) => return Err(error),
             };
             (found, admits)

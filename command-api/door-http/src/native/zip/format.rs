@@ -174,7 +174,7 @@ fn dos(time: Time) -> (u16, u16) {
     }
     let number = |number: i8| u16::try_from(number).unwrap_or(0);
     let year = u16::try_from(at.year().min(2107) - 1980).unwrap_or(0);
-    let time = number(at.hour()) << 11 | number(at.minute()) << 5 | number(at.second()) / 2;
+    let time = number(at.hour()) << 11 | number(at.minute()) << 5 | (number(at.second()) / 2);
     (time, year << 9 | number(at.month()) << 5 | number(at.day()))
 }
 
