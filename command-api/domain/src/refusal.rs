@@ -271,6 +271,9 @@ pub enum Refusal {
     /// The content's key was destroyed.
     #[error("the content was erased")]
     Erased,
+    /// A request with the same idempotency key is being carried out.
+    #[error("a request with this idempotency key is being carried out")]
+    IdempotencyInProgress,
     /// The same idempotency key came with another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,

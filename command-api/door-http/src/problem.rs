@@ -68,10 +68,6 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error")
     }
 
-    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, message)
-    }
-
     pub(crate) fn payload_too_large(bound_bytes: u64) -> Self {
         let message = format!("the body may have {bound_bytes} bytes at most");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
@@ -301,6 +297,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::QuotaExceeded => (StatusCode::INSUFFICIENT_STORAGE, "quota_exceeded"),
         Refusal::ObjectLocked => (StatusCode::FORBIDDEN, "object_locked"),
         Refusal::Erased => (StatusCode::GONE, "erased"),
+        Refusal::IdempotencyInProgress => (StatusCode::CONFLICT, "idempotency_in_progress"),
         Refusal::IdempotencyKeyReused => (StatusCode::CONFLICT, "idempotency_key_reused"),
     }
 }

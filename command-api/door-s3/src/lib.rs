@@ -23,6 +23,7 @@ mod form;
 mod front;
 mod gate;
 mod headers;
+mod idempotency;
 mod kept;
 mod lifecycle;
 mod list;

@@ -2,7 +2,8 @@
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use pipeline::{PutObject, Written};
+use pipeline::{Pending, PutObject, Written};
+use schemas::CommandId;
 use schemas::event::{Cause, StorageClass};
 
 use crate::acl::asked_acl;
@@ -11,14 +12,24 @@ use crate::ask::Ask;
 use crate::errors::Failure;
 use crate::headers::encryption::Customer;
 use crate::headers::{lock, metadata, storage_class, tags, write_conditions};
+use crate::idempotency::{self, Once};
 use crate::payload::{Opened, Payload};
 use crate::service::App;
 
 pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
-    let (written, customer) = write(app, ask, Cause::Put, |headers| payload.open(headers)).await?;
+    let pending = match idempotency::begin(app, ask)? {
+        Once::Store(pending) => pending,
+        Once::Answered(kept) => return idempotency::again(app, payload.open(&ask.headers)?, kept).await,
+    };
+    let command = pending.as_ref().map(Pending::command);
+    let (written, customer) = write(app, ask, Cause::Put, command, |headers| payload.open(headers)).await?;
     let mut response = answer::empty(StatusCode::OK);
     answer::written_whole(response.headers_mut(), &written);
     answer::customer(response.headers_mut(), customer.as_ref());
+    if let Some(pending) = pending {
+        let kept = idempotency::answer(&response);
+        idempotency::keep(ask, pending, &kept).await;
+    }
     Ok(response)
 }
 
@@ -28,6 +39,7 @@ pub(crate) async fn write(
     app: &App,
     ask: &Ask,
     cause: Cause,
+    command: Option<CommandId>,
     open: impl FnOnce(&HeaderMap) -> Result<Opened, Failure>,
 ) -> Result<(Written, Option<Customer>), Failure> {
     let metadata = metadata(&ask.headers)?;
@@ -49,7 +61,7 @@ pub(crate) async fn write(
         digests,
         size_bytes,
         cause,
-        command: None,
+        command,
         encryption,
     };
     let written = app.store.put_object(&ask.caller, request, stream).await?;

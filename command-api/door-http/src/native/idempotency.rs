@@ -10,13 +10,14 @@ use std::sync::Arc;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use domain::Refusal;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pipeline::{Digests, Pending, Repeated};
 use sha2::{Digest, Sha256};
 
-use super::ask::Ask;
-use super::{Answer, App, Handler};
+use super::ask::{Ask, Opened};
+use super::{Answer, App, Handler, said};
 use crate::operation::{Access, Content, Operation};
 use crate::problem::Problem;
 
@@ -87,19 +88,26 @@ pub(super) async fn once(
     let fingerprint = fingerprint(&ask, caller.user().as_str(), &operation.method, target, body.as_deref());
     let pending = match app.store.idempotent(&caller, &key, fingerprint)? {
         Repeated::Fresh(pending) => pending,
-        Repeated::Answered(answer) => return replayed(answer),
-        Repeated::InProgress => {
-            let message = "a request with this Idempotency-Key is being carried out";
-            return Err(Problem::conflict("idempotency_in_progress", message).after_s(1));
+        Repeated::Answered(answer) => {
+            same_body(app, operation, &mut ask, &answer).await?;
+            return replayed(answer);
         }
-        Repeated::Reused => {
-            let message = "the Idempotency-Key was used for another request";
-            return Err(Problem::conflict("idempotency_key_reused", message));
-        }
+        Repeated::InProgress => return Err(Problem::from(Refusal::IdempotencyInProgress).after_s(1)),
+        Repeated::Reused => return Err(Refusal::IdempotencyKeyReused.into()),
     };
     ask.command = Some(pending.command());
     let response = handler(Arc::clone(app), ask).await?;
     kept(pending, &caller, response).await
+}
+
+/// Refuses a body of bytes that is not the one that was stored: a digest that is announced says nothing of what is sent.
+async fn same_body(app: &App, operation: &Operation, ask: &mut Ask, answer: &pipeline::Answer) -> Result<(), Problem> {
+    let etag = answer.headers.iter().find(|(name, _)| name == "etag").map(|(_, etag)| etag);
+    let (Some(etag), Some((Content::Bytes, _))) = (etag, &operation.body) else { return Ok(()) };
+    let digests = said::digests(&ask.words.headers)?;
+    let Opened { stream, size_bytes } = ask.open(None)?;
+    let same = app.store.is_body_of(etag, stream, &digests, size_bytes).await?;
+    if same { Ok(()) } else { Err(Refusal::IdempotencyKeyReused.into()) }
 }
 
 /// What two requests must share to be one: who asks, for what, with which digests, length and metadata.

@@ -304,6 +304,9 @@ fn refused(refusal: &Refusal) -> Described {
             plain(S::FORBIDDEN, "AccessDenied", "Access Denied because object protected by object lock.")
         }
         Refusal::Erased => plain(S::GONE, "ContentErased", "The content of this object was erased for good."),
+        Refusal::IdempotencyInProgress => {
+            plain(S::CONFLICT, "OperationAborted", "A request with this idempotency key is being carried out.")
+        }
         Refusal::IdempotencyKeyReused => {
             plain(S::CONFLICT, "IdempotencyKeyReused", "The idempotency key was used for another request.")
         }

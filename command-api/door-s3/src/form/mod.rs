@@ -88,7 +88,7 @@ pub(crate) async fn upload(
     bucket::expected_owner(app, &ask).await?;
     let allowed = LengthRange { most: allowed.most.min(SINGLE_PUT_BYTES_MAX), ..allowed };
     let stream = Box::pin(form.file.within(allowed));
-    let written = object_write::write(app, &ask, Cause::Post, |headers| {
+    let written = object_write::write(app, &ask, Cause::Post, None, |headers| {
         Ok(Opened { stream, digests: digests(headers, PayloadForm::Unsigned)?, size_bytes: None })
     });
     let (written, customer) = written.await?;

@@ -4,6 +4,7 @@ mod acls;
 mod cors;
 mod encryption;
 mod forms;
+mod idempotency;
 mod kit;
 mod lifecycle;
 mod locks;

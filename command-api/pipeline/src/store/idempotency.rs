@@ -12,13 +12,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use event_log::{Changes, Snapshot};
+use futures_util::StreamExt;
 use parking_lot::Mutex;
+use schemas::content::ETag;
 use schemas::{CommandId, TenantId, Time};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Inner, Request, Store, internal, log_error};
-use crate::api::{Answer, Caller, StoreError};
+use crate::api::{Answer, ByteStream, Caller, Digests, StoreError};
+use crate::content::hashing::BodyHasher;
 use crate::sequencer::{Decide, Unit};
 use crate::tables::{TRUTH, answer_end_key, answer_end_of, answer_ends, answer_key};
 
@@ -93,6 +96,35 @@ impl Store {
         }
         pending.command = self.inner.command_of(snapshot.as_ref(), place, &fingerprint)?;
         Ok(Repeated::Fresh(pending))
+    }
+}
+
+impl Store {
+    /// Whether a body that came again is the content of the object that was answered with this entity tag. It is read to its
+    /// end and not kept; what it is announced to be is compared as it would be when it is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`], among them refusals of digests that are not the body's.
+    pub async fn is_body_of(
+        &self,
+        etag: &str,
+        mut body: ByteStream,
+        digests: &Digests,
+        announced_bytes: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        let mut hasher = BodyHasher::new(digests, None);
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(StoreError::Body)?;
+            // MD5 of much is too long for a thread that drives other requests.
+            let hashing = tokio::task::spawn_blocking(move || {
+                hasher.update(&piece);
+                hasher
+            });
+            hasher = hashing.await.map_err(|error| internal(&error))?;
+        }
+        let hashed = hasher.finish(digests.chosen());
+        hashed.check(digests, announced_bytes)?;
+        Ok(ETag::parse(etag).is_some_and(|etag| etag.md5 == hashed.md5))
     }
 }
 
