@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ask::{Ask, bucket_name, object_key, version_id};
-use super::{Answer, App, Entry, answer, entry};
+use super::{Answer, App, Entry, answer, entry, said};
 use crate::operation::Operation;
 
 pub(super) fn operations() -> Vec<Entry> {
@@ -76,14 +76,6 @@ struct MovedObject {
     source_delete_marker_version_id: Option<String>,
 }
 
-/// `*`, or tags with commas between them, with or without quotes.
-fn etags(text: &str) -> ETagCondition {
-    if text.trim() == "*" {
-        return ETagCondition::Any;
-    }
-    ETagCondition::OneOf(text.split(',').map(|tag| tag.trim().to_owned()).collect())
-}
-
 async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let source_bucket = ask.bucket()?;
     let asked: Move = ask.json().await?;
@@ -94,13 +86,13 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
         source_key: object_key(&asked.source_key)?,
         source_version: asked.source_version_id.as_deref().map(version_id).transpose()?,
         source_conditions: ReadConditions {
-            if_match: asked.if_match.as_deref().map(etags),
+            if_match: asked.if_match.as_deref().map(said::etag_condition),
             ..ReadConditions::default()
         },
         bucket: bucket.clone(),
         key: key.clone(),
         conditions: WriteConditions {
-            if_match: asked.require_match_etag.as_deref().map(etags),
+            if_match: asked.require_match_etag.as_deref().map(said::etag_condition),
             if_none_match: asked.require_absent.then_some(ETagCondition::Any),
             ..WriteConditions::default()
         },

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use pipeline::{
     AskedEncryption, CompleteUpload, CompletedPart, CreateUpload, ListParts, ListUploads, LockAsked, UploadPart,
 };
+use schemas::UploadId;
 use schemas::content::ChecksumAlgorithm;
 use schemas::event::{Headers, Metadata, StorageClass};
 use serde::{Deserialize, Serialize};
@@ -197,13 +198,25 @@ struct Part {
     checksums: BTreeMap<String, String>,
 }
 
-async fn part(app: Arc<App>, mut ask: Ask) -> Answer {
+async fn part(app: Arc<App>, ask: Ask) -> Answer {
     let number = ask.values.get("partNumber").parse().ok().and_then(part_number);
     let number = number.ok_or_else(|| Problem::invalid("a part number is 1 to 10000"))?;
+    let upload = ask.upload()?;
+    store_part(app, ask, upload, number, None).await
+}
+
+/// Stores a part of the upload's object, which the path names, of so many bytes at most.
+pub(super) async fn store_part(
+    app: Arc<App>,
+    mut ask: Ask,
+    upload: UploadId,
+    number: u16,
+    bytes_max: Option<u64>,
+) -> Answer {
     said::refuse_others(&ask.words.headers)?;
     let digests = said::digests(&ask.words.headers)?;
-    let (bucket, key, upload) = (ask.bucket()?, ask.key()?, ask.upload()?);
-    let body = ask.open(None)?;
+    let (bucket, key) = (ask.bucket()?, ask.key()?);
+    let body = ask.open(bytes_max)?;
     let request = UploadPart { bucket, key, upload, number, digests, size_bytes: body.size_bytes, customer_key: None };
     let part = app.store.upload_part(ask.caller()?, request, body.stream).await?;
     let etag = quoted(&part.etag);

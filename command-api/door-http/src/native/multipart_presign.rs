@@ -1,7 +1,7 @@
 //! `POST /buckets/{bucket}/multipart-presign/{key...}`: an upload with a signed URL for each of its parts, so that a browser or
 //! a worker without a token uploads them beside each other.
 //!
-//! Owns: how an object is cut into parts, and storing a part that came by such a URL.
+//! Owns: how an object is cut into parts.
 //! Does not own: whether a URL's token holds and what it names ([`pipeline::Store::signed_url_bearer`]).
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ask::{Ask, shown_upload};
-use super::{Answer, App, Entry, answer, entry, signed_path};
+use super::{Answer, App, Entry, answer, copy, entry, signed_path};
 use crate::operation::Operation;
 use crate::problem::Problem;
 
@@ -125,11 +125,12 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
         let message = "`expiresIn` must be 60 to 43200 seconds";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", message));
     }
+    let headers = Headers { content_type: copy::content_type(wanted.content_type)?, ..Headers::default() };
     let caller = ask.caller()?;
     let request = CreateUpload {
         bucket: bucket.clone(),
         key: key.clone(),
-        metadata: metadata(wanted.content_type, wanted.metadata.unwrap_or_default())?,
+        metadata: Metadata { headers, user: copy::metadata(wanted.metadata.unwrap_or_default())? },
         storage_class: StorageClass::Standard,
         tags: BTreeMap::new(),
         lock: LockAsked::default(),
@@ -176,27 +177,6 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer::position(response.headers_mut(), started.position);
     Ok(response)
-}
-
-/// # Errors
-/// Text that no header can carry, or a name twice.
-fn metadata(content_type: Option<String>, said: BTreeMap<String, String>) -> Result<Metadata, Problem> {
-    let bad = || Problem::invalid("`contentType`, and names and values of `metadata`, are those of headers");
-    if content_type.as_ref().is_some_and(|text| HeaderValue::from_bytes(text.as_bytes()).is_err()) {
-        return Err(bad());
-    }
-    let mut user = BTreeMap::new();
-    for (name, value) in said {
-        let name = name.to_ascii_lowercase();
-        if http::HeaderName::try_from(&name).is_err() || HeaderValue::from_bytes(value.as_bytes()).is_err() {
-            return Err(bad());
-        }
-        if user.insert(name, value).is_some() {
-            return Err(Problem::invalid("`metadata` has a name twice: upper and lower case are the same"));
-        }
-    }
-    let content_type = content_type.filter(|text| !text.is_empty());
-    Ok(Metadata { headers: Headers { content_type, ..Headers::default() }, user })
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pipeline::SignedUrl;
 use pipeline::audit::{Asker, AskerKind};
+use schemas::AccessKeyId;
 use schemas::action::Action;
-use schemas::{AccessKeyId, ObjectKey};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -20,14 +19,11 @@ use utoipa::ToSchema;
 use super::ask::{Ask, bucket_name, object_key, unauthorized};
 use super::objects::{self, Overrides};
 use super::stored::{self, WrittenObject};
-use super::{Answer, App, Entry, answer, entry, gate, said};
+use super::{Answer, App, Entry, answer, entry, gate, multipart, said, signed_path};
 use crate::operation::{Content, Operation};
 use crate::problem::Problem;
 
 const PATH: &str = "/signed/{bucket}/{key...}";
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const UNRESERVED_AND_SLASH: &AsciiSet = &UNRESERVED.remove(b'/');
-
 pub(super) fn operations() -> Vec<Entry> {
     let sign = Operation::new(Method::POST, "/sign-url", "signURL", "auth", "Mint a signed URL for one object")
         .about(
@@ -51,7 +47,8 @@ pub(super) fn operations() -> Vec<Entry> {
         .with_headers(&objects::OBJECT_HEADERS)
         .answers_with(206, "The range that was asked for.", Content::Stored)
         .with_headers(&objects::OBJECT_HEADERS);
-    let put = Operation::new(Method::PUT, PATH, "putSigned", "signed", "Upload with a signed URL");
+    let put = Operation::new(Method::PUT, PATH, "putSigned", "signed", "Upload with a signed URL")
+        .about("A URL of `multipart-presign` stores its part, and is answered as `uploadPart` is.");
     let put = objects::writing(token(put))
         .answers::<WrittenObject>(200, "Stored.")
         .with_headers(&stored::WRITTEN_TEXT)
@@ -133,11 +130,10 @@ async fn mint(app: Arc<App>, mut ask: Ask) -> Answer {
     };
     let (_, minted) = app.store.sign_urls(caller, vec![url.clone()], ttl_s).await?;
     let minted = minted.into_iter().next().ok_or_else(|| Problem::internal("a signed URL was not made"))?;
-    let path = format!("/api/v1/signed/{bucket}/{}?token={}", escaped(&key), minted.text);
-    let base = app.options.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let (whole, path) = signed_path::of(&app, &bucket, &key, &minted.text);
     let headers = wanted.content_type.map(|text| ("Content-Type".to_owned(), text));
     let signed = Signed {
-        url: format!("{base}{path}"),
+        url: whole,
         path,
         method: url.method,
         bucket: url.bucket.to_string(),
@@ -149,13 +145,6 @@ async fn mint(app: Arc<App>, mut ask: Ask) -> Answer {
     let mut response = answer::json(StatusCode::OK, &signed);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
-}
-
-/// A key in a path. Browsers and others take `.`, `..` and empty pieces out of paths: the slashes of a key that has some are
-/// escaped too, and it stays whole.
-fn escaped(key: &ObjectKey) -> String {
-    let fragile = key.as_str().split('/').any(|piece| ["", ".", ".."].contains(&piece));
-    utf8_percent_encode(key.as_str(), if fragile { UNRESERVED } else { UNRESERVED_AND_SLASH }).to_string()
 }
 
 /// The request as its signed URL lets it be, and what the URL says of it.
@@ -198,8 +187,8 @@ async fn head(app: Arc<App>, ask: Ask) -> Answer {
 
 async fn put(app: Arc<App>, ask: Ask) -> Answer {
     let (ask, url) = admitted(&app, ask, "PUT")?;
-    if url.part.is_some() {
-        return Err(Problem::not_implemented("parts are not uploaded by signed URL yet"));
+    if let Some((upload, number)) = url.part {
+        return multipart::store_part(app, ask, upload, number, url.bytes_max).await;
     }
     if let Some(expected) = &url.content_type
         && !is_type(&ask.words.headers, expected)
@@ -211,24 +200,4 @@ async fn put(app: Arc<App>, ask: Ask) -> Answer {
 
 fn is_type(headers: &HeaderMap, expected: &str) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|said| said.as_bytes() == expected.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_stays_whole_whoever_reads_its_url() {
-        for (key, expected) in [
-            ("a/b c", "a/b%20c"),
-            ("a//b", "a%2F%2Fb"),
-            ("a/../b", "a%2F..%2Fb"),
-            ("./a", ".%2Fa"),
-            ("a/", "a%2F"),
-            ("a..b/c.", "a..b/c."),
-            ("é?&%", "%C3%A9%3F%26%25"),
-        ] {
-            assert_eq!(escaped(&ObjectKey::parse(key).expect("a key")), expected, "{key}");
-        }
-    }
 }

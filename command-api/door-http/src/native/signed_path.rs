@@ -21,3 +21,23 @@ fn escaped(key: &ObjectKey) -> String {
     let fragile = key.as_str().split('/').any(|piece| ["", ".", ".."].contains(&piece));
     utf8_percent_encode(key.as_str(), if fragile { UNRESERVED } else { UNRESERVED_AND_SLASH }).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stays_whole_whoever_reads_its_url() {
+        for (key, expected) in [
+            ("a/b c", "a/b%20c"),
+            ("a//b", "a%2F%2Fb"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("./a", ".%2Fa"),
+            ("a/", "a%2F"),
+            ("a..b/c.", "a..b/c."),
+            ("é?&%", "%C3%A9%3F%26%25"),
+        ] {
+            assert_eq!(escaped(&ObjectKey::parse(key).expect("a key")), expected, "{key}");
+        }
+    }
+}

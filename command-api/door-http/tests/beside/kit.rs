@@ -277,6 +277,26 @@ impl Api {
         }
     }
 
+    /// A request without a token, with these bytes: what a signed URL is used by.
+    pub(crate) async fn send(&self, method: &str, path: &str, bytes: &[u8]) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-length", bytes.len());
+        let request = request.body(Body::from(bytes.to_vec())).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, is_broken: false }
+    }
+
+    /// The main user's request with an idempotency key.
+    pub(crate) async fn ask_once(&self, line: &str, body: Value, key: &str) -> Answer {
+        let mut request = request(Some(&self.token(MAIN)), line, body.to_string());
+        request.headers_mut().insert("idempotency-key", key.parse().expect("a value"));
+        let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes().to_vec();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, is_broken: false }
+    }
+
     /// With whatever bearer token, or none.
     pub(crate) async fn ask_with(&self, bearer: Option<&str>, line: &str, body: String) -> Answer {
         let request = request(bearer, line, body);

@@ -212,3 +212,15 @@ async fn a_move_and_a_restart() {
     assert_eq!(api.read("bucket", "to").await.expect("reads"), b"bytes");
     assert_eq!(versions(&api, "bucket").await, [("to".to_owned(), true, false)]);
 }
+
+#[tokio::test]
+async fn a_move_that_is_asked_for_again_is_made_once() {
+    let api = Api::open().await;
+    api.put("bucket", "from", b"bytes").await;
+    let body = json!({ "sourceKey": "from", "key": "to" });
+    let first = api.ask_once(MOVE, body.clone(), "k1").await;
+    let again = api.ask_once(MOVE, body.clone(), "k1").await;
+    assert_eq!((first.status, again.status), (200, 200));
+    assert_eq!((first.bytes, again.header("x-lockwell-idempotent-replay")), (again.bytes.clone(), Some("true")));
+    assert_eq!(api.ask_once(MOVE, body, "k2").await.error(), (404, "not_found".into()));
+}

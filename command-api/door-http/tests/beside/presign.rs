@@ -144,3 +144,66 @@ async fn an_upload_that_cannot_be_cut_is_not_begun() {
     let stats = api.done("GET /buckets/bucket/stats", Value::Null).await.json();
     assert_eq!(stats["uploads"], 1);
 }
+
+/// The paths of an upload of 11 MiB in parts of 5, and its id.
+async fn begun(api: &Api) -> (String, Vec<String>) {
+    let body = json!({ "size": 11 << 20, "partSize": 5 << 20 });
+    let begun = api.done("POST /buckets/bucket/multipart-presign/film", body).await.json();
+    let path = |part: &Value| part["path"].as_str().expect("a path").to_owned();
+    let paths = begun["parts"].as_array().expect("parts").iter().map(path).collect();
+    (begun["uploadId"].as_str().expect("an upload").to_owned(), paths)
+}
+
+#[tokio::test]
+async fn parts_are_put_by_their_urls_and_make_the_object() {
+    let api = Api::open().await;
+    let (upload, paths) = begun(&api).await;
+    let (mut parts, mut whole) = (Vec::new(), Vec::new());
+    for (index, path) in paths.iter().enumerate() {
+        let bytes = vec![b'a' + u8::try_from(index).expect("few"); if index == 2 { 1 << 20 } else { 5 << 20 }];
+        let put = api.send("PUT", path, &bytes).await;
+        assert_eq!(put.status, 200, "{}", crate::kit::text(&put.bytes));
+        let part = put.json();
+        assert_eq!((&part["partNumber"], &part["size"]), (&json!(index + 1), &json!(bytes.len())));
+        parts.push(json!({ "partNumber": index + 1, "etag": part["etag"] }));
+        whole.extend(bytes);
+    }
+    api.done(&format!("POST /buckets/bucket/multipart/{upload}/complete/film"), json!({ "parts": parts })).await;
+    assert!(api.read("bucket", "film").await.expect("reads") == whole);
+}
+
+#[tokio::test]
+async fn the_url_of_a_part_is_good_for_that_part_alone() {
+    let api = Api::open().await;
+    let (upload, paths) = begun(&api).await;
+    let over = api.send("PUT", &paths[2], &vec![0; (1 << 20) + 1]).await;
+    assert_eq!(over.error(), (413, "payload_too_large".into()));
+    assert_eq!(api.send("GET", &paths[0], b"").await.error(), (403, "forbidden".into()));
+    let elsewhere = paths[0].replace("/film?", "/other?");
+    assert_eq!(api.send("PUT", &elsewhere, b"x").await.error(), (403, "forbidden".into()));
+    assert_eq!(api.send("PUT", &paths[0], b"x").await.status, 200);
+    assert!(api.read("bucket", "film").await.is_err(), "it makes no object");
+    let page = api.done(&format!("GET /buckets/bucket/multipart/{upload}/parts/film"), Value::Null).await.json();
+    assert_eq!(page["parts"].as_array().expect("parts").len(), 1);
+    api.done(&format!("DELETE /buckets/bucket/multipart/{upload}/film"), Value::Null).await;
+    assert_eq!(api.send("PUT", &paths[0], b"x").await.error(), (404, "not_found".into()));
+}
+
+#[tokio::test]
+async fn what_is_presigned_is_used() {
+    let api = Api::open().await;
+    let signed = |method: &'static str| json!({ "method": method, "keys": ["a", "b//c"], "maxBytes": 3 });
+    let puts = api.done(PATH, signed("PUT")).await.json();
+    for url in puts["urls"].as_array().expect("urls") {
+        let path = url["path"].as_str().expect("a path");
+        assert_eq!(api.send("PUT", path, b"four").await.error(), (413, "payload_too_large".into()));
+        assert_eq!(api.send("PUT", path, b"put").await.status, 200);
+    }
+    let gets = api.done(PATH, json!({ "method": "GET", "keys": ["a", "b//c"] })).await.json();
+    for url in gets["urls"].as_array().expect("urls") {
+        assert_eq!(api.send("GET", url["path"].as_str().expect("a path"), b"").await.bytes, b"put");
+    }
+    api.done(&format!("DELETE /signed-urls/{}", gets["id"].as_str().expect("an id")), Value::Null).await;
+    let path = gets["urls"][0]["path"].as_str().expect("a path");
+    assert_eq!(api.send("GET", path, b"").await.error(), (401, "url_revoked".into()));
+}
