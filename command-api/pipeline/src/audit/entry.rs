@@ -116,6 +116,8 @@ impl Class {
             "GET" | "HEAD" if name.starts_with("list") => Self::List,
             "GET" | "HEAD" | "OPTIONS" => Self::Read,
             "DELETE" => Self::Delete,
+            // Asked for with a body, and nothing changes.
+            "POST" if name.starts_with("zip") => Self::Read,
             _ if name.starts_with("delete") || name.starts_with("batchdelete") || name.contains(":batchdelete") => {
                 Self::Delete
             }
@@ -412,6 +414,8 @@ mod tests {
             ("POST", "CompleteMultipartUpload", Class::Write),
             ("POST", "DeleteObjects", Class::Delete),
             ("POST", "batchDeleteObjects", Class::Delete),
+            ("POST", "deletePrefix", Class::Delete),
+            ("POST", "zipObjects", Class::Read),
             ("DELETE", "AbortMultipartUpload", Class::Delete),
         ] {
             assert_eq!(Class::of(method, action), class, "{method} {action}");

@@ -36,7 +36,7 @@ const REST_MAX_US: u64 = 200_000;
 /// A full queue or disk is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Nobody rings for what was left over: it is looked for this often.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Wakes the thread when there is something to do.
 #[derive(Default)]

@@ -135,12 +135,14 @@ impl Store {
             || chosen.encryption != opened.info.encryption
             || request.source_version.is_some();
         domain::validate::copy(onto_itself, changes_something)?;
-        if opened.content.size_bytes > super::PUT_BYTES_MAX {
+        let (from, to) = (opened.bucket.scope(caller.tenant, mode), bucket.scope(caller.tenant, chosen.mode));
+        let is_shared = from.mode.shares_with(&to.mode);
+        // S3 bounds copies. What is moved without being written anew may be as large as it is.
+        if opened.content.size_bytes > super::PUT_BYTES_MAX && !(is_shared && kept == Kept::All) {
             let (size_bytes, bound_bytes) = (opened.content.size_bytes, super::PUT_BYTES_MAX);
             return Err(Refusal::EntityTooLarge { size_bytes, bound_bytes }.into());
         }
-        let (from, to) = (opened.bucket.scope(caller.tenant, mode), bucket.scope(caller.tenant, chosen.mode));
-        let mut copy = if from.mode.shares_with(&to.mode) {
+        let mut copy = if is_shared {
             self.share(snapshot, &from, &to, &opened, request.checksum_algorithm).await?
         } else {
             self.encrypt_anew(snapshot, &from, &to, &opened, request.checksum_algorithm).await?
