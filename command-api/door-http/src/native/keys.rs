@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Entry> {
             "Keys of the user that the credential belongs to, those with which no more can be done than with the credential \
              itself. Managing keys takes the operation `admin`.",
         )
-        .answers::<Keys>(200, "The keys, by id.");
+        .answers::<KeyList>(200, "The keys, by id.");
     let create = Operation::new(Method::POST, "/keys", "createKey", TAG, "Create a key")
         .about(
             "Of the user that the credential belongs to, for no more than the credential may do itself. The secret is in this \
@@ -99,7 +99,7 @@ struct Key {
 
 /// Keys.
 #[derive(Serialize, ToSchema)]
-struct Keys {
+struct KeyList {
     /// By id.
     keys: Vec<Key>,
 }
@@ -173,7 +173,7 @@ fn key_id(ask: &Ask) -> Result<AccessKeyId, Problem> {
 async fn list(app: Arc<App>, ask: Ask) -> Answer {
     let keys = app.store.list_own_keys(ask.caller()?).await?;
     let keys = keys.iter().map(|info| shown(&app, &ask, info)).collect::<Result<_, _>>()?;
-    Ok(answer::json(StatusCode::OK, &Keys { keys }))
+    Ok(answer::json(StatusCode::OK, &KeyList { keys }))
 }
 
 async fn create(app: Arc<App>, mut ask: Ask) -> Answer {

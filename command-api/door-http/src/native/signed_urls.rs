@@ -24,7 +24,7 @@ pub(super) fn operations() -> Vec<Entry> {
         )
         .query("maxKeys", page::schema(), "Most entries of a page.")
         .query("continuationToken", json!({ "type": "string" }), "Where the page before ended.")
-        .answers::<SignedUrls>(200, "A page of entries.");
+        .answers::<SignedUrlList>(200, "A page of entries.");
     let revoke = Operation::new(Method::DELETE, "/signed-urls/{id}", "revokeSignedUrl", TAG, "Revoke signed URLs")
         .about("All that were made in one call. They answer 401 from now on.")
         .path("id", json!({ "type": "string" }), "What making or listing them answered.")
@@ -62,7 +62,7 @@ struct SignedUrlEntry {
 /// A page of signed URLs.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SignedUrls {
+struct SignedUrlList {
     /// By their end.
     signed_urls: Vec<SignedUrlEntry>,
     /// Whether more follow.
@@ -100,7 +100,7 @@ async fn list(app: Arc<App>, ask: Ask) -> Answer {
     let (urls, is_truncated) = app.store.list_signed_urls(ask.caller()?, after, max).await?;
     let next = urls.last().filter(|_| is_truncated).map(|last| page::token(&format!("{}:{}", last.expires.0, last.id)));
     let signed_urls = urls.into_iter().map(shown).collect();
-    Ok(answer::json(StatusCode::OK, &SignedUrls { signed_urls, is_truncated, next_continuation_token: next }))
+    Ok(answer::json(StatusCode::OK, &SignedUrlList { signed_urls, is_truncated, next_continuation_token: next }))
 }
 
 async fn revoke(app: Arc<App>, ask: Ask) -> Answer {

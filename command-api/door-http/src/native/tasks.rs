@@ -35,7 +35,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .about("The newest first. Each user sees their own; one who administers the whole tenant sees all.")
         .query("maxKeys", page::schema(), "Most tasks of a page.")
         .query("continuationToken", json!({ "type": "string" }), "Where the page before ended.")
-        .answers::<Tasks>(200, "A page of tasks.");
+        .answers::<TaskList>(200, "A page of tasks.");
     let get = Operation::new(Method::GET, "/tasks/{id}", "getTask", TAG, "Get a task")
         .path("id", json!({ "type": "string" }), "Task id.")
         .answers::<Task>(200, "The task.")
@@ -112,7 +112,7 @@ struct Task {
 /// A page of tasks.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Tasks {
+struct TaskList {
     /// The newest first.
     tasks: Vec<Task>,
     /// Whether more follow.
@@ -181,7 +181,7 @@ async fn list(app: Arc<App>, ask: Ask) -> Answer {
     let (tasks, is_truncated) = app.store.list_tasks(ask.caller()?, after.as_deref(), max).await?;
     let next = tasks.last().filter(|_| is_truncated).map(|last| page::token(&last.id));
     let tasks = tasks.into_iter().map(shown).collect();
-    Ok(answer::json(StatusCode::OK, &Tasks { tasks, is_truncated, next_continuation_token: next }))
+    Ok(answer::json(StatusCode::OK, &TaskList { tasks, is_truncated, next_continuation_token: next }))
 }
 
 fn found(task: Option<TaskInfo>) -> Result<Response, Problem> {
