@@ -60,7 +60,8 @@ impl Banner<'_> {
             let _ = writeln!(out, "{text}");
         };
         line(&format!("  S3     {endpoint_url}  (region {region}, tenant default, user admin, bucket demo)"));
-        line(&format!("  Admin  {admin_url}"));
+        line(&format!("  JSON   {endpoint_url}/api/v1  (to read and try: {endpoint_url}/api/v1/docs)"));
+        line(&format!("  Admin  {admin_url}  ({admin_url}/admin/docs)"));
         line("");
         if self.terminal {
             line(&format!("  Access key   {}", env.access_key));

@@ -110,9 +110,9 @@ async fn a_policy_that_denies_setting_lists_denies_them_with_uploads_too() {
     let text = r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObjectAcl","Resource":"arn:aws:s3:::bucket/*"}}"#;
     let policy = BucketPolicy { text: text.to_owned(), binds_owner: false };
     house.store.put_bucket_policy(&ann, &bucket("bucket"), policy).await.expect("a policy");
-    assert_eq!(refusal(put(&house, &ann, Some(read_by("bob"))).await), Refusal::AccessDenied);
+    assert_eq!(refusal(put(&house, &ann, Some(read_by("bob"))).await), Refusal::DeniedByPolicy);
     put(&house, &ann, None).await.expect("nothing granted");
-    assert_eq!(refusal(set(&house, &ann, read_by("bob")).await), Refusal::AccessDenied);
+    assert_eq!(refusal(set(&house, &ann, read_by("bob")).await), Refusal::DeniedByPolicy);
 }
 
 #[tokio::test]
