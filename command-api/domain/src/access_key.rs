@@ -8,7 +8,10 @@ use schemas::event::{
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, Time, UserId};
 
-use crate::Refusal;
+use crate::{Refusal, validate};
+
+/// Most bytes of scopes as text: they stand in the key's row, which is short.
+const SCOPES_BYTES_MAX: usize = 2_000;
 
 /// What a decision about one access key needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,10 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
     }
     let Create { access_key, user, secret, scopes, name, expires, .. } = create;
     let scopes = scopes.to_string();
+    if scopes.len() > SCOPES_BYTES_MAX {
+        return Err(Refusal::InvalidArgument { name: "scopes", reason: "scopes may have 2000 bytes at most" });
+    }
+    validate::label(name.as_deref().unwrap_or_default())?;
     Ok(vec![match secret {
         Secret::Sealed(sealed_secret) => {
             AccessKeyCreated { access_key, user, sealed_secret, scopes, name, expires }.into()

@@ -5,7 +5,7 @@
 use schemas::event::{AdminRole, AdminTokenCreated, AdminTokenRevoked, Event};
 use schemas::{TenantId, Time};
 
-use crate::Refusal;
+use crate::{Refusal, validate};
 
 /// What a decision about one admin token needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub enum Command {
 pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match (state, command) {
         (State::Absent, Command::Create { id, sha256, role, name, tenant, expires }) => {
+            validate::label(&name)?;
             Ok(vec![AdminTokenCreated { id, sha256: sha256.to_vec(), role, name, tenant, expires }.into()])
         }
         (State::Live { .. } | State::Revoked, Command::Create { .. }) => Err(Refusal::AdminTokenExists),

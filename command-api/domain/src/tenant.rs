@@ -5,7 +5,7 @@
 use schemas::event::{Event, TenantCreated, TenantDeleted, TenantDisabled, TenantEnabled};
 use schemas::{KeyId, TenantId, TenantName};
 
-use crate::Refusal;
+use crate::{Refusal, validate};
 
 /// What a decision about one tenant needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,12 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
             Err(Refusal::NoSuchTenant)
         }
         (State::Live { tenant, buckets: 0, .. }, Command::Delete { reason }) => {
+            validate::label(&reason)?;
             Ok(vec![TenantDeleted { tenant: *tenant, reason }.into()])
         }
         (State::Live { buckets, .. }, Command::Delete { .. }) => Err(Refusal::TenantNotEmpty { buckets: *buckets }),
         (State::Live { tenant, disabled: false, .. }, Command::Disable { reason }) => {
+            validate::label(&reason)?;
             Ok(vec![TenantDisabled { tenant: *tenant, reason }.into()])
         }
         (State::Live { tenant, disabled: true, .. }, Command::Enable) => {

@@ -5,7 +5,7 @@
 use schemas::UserId;
 use schemas::event::{Event, UserCreated, UserDeleted};
 
-use crate::Refusal;
+use crate::{Refusal, validate};
 
 /// What a decision about one user needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         // It owns what requests without a credential write.
         (State::Absent, Command::Create { user, .. }) if user == UserId::anonymous() => Err(Refusal::UserExists),
         (State::Absent, Command::Create { user, display_name, email }) => {
+            validate::label(&display_name)?;
+            validate::label(email.as_deref().unwrap_or_default())?;
             Ok(vec![UserCreated { user, display_name, email }.into()])
         }
         (State::Live { .. } | State::Deleted, Command::Create { .. }) => Err(Refusal::UserExists),

@@ -27,6 +27,18 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Most characters of a tag's value.
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// A text for people that stands in a row: at most 512 bytes.
+///
+/// # Errors
+/// [`Refusal::InvalidArgument`].
+pub fn label(text: &str) -> Result<(), Refusal> {
+    const BYTES_MAX: usize = 512;
+    if text.len() > BYTES_MAX {
+        return Err(Refusal::InvalidArgument { name: "name", reason: "a text for people may have 512 bytes at most" });
+    }
+    Ok(())
+}
+
 /// # Errors
 /// [`Refusal::MetadataTooLarge`].
 pub fn metadata(metadata: &Metadata) -> Result<(), Refusal> {

@@ -109,6 +109,11 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
+    /// With another message.
+    pub(crate) fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
     /// With `Retry-After`.
     pub(crate) fn after_s(self, seconds: u64) -> Self {
         Self { retry_after_s: Some(seconds), ..self }

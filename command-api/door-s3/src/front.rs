@@ -187,6 +187,7 @@ mod tests {
                 display_name: "Main".into(),
                 scopes: Scopes::full(),
                 secret: SECRET.into(),
+                rotated: None,
             }))
         };
         let request = RequestId("01J00000000000000000000000".into());

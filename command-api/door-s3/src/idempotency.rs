@@ -9,6 +9,8 @@ use axum::response::Response;
 use domain::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pipeline::{Answer, Pending, Repeated, StoreError};
+use schemas::AccessKeyId;
+use schemas::action::Action;
 use sha2::{Digest, Sha256};
 
 use crate::ask::Ask;
@@ -45,7 +47,11 @@ pub(crate) fn begin(app: &App, ask: &Ask) -> Result<Once, Failure> {
     let fingerprint = fingerprint(ask);
     match app.store.idempotent(&ask.caller, key, fingerprint)? {
         Repeated::Fresh(pending) => Ok(Once::Store(Some(pending))),
-        Repeated::Answered(answer) => Ok(Once::Answered(answer)),
+        Repeated::Answered(answer) => {
+            // What was granted then may not be now.
+            app.store.may(&ask.caller, Action::PutObject, &ask.bucket(), Some(&ask.key()))?;
+            Ok(Once::Answered(answer))
+        }
         Repeated::InProgress => Err(StoreError::from(Refusal::IdempotencyInProgress).into()),
         Repeated::Reused => Err(StoreError::from(Refusal::IdempotencyKeyReused).into()),
     }
@@ -111,7 +117,7 @@ fn fingerprint(ask: &Ask) -> [u8; 32] {
         hash.update(text);
     };
     text(b"s3");
-    text(ask.caller.user().as_str().as_bytes());
+    text(ask.caller.access_key().map_or("", AccessKeyId::as_str).as_bytes());
     text(ask.bucket().as_str().as_bytes());
     text(ask.key().as_str().as_bytes());
     let says = |name: &str| {

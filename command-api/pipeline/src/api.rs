@@ -56,6 +56,17 @@ pub struct Circumstances {
     pub signature: Option<Signature>,
     /// Its headers and query.
     pub said: Option<Arc<dyn Said>>,
+    /// The key that it came with, as it was when it was looked at.
+    pub key: KeyThen,
+}
+
+/// What of a key may change while a request of it goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyThen {
+    /// When its secret was last replaced.
+    pub rotated: Option<Time>,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
 }
 
 /// Whoever is behind a request.
@@ -144,6 +155,8 @@ pub struct Credential {
     pub scopes: Scopes,
     /// The secret.
     pub secret: SecretString,
+    /// When it was last replaced.
+    pub rotated: Option<Time>,
 }
 
 /// Who a key that works is.
@@ -159,6 +172,16 @@ pub struct Holder {
     pub scopes: Scopes,
     /// When its secret was last replaced: what was issued before does not count.
     pub rotated: Option<Time>,
+    /// When it ends, if it does.
+    pub expires: Option<Time>,
+}
+
+impl Holder {
+    /// The key as it was when this was asked.
+    #[must_use]
+    pub fn key_then(&self) -> KeyThen {
+        KeyThen { rotated: self.rotated, expires: self.expires }
+    }
 }
 
 /// Why the store did not do what it was asked.

@@ -189,12 +189,18 @@ impl Limits {
         self.of_key(token)
     }
 
-    /// Counts a request for a token by the access key it names, right or wrong: 60 a minute.
+    /// Counts a request for a token by the access key it names: 60 a minute with the right secret, and as many with wrong ones
+    /// from each source, so that nobody uses up the requests of a key that is not his.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn of_token_requests(&self, access_key: &str) -> Result<(), TooMany> {
-        self.tokens.take(&access_key.to_owned())
+    pub fn of_token_requests(&self, access_key: &str, source: Option<IpAddr>, right: bool) -> Result<(), TooMany> {
+        let name = match (right, source) {
+            (true, _) => access_key.to_owned(),
+            (false, Some(source)) => format!("{access_key} from {}", network(source)),
+            (false, None) => format!("{access_key} from nowhere known"),
+        };
+        self.tokens.take(&name)
     }
 }
 
@@ -284,8 +290,11 @@ mod tests {
         assert!(on.of_source(source("::ffff:192.0.2.1")).is_err());
         assert_eq!(on.of_source(None), Ok(()));
         for _ in 0..60 {
-            assert_eq!(on.of_token_requests("KEY"), Ok(()));
+            assert_eq!(on.of_token_requests("KEY", None, true), Ok(()));
+            assert_eq!(on.of_token_requests("KEY", source("192.0.2.1"), false), Ok(()));
         }
-        assert_eq!(on.of_token_requests("KEY"), Err(TooMany { seconds: 1 }));
+        assert_eq!(on.of_token_requests("KEY", None, true), Err(TooMany { seconds: 1 }));
+        assert!(on.of_token_requests("KEY", source("192.0.2.1"), false).is_err());
+        assert_eq!(on.of_token_requests("KEY", source("192.0.2.2"), false), Ok(()));
     }
 }

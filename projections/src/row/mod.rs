@@ -103,7 +103,6 @@ pub(crate) fn renewed<'v>(table: Table, key: &[u8], value: &'v [u8]) -> Cow<'v, 
         (DIRECTORY, Some(&directory::BUCKET)) => Bucket::decode(value).map(|row| row.encode()),
         (DIRECTORY, Some(&directory::USER)) => User::decode(value).map(|row| row.encode()),
         (DIRECTORY, Some(&directory::ACCESS_KEY)) => AccessKey::decode(value).map(|row| row.encode()),
-        (DIRECTORY, Some(&directory::ENDED_TASK)) => EndedTask::decode(value).map(|row| row.encode()),
         _ => None,
     };
     // Behind the number of its fields, the first byte of an array of up to 15, it must be the same row and go on: otherwise bytes

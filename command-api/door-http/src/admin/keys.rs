@@ -182,12 +182,20 @@ async fn create(admin: Arc<Admin>, ask: Ask) -> Answer {
     };
     let expires = expires_at.as_deref().map(|text| parse_time("expiresAt", text)).transpose()?;
     let key = new_key(kind.unwrap_or(KeyType::Access), access_key_id, secret_key)?;
+    let of_default = user.is_none();
     let user = match user {
         Some(user) => UserId::parse(&user).map_err(|error| Problem::invalid(error.to_string()))?,
         None => default_user(&admin, &ask, &tenant).await?,
     };
     let request = CreateAccessKey { user, key, name, scopes, expires };
-    let made = admin.store.create_access_key(ask.caller()?, &tenant, request).await?;
+    let made = match admin.store.create_access_key(ask.caller()?, &tenant, request).await {
+        Err(StoreError::Refused(Refusal::NoSuchUser)) if of_default => {
+            return Err(Problem::invalid(
+                "the user `default` was deleted, and its id is not given again: name a `user`",
+            ));
+        }
+        made => made?,
+    };
     Ok(shown_once(StatusCode::CREATED, made))
 }
 

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -23,6 +24,8 @@ use crate::request::{Options, source};
 
 /// Most bytes of a JSON body, where an operation says nothing else.
 const JSON_BYTES_MAX: usize = 1 << 20;
+/// How long a JSON body may take.
+const JSON_TIME_MAX: Duration = Duration::from_secs(60);
 /// Before the id of an upload, so that no key looks like one by accident.
 const UPLOAD_PREFIX: &str = "mpu_";
 
@@ -65,13 +68,22 @@ pub(super) fn is_framed(parts: &Parts) -> bool {
 pub(super) struct Words {
     pub(super) headers: HeaderMap,
     pub(super) query: Query,
+    /// Headers and parameters that the operation takes notice of.
+    pub(super) heard: Vec<&'static str>,
 }
 
-/// Policies are written in S3's words. Headers that this API takes no notice of are not said by a request of it, whatever they are
-/// called: a condition on them would otherwise be met by what has no effect.
+impl Words {
+    fn hears(&self, name: &str) -> bool {
+        self.heard.iter().any(|heard| heard.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Policies are written in S3's words. Headers and parameters that the operation takes no notice of are not said by a request of
+/// it, whatever they are called: a condition on them would otherwise be met by what has no effect.
 impl Said for Words {
     fn header(&self, name: &str) -> Option<String> {
-        if !["referer", "user-agent", "if-match", "if-none-match"].contains(&name) {
+        let of_conditions = ["if-match", "if-none-match"].contains(&name) && self.hears(name);
+        if !of_conditions && !["referer", "user-agent"].contains(&name) {
             return None;
         }
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -81,7 +93,7 @@ impl Said for Words {
 
     fn query(&self, name: &str) -> Option<String> {
         let name = if name == "max-keys" { "maxKeys" } else { name };
-        self.query.first(name).map(str::to_owned)
+        self.query.first(name).filter(|_| self.hears(name)).map(str::to_owned)
     }
 }
 
@@ -221,15 +233,20 @@ impl Ask {
             return Err(Problem::payload_too_large(bound_bytes));
         }
         let mut pieces = std::mem::take(&mut self.body).into_data_stream();
-        let mut whole = BytesMut::new();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| Problem::invalid("the body is incomplete"))?;
-            if whole.len() + piece.len() > bytes_max {
-                return Err(Problem::payload_too_large(bound_bytes));
+        let read = async {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|_| Problem::invalid("the body is incomplete"))?;
+                if whole.len() + piece.len() > bytes_max {
+                    return Err(Problem::payload_too_large(bound_bytes));
+                }
+                whole.extend_from_slice(&piece);
             }
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
+            Ok(whole.freeze())
+        };
+        // A body that never stops for long may still never end.
+        let too_slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body takes too long");
+        tokio::time::timeout(JSON_TIME_MAX, read).await.map_err(too_slow)?
     }
 
     fn announced(&self) -> Result<Option<u64>, Problem> {

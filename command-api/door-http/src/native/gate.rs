@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header};
-use pipeline::{Bearer, BearerError, Caller, Store, Who};
+use pipeline::{Bearer, BearerError, Caller, Circumstances, Store, Who};
 
 use schemas::AccessKeyId;
 
@@ -52,12 +52,13 @@ pub(super) fn authorization<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<
 /// Whoever a credential stands for, with what it may do now.
 pub(super) fn caller(bearer: Bearer, visit: &Visit, words: &Arc<Words>) -> Caller {
     let Bearer { access_key, holder } = bearer;
+    let key = holder.key_then();
     Caller {
         tenant: holder.tenant,
         who: Who::User { user: holder.user, display_name: holder.display_name, access_key, scopes: holder.scopes },
         source: visit.source,
         request: visit.request.clone(),
-        circumstances: visit.circumstances(words),
+        circumstances: Circumstances { key, ..visit.circumstances(words) },
     }
 }
 

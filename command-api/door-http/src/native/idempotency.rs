@@ -12,9 +12,13 @@ use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use domain::Refusal;
 use futures_util::StreamExt;
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use pipeline::{Digests, Pending, Repeated};
+use pipeline::{Caller, Digests, Pending, Repeated};
+use schemas::AccessKeyId;
+use schemas::action::Action;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::ask::{Ask, Opened};
 use super::{Answer, App, Handler, said};
@@ -27,6 +31,20 @@ const KEY_BYTES_MAX: usize = 255;
 const JSON_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of an answer that is looked at; what the store keeps is less.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Headers that say what a body is.
+const OF_CONTENT: [&str; 7] = [
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    "content-language",
+    "cache-control",
+    "expires",
+];
+/// Most bytes of an object or part that came again: no longer one was stored.
+const BYTES_MAX: u64 = 5 << 30;
+/// The status under which it is kept that something was done whose answer held a secret: that leaves once.
+const NOT_KEPT: u16 = 0;
 /// Says that an answer is an earlier one.
 const REPLAY: HeaderName = HeaderName::from_static("x-lockwell-idempotent-replay");
 
@@ -44,7 +62,9 @@ pub(super) fn described(operation: Operation) -> Operation {
 pub(super) fn applies(operation: &Operation) -> bool {
     let changes = operation.method != Method::GET && operation.method != Method::HEAD;
     let streams = operation.answers.iter().any(|answer| matches!(answer.content, Some(Content::Stored | Content::Zip)));
-    changes && !streams && operation.access == Access::Bearer
+    // A signed URL is as good as another.
+    let signs = ["signURL", "presignObjects"].contains(&operation.id);
+    changes && !streams && !signs && operation.access == Access::Bearer
 }
 
 /// The header.
@@ -84,11 +104,16 @@ pub(super) async fn once(
         Some((Content::Json(_) | Content::AnyJson, _)) => Some(ask.buffer(JSON_BYTES_MAX).await?),
         _ => None,
     };
-    let caller = ask.caller()?.clone();
-    let fingerprint = fingerprint(&ask, caller.user().as_str(), &operation.method, target, body.as_deref());
+    let (caller, trace) = (ask.caller()?.clone(), ask.visit.trace.clone());
+    let key_id = caller.access_key().map_or("", AccessKeyId::as_str);
+    let fingerprint = fingerprint(&ask, key_id, &operation.method, target, body.as_deref());
     let pending = match app.store.idempotent(&caller, &key, fingerprint)? {
         Repeated::Fresh(pending) => pending,
         Repeated::Answered(answer) => {
+            // What was granted then may not be now.
+            if let (Ok(bucket), Ok(key), None) = (ask.bucket(), ask.key(), &body) {
+                app.store.may(&caller, Action::PutObject, &bucket, Some(&key))?;
+            }
             same_body(app, operation, &mut ask, &answer).await?;
             return replayed(answer);
         }
@@ -96,8 +121,17 @@ pub(super) async fn once(
         Repeated::Reused => return Err(Refusal::IdempotencyKeyReused.into()),
     };
     ask.command = Some(pending.command());
-    let response = handler(Arc::clone(app), ask).await?;
-    kept(pending, &caller, response).await
+    if body.is_none() {
+        let response = handler(Arc::clone(app), ask).await?;
+        return kept(pending, &caller, response).await;
+    }
+    // All of the request is there. A client that does not wait for the answer will ask again: what is done is done to its end, and
+    // its answer kept.
+    let (done, trace) = (handler(Arc::clone(app), ask), trace);
+    let work = async move { kept(pending, &caller, done.await?).await };
+    let span = tracing::Span::current();
+    let done = tokio::spawn(async move { trace.scope(work).instrument(span).await }).await;
+    done.map_err(|_| Problem::internal("a change ended before its time"))?
 }
 
 /// Refuses a body of bytes that is not the one that was stored: a digest that is announced says nothing of what is sent.
@@ -105,29 +139,27 @@ async fn same_body(app: &App, operation: &Operation, ask: &mut Ask, answer: &pip
     let etag = answer.headers.iter().find(|(name, _)| name == "etag").map(|(_, etag)| etag);
     let (Some(etag), Some((Content::Bytes, _))) = (etag, &operation.body) else { return Ok(()) };
     let digests = said::digests(&ask.words.headers)?;
-    let Opened { stream, size_bytes } = ask.open(None)?;
+    let Opened { stream, size_bytes } = ask.open(Some(BYTES_MAX))?;
     let same = app.store.is_body_of(etag, stream, &digests, size_bytes).await?;
     if same { Ok(()) } else { Err(Refusal::IdempotencyKeyReused.into()) }
 }
 
-/// What two requests must share to be one: who asks, for what, with which digests, length and metadata.
-fn fingerprint(ask: &Ask, user: &str, method: &Method, target: &str, body: Option<&[u8]>) -> [u8; 32] {
+/// What two requests must share to be one: by which key, for what, with which digests, length and metadata. Another key of the
+/// same user may do less.
+fn fingerprint(ask: &Ask, access_key: &str, method: &Method, target: &str, body: Option<&[u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Lengths before texts: no two requests share a hash because one's end is another's beginning.
     let mut text = |text: &[u8]| {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     };
-    text(user.as_bytes());
+    text(access_key.as_bytes());
     text(method.as_str().as_bytes());
     text(target.as_bytes());
     text(&body.map(Sha256::digest).unwrap_or_default());
     let headers: &HeaderMap = &ask.words.headers;
-    let says = |name: &str| {
-        name.starts_with("x-lockwell-")
-            || name.starts_with("x-amz-meta-")
-            || ["content-length", "content-type"].contains(&name)
-    };
+    let says =
+        |name: &str| name.starts_with("x-lockwell-") || name.starts_with("x-amz-meta-") || OF_CONTENT.contains(&name);
     let mut said: Vec<_> = headers.iter().filter(|(name, _)| says(name.as_str())).collect();
     said.sort_by(|one, other| (one.0.as_str(), one.1.as_bytes()).cmp(&(other.0.as_str(), other.1.as_bytes())));
     for (name, value) in said {
@@ -139,6 +171,10 @@ fn fingerprint(ask: &Ask, user: &str, method: &Method, target: &str, body: Optio
 
 fn replayed(answer: pipeline::Answer) -> Answer {
     let pipeline::Answer { status, headers, body } = answer;
+    if status == NOT_KEPT {
+        let message = "the request was carried out; its answer held a secret, which is not given again";
+        return Err(Problem::from(Refusal::IdempotencyKeyReused).saying(message));
+    }
     let mut response = Response::new(Body::from(body));
     *response.status_mut() =
         StatusCode::from_u16(status).map_err(|_| Problem::internal("a kept answer has no status"))?;
@@ -152,9 +188,14 @@ fn replayed(answer: pipeline::Answer) -> Answer {
 }
 
 /// Keeps an answer that says that it was done.
-async fn kept(pending: Pending, caller: &pipeline::Caller, response: Response) -> Answer {
+async fn kept(pending: Pending, caller: &Caller, response: Response) -> Answer {
     let small = response.body().size_hint().upper().is_some_and(|upper| upper <= ANSWER_BYTES_MAX as u64);
     if !response.status().is_success() || !small {
+        return Ok(response);
+    }
+    if response.headers().get(CACHE_CONTROL).is_some_and(|control| control == "no-store") {
+        let marker = pipeline::Answer { status: NOT_KEPT, headers: Vec::new(), body: Vec::new() };
+        keep(pending, caller, &marker).await;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -164,11 +205,15 @@ async fn kept(pending: Pending, caller: &pipeline::Caller, response: Response) -
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let answer = pipeline::Answer { status: parts.status.as_u16(), headers: texts.collect(), body: body.to_vec() };
-    if let Err(error) = pending.finish(caller, &answer).await {
+    keep(pending, caller, &answer).await;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn keep(pending: Pending, caller: &Caller, answer: &pipeline::Answer) {
+    if let Err(error) = pending.finish(caller, answer).await {
         // It was done, and that is what the client is told: a repetition would do it again, where the log does not know it.
         tracing::warn!(%error, "an answer could not be kept for its repetition");
     }
-    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 async fn collected(body: Body) -> Result<Bytes, Problem> {

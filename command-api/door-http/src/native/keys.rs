@@ -46,20 +46,12 @@ pub(super) fn operations() -> Vec<Entry> {
         .about("The old secret, and the tokens and signed URLs that were made with it, stop working at once.")
         .answers::<KeyWithSecret>(200, "The key with its new secret.")
         .refuses(&[409]);
-    let disable = of_key(Method::POST, "/keys/{keyId}/disable", "disableKey", "Disable a key")
-        .answers::<Key>(200, "The key.")
-        .refuses(&[409]);
-    let enable = of_key(Method::POST, "/keys/{keyId}/enable", "enableKey", "Enable a key")
-        .answers::<Key>(200, "The key.")
-        .refuses(&[409]);
     vec![
         entry(list, self::list),
         entry(create, self::create),
         entry(get, self::get),
         entry(revoke, self::revoke),
         entry(rotate, self::rotate),
-        entry(disable, |app, ask| set_enabled(app, ask, false)),
-        entry(enable, |app, ask| set_enabled(app, ask, true)),
     ]
 }
 
@@ -216,9 +208,4 @@ async fn revoke(app: Arc<App>, ask: Ask) -> Answer {
 async fn rotate(app: Arc<App>, ask: Ask) -> Answer {
     let made = app.store.rotate_own_key(ask.caller()?, &key_id(&ask)?).await?;
     with_secret(&app, &ask, StatusCode::OK, &made)
-}
-
-async fn set_enabled(app: Arc<App>, ask: Ask, enabled: bool) -> Answer {
-    let info = app.store.set_own_key_enabled(ask.caller()?, &key_id(&ask)?, enabled).await?;
-    Ok(answer::json(StatusCode::OK, &shown(&app, &ask, &info)?))
 }

@@ -214,7 +214,8 @@ async fn run(
     trace.resource(found.values.find("bucket"), found.values.find("key"), query.first("versionId"));
     let visit = Visit::of(&parts, &app.options, id, trace);
     let framed = ask::is_framed(&parts);
-    let words = Arc::new(Words { headers: parts.headers, query });
+    let heard = found.operation.parameters.iter().map(|parameter| parameter.name).collect();
+    let words = Arc::new(Words { headers: parts.headers, query, heard });
     let caller = match found.operation.access {
         Access::Bearer => Some(gate::bearer(&app.store, &visit, &words)?),
         Access::Open => None,

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::ask::{Ask, bucket_name, object_key, unauthorized};
 use super::objects::{self, Overrides};
 use super::stored::{self, WrittenObject};
-use super::{Answer, App, Entry, answer, entry, gate, multipart, said, signed_path};
+use super::{Answer, App, Entry, answer, entry, gate, idempotency, multipart, said, signed_path};
 use crate::operation::{Content, Operation};
 use crate::problem::Problem;
 
@@ -186,6 +186,9 @@ async fn head(app: Arc<App>, ask: Ask) -> Answer {
 }
 
 async fn put(app: Arc<App>, ask: Ask) -> Answer {
+    if idempotency::key(&ask)?.is_some() {
+        return Err(Problem::invalid("a signed URL takes no Idempotency-Key: whoever has it may use it again"));
+    }
     let (ask, url) = admitted(&app, ask, "PUT")?;
     if let Some((upload, number)) = url.part {
         return multipart::store_part(app, ask, upload, number, url.bytes_max).await;

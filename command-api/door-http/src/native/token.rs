@@ -65,11 +65,14 @@ const BASIC: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Most bytes of a body: it comes from anybody.
+const JSON_BYTES_MAX: usize = 4 << 10;
+
 async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     let (access_key, secret) = match gate::authorization(&ask.words.headers, "basic") {
         Some(text) => basic(text).ok_or_else(unauthorized)?,
         None => {
-            let AccessKey { access_key_id, secret_key } = ask.json().await?;
+            let AccessKey { access_key_id, secret_key } = ask.json_within(JSON_BYTES_MAX).await?;
             (access_key_id, SecretString::from(secret_key))
         }
     };
@@ -78,8 +81,11 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     let trace = ask.visit.trace.clone();
     trace.asker(Asker::claiming(Some(access_key.as_str())));
     let credential = app.store.credential(&access_key)?;
-    app.store.limits().of_token_requests(access_key.as_str())?;
-    let Some(credential) = credential.filter(|credential| is_secret(credential, &secret)) else {
+    let credential = credential.filter(|credential| is_secret(credential, &secret));
+    // Who has not the secret uses up nobody's requests but those of where he is.
+    let right = credential.is_some();
+    app.store.limits().of_token_requests(access_key.as_str(), ask.visit.source.filter(|_| !right), right)?;
+    let Some(credential) = credential else {
         tracing::info!("a token was refused");
         return Err(unauthorized());
     };
@@ -87,7 +93,7 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     let (user, key) = (Some(credential.user.to_string()), Some(access_key.to_string()));
     trace.asker(Asker { kind: AskerKind::User, user, credential: key });
     let ttl_s = app.options.token_ttl_s;
-    let minted = app.store.mint_token(&access_key, credential.tenant, ttl_s)?;
+    let minted = app.store.mint_token(&access_key, &credential, ttl_s)?;
     tracing::info!(tenant = %credential.tenant, %access_key, "a token was made");
     let token = Token {
         access_token: minted.text,

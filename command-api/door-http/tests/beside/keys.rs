@@ -56,16 +56,12 @@ async fn nobody_makes_a_key_that_may_do_more_than_their_own() {
 }
 
 #[tokio::test]
-async fn what_is_disabled_rotated_or_revoked_stops_working_at_once() {
+async fn what_is_rotated_or_revoked_stops_working_at_once() {
     let api = Api::open().await;
     let made = api.done("POST /keys", json!({ "type": "api" })).await.json();
     let (id, text) = (made["id"].as_str().expect("an id"), made["apiKey"].as_str().expect("a text").to_owned());
     let works = async |text: &str| api.ask_with(Some(text), "GET /account", String::new()).await.status;
     assert_eq!(works(&text).await, 200);
-    let disabled = api.done(&format!("POST /keys/{id}/disable"), Value::Null).await.json();
-    assert_eq!((disabled["status"].as_str(), works(&text).await), (Some("disabled"), 401));
-    let enabled = api.done(&format!("POST /keys/{id}/enable"), Value::Null).await.json();
-    assert_eq!((enabled["status"].as_str(), works(&text).await), (Some("active"), 200));
     let rotated = api.done(&format!("POST /keys/{id}/rotate"), Value::Null).await;
     assert_eq!(rotated.header("cache-control"), Some("no-store"));
     let rotated = rotated.json();
@@ -75,7 +71,7 @@ async fn what_is_disabled_rotated_or_revoked_stops_working_at_once() {
     assert_eq!(api.done(&format!("DELETE /keys/{id}"), Value::Null).await.status, 204);
     assert_eq!(works(fresh).await, 401);
     assert_eq!(api.done(&format!("GET /keys/{id}"), Value::Null).await.json()["status"], "revoked");
-    for action in ["rotate", "enable"] {
+    for action in ["rotate"] {
         let answer = api.ask(&format!("POST /keys/{id}/{action}"), Value::Null).await;
         assert_eq!(answer.error(), (409, "access_key_revoked".into()), "{action}");
     }
@@ -86,9 +82,7 @@ async fn what_is_disabled_rotated_or_revoked_stops_working_at_once() {
 async fn keys_of_others_are_no_keys() {
     let api = Api::open().await;
     for other in [WRITER, FOREIGN, "NOSUCHKEY", "not%20a%20key"] {
-        for (method, rest) in
-            [("GET", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/disable"), ("POST", "/enable")]
-        {
+        for (method, rest) in [("GET", ""), ("DELETE", ""), ("POST", "/rotate")] {
             let answer = api.ask(&format!("{method} /keys/{other}{rest}"), Value::Null).await;
             assert_eq!(answer.error(), (404, "not_found".into()), "{method} {other}{rest}");
         }

@@ -174,7 +174,8 @@ impl Api {
     fn token(&self, name: &str) -> String {
         let caller = self.caller(name);
         let access_key = caller.access_key().expect("a key");
-        self.store.mint_token(access_key, caller.tenant, TTL_S).expect("a token").text
+        let credential = self.store.credential(access_key).expect("reads").expect("it works");
+        self.store.mint_token(access_key, &credential, TTL_S).expect("a token").text
     }
 
     pub(crate) fn put_request(bucket_name: &str, name: &str) -> PutObject {

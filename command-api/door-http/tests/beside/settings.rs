@@ -141,7 +141,9 @@ async fn a_policy_goes_in_and_out_as_it_was_written_and_binds_at_once() {
     assert_eq!(api.ask("GET /buckets/bucket/policy", Value::Null).await.error(), (404, "not_found".into()));
     let token = |who: &str| {
         let caller = api.caller(who);
-        api.store.mint_token(caller.access_key().expect("a key"), caller.tenant, 60).expect("a token").text
+        let key = caller.access_key().expect("a key");
+        let credential = api.store.credential(key).expect("reads").expect("it works");
+        api.store.mint_token(key, &credential, 60).expect("a token").text
     };
     let set = api.ask_with(Some(&token(MAIN)), "PUT /buckets/bucket/policy", policy.to_owned()).await;
     assert_eq!((set.status, set.bytes.as_slice()), (200, policy.as_bytes()), "{set:?}");

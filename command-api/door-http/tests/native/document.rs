@@ -79,8 +79,6 @@ const OURS: &str = "
     POST /buckets/{bucket}/objects:presign presignObjects signed
     POST /buckets/{bucket}/objects:zip zipObjects objects
     POST /keys createKey keys
-    POST /keys/{keyId}/disable disableKey keys
-    POST /keys/{keyId}/enable enableKey keys
     POST /keys/{keyId}/rotate rotateKey keys
     PUT /buckets/{bucket}/cors setBucketCors settings
     PUT /buckets/{bucket}/lifecycle setBucketLifecycle settings

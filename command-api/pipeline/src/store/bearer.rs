@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Refusal;
 use domain::policy::{Resource, authorise};
+use event_log::Rows;
 use hmac::{Hmac, KeyInit, Mac};
 use projections::{query, row};
 use schemas::action::Action;
@@ -18,8 +19,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{Request, Store, internal, rows_error};
-use crate::api::{Caller, Holder, SignedUrlInfo, StoreError};
+use super::{Request, Store, internal, rows_error, situation};
+use crate::api::{Caller, Credential, Holder, SignedUrlInfo, StoreError};
 
 /// Registered URLs that are looked at together.
 const LIST_STEP: usize = 1_000;
@@ -146,9 +147,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the signing key cannot be had.
-    pub fn mint_token(&self, access_key: &AccessKeyId, tenant: TenantId, ttl_s: u64) -> Result<Minted, StoreError> {
+    pub fn mint_token(
+        &self,
+        access_key: &AccessKeyId,
+        credential: &Credential,
+        ttl_s: u64,
+    ) -> Result<Minted, StoreError> {
         let now = self.inner.clock.wall();
-        let claims = self.claims(access_key, tenant, now, ttl_s, self.new_jti())?;
+        let claims = self.claims(access_key, credential.tenant, now, ttl_s, (self.new_jti(), credential.rotated));
         let expires = claims.ends();
         let text = self.sealed(Purpose::Token, &TokenPayload { claims, iat: now.seconds() })?;
         Ok(Minted { text, expires })
@@ -188,7 +194,8 @@ impl Store {
         };
         let count = u32::try_from(urls.len()).map_err(|error| internal(&error))?;
         let (now, id) = (self.inner.clock.wall(), self.new_jti());
-        let claims = self.claims(access_key, caller.tenant, now, ttl_s, id.clone())?;
+        let rotated = caller.circumstances.key.rotated;
+        let claims = self.claims(access_key, caller.tenant, now, ttl_s, (id.clone(), rotated));
         let expires = claims.ends();
         let seal = |url: SignedUrl| {
             let SignedUrl { method, bucket, key, part, bytes_max, content_type } = url;
@@ -209,7 +216,12 @@ impl Store {
             expires,
         };
         // Before the first of them is handed out: one that is not registered does not work.
-        self.inner.tenant_command(Request::of(caller), move |_| Ok(vec![signed.clone().into()])).await?;
+        let signer = caller.clone();
+        let decide = move |rows: &dyn Rows| {
+            situation::still_works(rows, &signer)?;
+            Ok(vec![signed.clone().into()])
+        };
+        self.inner.tenant_command(Request::of(caller), decide).await?;
         Ok((id, minted))
     }
 
@@ -306,23 +318,23 @@ impl Store {
         hex::encode(self.inner.ids.bytes::<16>())
     }
 
+    /// What is said of a key whose secret was looked at: not of the one that it may have now.
     fn claims(
         &self,
         access_key: &AccessKeyId,
         tenant: TenantId,
         now: Time,
         ttl_s: u64,
-        jti: String,
-    ) -> Result<Claims, StoreError> {
-        let rotated = self.holder(access_key)?.and_then(|holder| holder.rotated);
-        Ok(Claims {
+        (jti, rotated): (String, Option<Time>),
+    ) -> Claims {
+        Claims {
             v: VERSION,
             kid: access_key.to_string(),
             tid: tenant.to_string(),
             exp: now.seconds().saturating_add(ttl_s),
             jti,
             rot: rotated.map(|rotated| rotated.0),
-        })
+        }
     }
 
     fn mac(&self, purpose: Purpose, encoded: &str) -> Result<Hmac<Sha256>, StoreError> {

@@ -140,8 +140,16 @@ impl Pending {
     /// # Errors
     /// [`StoreError`]; the request was carried out nonetheless.
     pub async fn finish(self, caller: &Caller, answer: &Answer) -> Result<(), StoreError> {
-        let Some(changes) = self.inner.keeping(self.place, &self.fingerprint, answer)? else { return Ok(()) };
-        let decide: Decide = Box::new(move |_, _| Ok(Unit { events: Vec::new(), changes: changes.clone() }));
+        let Some((changes, count)) = self.inner.keeping(self.place, &self.fingerprint, answer)? else { return Ok(()) };
+        let (tenant, key) = self.place;
+        let decide: Decide = Box::new(move |rows, _| {
+            let mut changes = changes.clone();
+            // An answer that ended and was not forgotten yet may have had more rows.
+            let before = rows.get(TRUTH, &answer_key(tenant, &key, 0)).map_err(|error| internal(&error))?;
+            let before = before.and_then(|first| Head::decode(&first)).map_or(0, |head| head.rows);
+            (count..before).for_each(|number| changes.remove(TRUTH, answer_key(tenant, &key, number)));
+            Ok(Unit { events: Vec::new(), changes })
+        });
         self.inner.run(Request::of(caller), decide).await?;
         Ok(())
     }
@@ -169,7 +177,12 @@ impl Inner {
     }
 
     /// The rows that keep an answer; none of one that is too large.
-    fn keeping(&self, place: Place, fingerprint: &[u8; 32], answer: &Answer) -> Result<Option<Changes>, StoreError> {
+    fn keeping(
+        &self,
+        place: Place,
+        fingerprint: &[u8; 32],
+        answer: &Answer,
+    ) -> Result<Option<(Changes, u16)>, StoreError> {
         let (tenant, key) = place;
         let kept = Kept(answer.status, answer.headers.clone(), answer.body.clone());
         let plain = rmp_serde::to_vec(&kept).map_err(|error| internal(&error))?;
@@ -188,7 +201,7 @@ impl Inner {
             changes.put(TRUTH, answer_key(tenant, &key, number), row);
         }
         changes.put(TRUTH, answer_end_key(tenant, ends, &key), count.to_be_bytes().to_vec());
-        Ok(Some(changes))
+        Ok(Some((changes, count)))
     }
 
     /// The command of a request: that of a day, so that the same request is a new one when its answer has ended. One that

@@ -86,8 +86,8 @@ impl Store {
         let Some(Known { holder, secret: Kept::Secret(secret), .. }) = self.inner.known(access_key)? else {
             return Ok(None);
         };
-        let Holder { tenant, user, display_name, scopes, .. } = holder;
-        Ok(Some(Credential { tenant, user, display_name, scopes, secret }))
+        let Holder { tenant, user, display_name, scopes, rotated, .. } = holder;
+        Ok(Some(Credential { tenant, user, display_name, scopes, secret, rotated }))
     }
 
     /// Who a key is, signing or API key, as long as it works. What it may do is what it may do now.
@@ -174,6 +174,7 @@ impl Inner {
             display_name: user.display_name,
             scopes: key.scopes.parse().map_err(|error| internal(&error))?,
             rotated: key.rotated,
+            expires: key.expires,
         };
         Ok(Some(Known { holder, secret, expires: key.expires }))
     }

@@ -3,7 +3,7 @@
 //! Owns: who may manage which key, making ids and secrets.
 //! Does not own: what a key's life allows (domain), who a request is from ([`super::identity`]).
 //! Invariants: a secret leaves once, in the answer that makes it. Nobody makes, sees or changes a key by which more can be
-//! done than by their own.
+//! done than by their own, or for longer; nor by a request that outlives its key.
 
 use domain::Refusal;
 use domain::access_key::{Command, Create, Secret};
@@ -13,7 +13,7 @@ use projections::row;
 use schemas::action::Action;
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;
-use schemas::{AccessKeyId, TenantId, TenantName, UserId};
+use schemas::{AccessKeyId, TenantId, TenantName, Time, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -36,7 +36,7 @@ impl Store {
         request: CreateAccessKey,
     ) -> Result<NewSecret, StoreError> {
         let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        self.inner.create_key(Request::admin(admin, id), request).await
+        self.inner.create_key(Request::admin(admin, id), request, None).await
     }
 
     /// A tenant's keys by id.
@@ -64,7 +64,7 @@ impl Store {
         enabled: bool,
     ) -> Result<AccessKeyInfo, StoreError> {
         let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        self.inner.change_key(Request::admin(admin, id), access_key, Command::SetEnabled(enabled)).await
+        self.inner.change_key(Request::admin(admin, id), access_key, Command::SetEnabled(enabled), None).await
     }
 
     /// Ends a key for good.
@@ -79,7 +79,7 @@ impl Store {
         reason: Option<String>,
     ) -> Result<AccessKeyInfo, StoreError> {
         let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        self.inner.change_key(Request::admin(admin, id), access_key, Command::Revoke { reason }).await
+        self.inner.change_key(Request::admin(admin, id), access_key, Command::Revoke { reason }, None).await
     }
 
     /// Gives a key another secret, returned once. The old one, and what was issued with it, stop working.
@@ -93,7 +93,7 @@ impl Store {
         access_key: &AccessKeyId,
     ) -> Result<NewSecret, StoreError> {
         let (id, _) = self.inner.admin_tenant(admin, AdminRole::Operator, tenant)?;
-        self.inner.rotate_key(Request::admin(admin, id), access_key).await
+        self.inner.rotate_key(Request::admin(admin, id), access_key, None).await
     }
 
     /// The keys of the caller's user by which no more can be done than by the caller's own.
@@ -126,21 +126,14 @@ impl Store {
         if request.user != caller.user() || !request.scopes.within(scopes) {
             return Err(Refusal::AccessDenied.into());
         }
-        self.inner.create_key(Request::of(caller), request).await
-    }
-
-    /// Disables or enables a key of the caller's user.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing has changed then.
-    pub async fn set_own_key_enabled(
-        &self,
-        caller: &Caller,
-        access_key: &AccessKeyId,
-        enabled: bool,
-    ) -> Result<AccessKeyInfo, StoreError> {
-        self.inner.check_own(caller, access_key)?;
-        self.inner.change_key(Request::of(caller), access_key, Command::SetEnabled(enabled)).await
+        // A key that ends makes none that outlives it.
+        let ends = caller.circumstances.key.expires;
+        let expires = request.expires.or(ends);
+        if !ends_within(expires, ends) {
+            return Err(Refusal::AccessDenied.into());
+        }
+        let request = CreateAccessKey { expires, ..request };
+        self.inner.create_key(Request::of(caller), request, Some(caller)).await
     }
 
     /// Ends a key of the caller's user for good.
@@ -154,7 +147,7 @@ impl Store {
         reason: Option<String>,
     ) -> Result<AccessKeyInfo, StoreError> {
         self.inner.check_own(caller, access_key)?;
-        self.inner.change_key(Request::of(caller), access_key, Command::Revoke { reason }).await
+        self.inner.change_key(Request::of(caller), access_key, Command::Revoke { reason }, Some(caller)).await
     }
 
     /// Gives a key of the caller's user another secret, returned once.
@@ -163,8 +156,13 @@ impl Store {
     /// [`StoreError`]; nothing has changed then.
     pub async fn rotate_own_key(&self, caller: &Caller, access_key: &AccessKeyId) -> Result<NewSecret, StoreError> {
         self.inner.check_own(caller, access_key)?;
-        self.inner.rotate_key(Request::of(caller), access_key).await
+        self.inner.rotate_key(Request::of(caller), access_key, Some(caller)).await
     }
+}
+
+/// Whether an end is not behind another; no end is behind all.
+fn ends_within(end: Option<Time>, bound: Option<Time>) -> bool {
+    bound.is_none_or(|bound| end.is_some_and(|end| end <= bound))
 }
 
 /// What the caller may do, if managing keys is part of it.
@@ -184,7 +182,9 @@ impl Inner {
         if info.user != caller.user() {
             return Err(Refusal::NoSuchAccessKey.into());
         }
-        if info.scopes.within(scopes) { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
+        let ends = caller.circumstances.key.expires;
+        let less = info.scopes.within(scopes) && ends_within(info.expires, ends);
+        if less { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
     }
 
     fn keys(&self, tenant: TenantId) -> Result<Vec<AccessKeyInfo>, StoreError> {
@@ -197,7 +197,12 @@ impl Inner {
         info(key.clone(), row.ok_or(Refusal::NoSuchAccessKey)?)
     }
 
-    async fn create_key(&self, request: Request, asked: CreateAccessKey) -> Result<NewSecret, StoreError> {
+    async fn create_key(
+        &self,
+        request: Request,
+        asked: CreateAccessKey,
+        by: Option<&Caller>,
+    ) -> Result<NewSecret, StoreError> {
         let tenant = request.tenant;
         let CreateAccessKey { user, key, name, scopes, expires } = asked;
         let (access_key, text, api) = match key {
@@ -216,7 +221,9 @@ impl Inner {
             user_exists: false,
             id_taken_anywhere: true,
         };
+        let by = by.cloned();
         self.tenant_command(request, move |rows| {
+            by.as_ref().map_or(Ok(()), |by| situation::still_works(rows, by))?;
             let state = situation::access_key(rows, tenant, &create.access_key)?;
             let live = matches!(situation::user(rows, tenant, &create.user)?, domain::user::State::Live { .. });
             let id_taken_anywhere = situation::access_key_taken(rows, &create.access_key)?;
@@ -228,12 +235,17 @@ impl Inner {
         Ok((info, shown(&access_key, text, api)))
     }
 
-    async fn rotate_key(&self, request: Request, access_key: &AccessKeyId) -> Result<NewSecret, StoreError> {
+    async fn rotate_key(
+        &self,
+        request: Request,
+        access_key: &AccessKeyId,
+        by: Option<&Caller>,
+    ) -> Result<NewSecret, StoreError> {
         let tenant = request.tenant;
         let api = self.key(tenant, access_key)?.api;
         let text = self.new_secret();
         let secret = self.kept(tenant, access_key, &text, api)?;
-        let info = self.change_key(request, access_key, Command::Rotate(secret)).await?;
+        let info = self.change_key(request, access_key, Command::Rotate(secret), by).await?;
         Ok((info, shown(access_key, text, api)))
     }
 
@@ -242,9 +254,11 @@ impl Inner {
         request: Request,
         access_key: &AccessKeyId,
         command: Command,
+        by: Option<&Caller>,
     ) -> Result<AccessKeyInfo, StoreError> {
-        let (tenant, key) = (request.tenant, access_key.clone());
+        let (tenant, key, by) = (request.tenant, access_key.clone(), by.cloned());
         self.tenant_command(request, move |rows| {
+            by.as_ref().map_or(Ok(()), |by| situation::still_works(rows, by))?;
             let state = situation::access_key(rows, tenant, &key)?;
             Ok(domain::access_key::decide(&state, command.clone())?)
         })

@@ -23,7 +23,7 @@ use super::amend::lock_asked;
 use super::bucket_settings::{corrupt_event, record};
 use super::encryption::opening;
 use super::quota::{Charged, charge};
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, planned, read_again, rows_error, situation};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Mode, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
@@ -69,7 +69,12 @@ impl Store {
         domain::validate::metadata(&request.metadata)?;
         domain::validate::tags(&request.tags)?;
         let chosen = inner.choose_encryption(snapshot.as_ref(), caller.tenant, &bucket, &request.encryption).await?;
-        if let Some(size_bytes) = request.size_bytes {
+        // A repetition of what was done needs no room.
+        let done = match request.command {
+            Some(command) => inner.log.resolve(caller.tenant, command).map_err(log_error)?.is_some(),
+            None => false,
+        };
+        if let Some(size_bytes) = request.size_bytes.filter(|_| !done) {
             let write = Charged::Version { key: &request.key, size_bytes, upload: None };
             inner.room_for(snapshot.as_ref(), caller.tenant, &bucket, write)?;
         }

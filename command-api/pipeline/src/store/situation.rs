@@ -4,7 +4,7 @@
 //! Does not own: the decisions.
 
 use domain::lock::{BucketLock, Lock};
-use domain::{access_key, admin_token, bucket, object, tenant, user};
+use domain::{Refusal, access_key, admin_token, bucket, object, tenant, user};
 use event_log::{Rows, Table};
 use projections::query;
 use projections::row::{self, AccessKeyStatus, Current, Row, Usage, Version};
@@ -12,7 +12,7 @@ use schemas::event::{Setting, Versioning};
 use schemas::{AccessKeyId, BucketId, BucketName, ObjectKey, TenantId, TenantName, UserId, VersionId};
 
 use super::rows_error;
-use crate::api::StoreError;
+use crate::api::{Caller, StoreError};
 
 /// Buckets a tenant may have.
 const BUCKETS_MAX: u64 = 1_000_000;
@@ -153,6 +153,20 @@ pub(crate) fn access_key(
             api: row.api_sha256.is_some(),
         },
     })
+}
+
+/// Refuses what a key asked for before it was ended, or got another secret: a request may be long on its way. When it expires
+/// is judged when its request comes, and by whatever goes on for long.
+///
+/// # Errors
+/// [`Refusal::AccessDenied`].
+pub(crate) fn still_works(rows: &dyn Rows, caller: &Caller) -> Result<(), StoreError> {
+    let Some(access_key) = caller.access_key() else { return Ok(()) };
+    let found = query::credential(rows, access_key, schemas::Time(0)).map_err(rows_error)?;
+    let same = |found: &query::Credential| {
+        found.tenant == caller.tenant && found.access_key.rotated == caller.circumstances.key.rotated
+    };
+    if found.as_ref().is_some_and(same) { Ok(()) } else { Err(Refusal::AccessDenied.into()) }
 }
 
 /// Whether any tenant has, or had, an access key of this id.

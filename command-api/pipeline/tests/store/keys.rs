@@ -1,7 +1,7 @@
 //! Keys: API keys, other secrets, keys of one's own; users and tenants that go.
 
 use domain::Refusal;
-use pipeline::{AccessKeyStatus, Caller, CreateAccessKey, NewKey, Who};
+use pipeline::{AccessKeyStatus, Caller, CreateAccessKey, NewKey, SignedUrl, Who};
 use schemas::scope::Scopes;
 use schemas::{AccessKeyId, UserId};
 use secrecy::ExposeSecret;
@@ -86,9 +86,68 @@ async fn nobody_makes_sees_or_changes_a_key_that_may_do_more_than_their_own() {
     assert_eq!(refusal(house.store.list_own_keys(&reader).await), Refusal::AccessDenied);
     let other = CreateAccessKey { user: UserId::parse("other").expect("a name"), ..asked(NewKey::Made, "op=read") };
     assert_eq!(refusal(house.store.create_own_key(&caller, other).await), Refusal::AccessDenied);
-    let disabled = house.store.set_own_key_enabled(&caller, &wide.id, false).await.expect("disabled");
-    assert_eq!(disabled.status, AccessKeyStatus::Disabled);
+    let revoked = house.store.revoke_own_key(&caller, &wide.id, None).await.expect("revoked");
+    assert_eq!(revoked.status, AccessKeyStatus::Revoked);
     assert!(!works(&house, &wide.id));
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_its_key_makes_no_key_and_signs_nothing() {
+    let house = House::new();
+    house.tenant("tenant").await;
+    let name = tenant_name("tenant");
+    let url = || SignedUrl {
+        method: "GET".to_owned(),
+        bucket: bucket("bucket"),
+        key: "key".to_owned(),
+        part: None,
+        bytes_max: None,
+        content_type: None,
+    };
+    for end in ["revoked", "rotated", "disabled"] {
+        let caller = house.key("tenant").await;
+        let (other, _) = house.store.create_own_key(&caller, asked(NewKey::Made, "op=read")).await.expect("it works");
+        let key = caller.access_key().expect("a key").clone();
+        match end {
+            "revoked" => drop(house.store.revoke_access_key(&house.admin, &name, &key, None).await.expect("revoked")),
+            "rotated" => drop(house.store.rotate_access_key(&house.admin, &name, &key).await.expect("rotated")),
+            _ => drop(house.store.set_access_key_enabled(&house.admin, &name, &key, false).await.expect("disabled")),
+        }
+        let made = house.store.create_own_key(&caller, asked(NewKey::Made, "op=read")).await;
+        assert_eq!(refusal(made), Refusal::AccessDenied, "{end}");
+        assert_eq!(refusal(house.store.rotate_own_key(&caller, &other.id).await), Refusal::AccessDenied, "{end}");
+        assert_eq!(refusal(house.store.sign_urls(&caller, vec![url()], 60).await), Refusal::AccessDenied, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_ends_makes_none_that_outlives_it() {
+    let house = House::new();
+    let caller = house.tenant("tenant").await;
+    let (lasting, _) = house.store.create_own_key(&caller, asked(NewKey::Made, "*")).await.expect("a key");
+    let ends = Some(schemas::Time(1_900_000_000_000_000));
+    let mut short = caller.clone();
+    short.circumstances.key.expires = ends;
+    let (made, _) = house.store.create_own_key(&short, asked(NewKey::Made, "*")).await.expect("ends with it");
+    assert_eq!(made.expires, ends);
+    let longer = CreateAccessKey { expires: Some(schemas::Time(1_900_000_000_000_001)), ..asked(NewKey::Made, "*") };
+    assert_eq!(refusal(house.store.create_own_key(&short, longer).await), Refusal::AccessDenied);
+    assert_eq!(refusal(house.store.rotate_own_key(&short, &lasting.id).await), Refusal::AccessDenied);
+    house.store.rotate_own_key(&short, &made.id).await.expect("ends with it too");
+}
+
+#[tokio::test]
+async fn texts_that_would_not_fit_a_row_are_refused() {
+    let house = House::new();
+    let caller = house.tenant("tenant").await;
+    let prefix = "x".repeat(4_000);
+    let wide = asked(NewKey::Made, &format!("op=read:bucket=data:prefix={prefix}"));
+    assert!(matches!(refusal(house.store.create_own_key(&caller, wide).await), Refusal::InvalidArgument { .. }));
+    let named = CreateAccessKey { name: Some(prefix.clone()), ..asked(NewKey::Made, "*") };
+    assert!(matches!(refusal(house.store.create_own_key(&caller, named).await), Refusal::InvalidArgument { .. }));
+    let user = UserId::parse("long").expect("a name");
+    let made = house.store.create_user(&house.admin, &tenant_name("tenant"), user, prefix, None).await;
+    assert!(matches!(refusal(made), Refusal::InvalidArgument { .. }));
 }
 
 #[tokio::test]
