@@ -105,6 +105,21 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     if selected.len() > ZIP_OBJECTS_MAX {
         return Err(Problem::invalid(format!("an archive has at most {ZIP_OBJECTS_MAX} objects")));
     }
+    // Thousands of names, each as long as a key: too much for a thread that serves others too.
+    let named = tokio::task::spawn_blocking(move || named(selected)).await;
+    let (files, length) = named.map_err(|_| Problem::internal("the files of an archive were not named"))?;
+    let archive = Archive::new(app.store.clone(), caller, bucket, files);
+    let mut response = Response::new(Body::from_stream(archive.stream()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CONTENT_DISPOSITION, disposition);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Ok(response)
+}
+
+/// Objects and their files, and how many bytes the archive of them has.
+fn named(selected: Vec<Selected>) -> (Vec<(Selected, File)>, u64) {
     let mut names = names::Names::default();
     let file = |object: &Selected| File {
         name: names.give(object.key.as_str(), object.size_bytes == 0),
@@ -113,14 +128,7 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     };
     let files: Vec<File> = selected.iter().map(file).collect();
     let length = format::length(&files);
-    let archive = Archive::new(app.store.clone(), caller, bucket, selected.into_iter().zip(files).collect());
-    let mut response = Response::new(Body::from_stream(archive.stream()));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(CONTENT_DISPOSITION, disposition);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    Ok(response)
+    (selected.into_iter().zip(files).collect(), length)
 }
 
 /// A name for old clients, and the same for those that know others than ASCII (RFC 6266).

@@ -2,11 +2,18 @@
 //!
 //! Invariant: no name leads out of the folder that it is unpacked in, and no two are the same.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Names, as they are given out.
 #[derive(Default)]
-pub(super) struct Names(HashSet<String>);
+pub(super) struct Names {
+    given: HashSet<String>,
+    /// The next number of a name that was given before, in lower case. Trying them all from 1 on again would take a time that
+    /// grows with the square of the keys.
+    next: HashMap<String, u32>,
+    #[cfg(test)]
+    tries: usize,
+}
 
 impl Names {
     /// The name of an object of this key. A key that ends with a slash and has no bytes is a folder.
@@ -20,12 +27,27 @@ impl Names {
         let end = if is_folder { "/" } else { "" };
         let mut name = format!("{plain}{end}");
         // Systems that do not tell upper case from lower would write one over the other.
-        let mut number = 1;
-        while !self.0.insert(name.to_lowercase()) {
-            name = format!("{plain}~{number}{end}");
-            number += 1;
+        if !self.is_new(&name) {
+            let lower = name.to_lowercase();
+            let mut number = self.next.remove(&lower).unwrap_or(1);
+            loop {
+                name = format!("{plain}~{number}{end}");
+                number += 1;
+                if self.is_new(&name) {
+                    break;
+                }
+            }
+            self.next.insert(lower, number);
         }
         name
+    }
+
+    fn is_new(&mut self, name: &str) -> bool {
+        #[cfg(test)]
+        {
+            self.tries += 1;
+        }
+        self.given.insert(name.to_lowercase())
     }
 }
 
@@ -76,5 +98,22 @@ mod tests {
         let given: Vec<String> =
             ["a?", "a_", "A_", "a_~1", "f/", "f/"].iter().map(|key| names.give(key, true)).collect();
         assert_eq!(given, ["a_", "a_~1", "A_~2", "a_~1~1", "f/", "f~1/"]);
+    }
+
+    #[test]
+    fn keys_that_all_become_the_same_name_take_no_more_than_a_few_tries_each() {
+        let mut names = Names::default();
+        // Fourteen characters, in four places: all of them become `____`. Some names with numbers are taken before.
+        let signs: Vec<char> = "\\:*?\"<>|\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}".chars().collect();
+        let key = |number: usize| -> String { (0..4).map(|place| signs[number / 14_usize.pow(place) % 14]).collect() };
+        let taken: Vec<String> = (1..=100).map(|number| format!("____~{number}")).collect();
+        let given: HashSet<String> =
+            taken.into_iter().chain((0..9_900).map(key)).map(|key| names.give(&key, false).to_lowercase()).collect();
+        assert_eq!(given.len(), 10_000);
+        assert!(
+            given.contains("____") && given.contains("____~9999") && !given.contains("____~10000"),
+            "no number is left out"
+        );
+        assert!(names.tries <= 20_000, "{}", names.tries);
     }
 }
