@@ -136,6 +136,8 @@ async fn nothing_is_sent_of_what_may_not_be_read() {
     }
     assert_eq!(api.ask(ZIP, json!({ "keys": ["in/a", "none"] })).await.error(), (404, "not_found".into()));
     assert_eq!(api.ask(ZIP, json!({ "prefix": "none" })).await.error(), (404, "not_found".into()));
+    let longest = json!({ "prefix": "x".repeat(1_024) });
+    assert_eq!(api.ask(ZIP, longest).await.error(), (404, "not_found".into()), "a key could be that long");
     let many: Vec<String> = (0..10_001).map(|number| number.to_string()).collect();
     for body in [
         json!({}),
@@ -143,6 +145,8 @@ async fn nothing_is_sent_of_what_may_not_be_read() {
         json!({ "keys": ["a"], "prefix": "" }),
         json!({ "keys": ["in/a", "in/a"] }),
         json!({ "keys": many }),
+        json!({ "prefix": "x".repeat(1_025) }),
+        json!({ "prefix": "x".repeat(100_000) }),
     ] {
         assert_eq!(api.ask(ZIP, body).await.error(), (400, "invalid_request".into()));
     }

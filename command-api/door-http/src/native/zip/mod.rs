@@ -17,7 +17,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_T
 use http::{HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pipeline::{Selected, Selection};
-use schemas::BucketName;
+use schemas::{BucketName, ObjectKey};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -74,6 +74,9 @@ impl ZipRequest {
                     return Err(Problem::invalid("`keys` has a key twice"));
                 }
                 Ok(Selection::Keys(keys.iter().map(|key| object_key(key)).collect::<Result<_, _>>()?))
+            }
+            (None, Some(prefix)) if prefix.len() > ObjectKey::BYTES_MAX => {
+                Err(Problem::invalid("no key is as long as this `prefix`"))
             }
             (None, Some(prefix)) => Ok(Selection::Prefix(prefix.clone())),
             _ => Err(Problem::invalid("an archive is of `keys` or of a `prefix`")),
