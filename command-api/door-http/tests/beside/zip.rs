@@ -1,8 +1,9 @@
 //! Archives. They are taken apart here by the directory at their end, and forward as a reader of a stream does.
 
+use schemas::{AccessKeyId, TenantName, UserId};
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, Api, FOREIGN, READER, text};
+use crate::kit::{Answer, Api, FOREIGN, MAIN, READER, admin, text};
 
 const ZIP: &str = "POST /buckets/bucket/objects:zip";
 
@@ -184,4 +185,42 @@ async fn an_object_that_becomes_another_meanwhile_breaks_the_archive_off() {
     }
     assert!(is_broken);
     assert_eq!(api.done("GET /buckets/bucket/stats", Value::Null).await.json()["objects"], 2);
+}
+
+#[tokio::test]
+async fn an_archive_ends_with_the_key_user_or_tenant_that_asked_for_it() {
+    for ends in ["key", "secret", "user", "tenant", "nothing"] {
+        let api = Api::open().await;
+        let content = noise(200_000);
+        api.put("bucket", "a", &content).await;
+        api.put("bucket", "b", b"not for them any more").await;
+        let mut answer = api.begin(ZIP, json!({ "keys": ["a", "b"] })).await;
+        let first = http_body_util::BodyExt::frame(answer.body_mut()).await.expect("a frame").expect("bytes");
+        let (admin, tenant) = (admin(), TenantName::parse("default").expect("a name"));
+        let key = AccessKeyId::parse(MAIN).expect("a key id");
+        match ends {
+            "key" => drop(api.store.revoke_access_key(&admin, &tenant, &key, None).await.expect("revoked")),
+            "secret" => drop(api.store.rotate_access_key(&admin, &tenant, &key).await.expect("rotated")),
+            "user" => {
+                let user = UserId::parse("mainuser").expect("a user");
+                api.store.delete_user(&admin, &tenant, &user).await.expect("deleted");
+            }
+            "tenant" => {
+                let disabled = api.store.set_tenant_disabled(&admin, &tenant, true, "test".into()).await;
+                drop(disabled.expect("disabled"));
+            }
+            _ => {}
+        }
+        let (mut is_broken, mut sent) = (false, first.into_data().expect("bytes").to_vec());
+        while let Some(frame) = http_body_util::BodyExt::frame(answer.body_mut()).await {
+            match frame {
+                Ok(frame) => sent.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(_) => is_broken = true,
+            }
+        }
+        assert_eq!(is_broken, ends != "nothing", "{ends}");
+        assert!(sent.len() > content.len(), "{ends}: what had begun was sent");
+        let is_there = sent.windows(8).any(|bytes| bytes == b"not for ");
+        assert_eq!(is_there, ends == "nothing", "{ends}");
+    }
 }

@@ -1,15 +1,18 @@
 //! An archive on its way out: one object after another, each read as a GetObject reads it.
 //!
 //! Owns: the order of the bytes. Does not own: their form ([`super::format`]).
-//! Invariant: what is sent of an object is the object that was looked at before the first byte: it has its tag and its length.
+//! Invariants: what is sent of an object is the object that was looked at before the first byte: it has its tag and its length.
+//! No object is begun for a key that does not work any more.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 use futures_util::{Stream, StreamExt, stream};
-use pipeline::{BodyError, ByteStream, Caller, ETagCondition, GetObject, ReadConditions, Selected, Store, StoreError};
-use schemas::BucketName;
+use pipeline::{
+    BodyError, ByteStream, Caller, ETagCondition, GetObject, Holder, ReadConditions, Selected, Store, StoreError,
+};
+use schemas::{BucketName, Time};
 
 use super::format::{self, BLOCK_BYTES, File};
 
@@ -17,6 +20,8 @@ use super::format::{self, BLOCK_BYTES, File};
 pub(super) struct Archive {
     store: Store,
     caller: Caller,
+    /// When the caller's key got its secret.
+    rotated: Option<Time>,
     bucket: BucketName,
     left: VecDeque<(Selected, File)>,
     now: Option<Packing>,
@@ -45,11 +50,31 @@ struct Packing {
 #[error("an object has another length than it had")]
 struct OtherLength;
 
+/// The same.
+#[derive(Debug, thiserror::Error)]
+#[error("the access key of whoever asked does not work any more")]
+struct KeyGone;
+
+/// Who the caller's key is of, as long as it works.
+///
+/// # Errors
+/// [`StoreError`] when that cannot be read.
+pub(super) fn holder(store: &Store, caller: &Caller) -> Result<Option<Holder>, StoreError> {
+    Ok(caller.access_key().map(|key| store.holder(key)).transpose()?.flatten())
+}
+
 impl Archive {
-    pub(super) fn new(store: Store, caller: Caller, bucket: BucketName, files: Vec<(Selected, File)>) -> Self {
+    /// `holder` is whoever the caller's key is of.
+    pub(super) fn new(
+        store: Store,
+        (caller, holder): (Caller, Holder),
+        bucket: BucketName,
+        files: Vec<(Selected, File)>,
+    ) -> Self {
         Self {
             store,
             caller,
+            rotated: holder.rotated,
             bucket,
             left: files.into(),
             now: None,
@@ -97,6 +122,12 @@ impl Archive {
     }
 
     async fn open(&mut self, object: Selected, file: File) -> Result<Vec<u8>, BodyError> {
+        let broken = |error: StoreError| BodyError(Box::new(error));
+        // An archive goes on for hours, and what let it in may end meanwhile. Another secret ends what the old one began.
+        let holder = holder(&self.store, &self.caller).map_err(broken)?;
+        if holder.is_none_or(|holder| holder.rotated != self.rotated) {
+            return Err(BodyError(Box::new(KeyGone)));
+        }
         let conditions = ReadConditions {
             if_match: Some(ETagCondition::OneOf(vec![object.etag.to_string()])),
             ..ReadConditions::default()
@@ -110,7 +141,6 @@ impl Archive {
             conditions,
             customer_key: None,
         };
-        let broken = |error: StoreError| BodyError(Box::new(error));
         let read = self.store.get_object(&self.caller, request).await.map_err(broken)?;
         if read.length_bytes != file.size_bytes {
             return Err(BodyError(Box::new(OtherLength)));

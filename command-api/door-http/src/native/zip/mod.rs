@@ -2,7 +2,7 @@
 //!
 //! Owns: which objects, the order of the archive's bytes.
 //! Invariant: an archive that ends is whole: an object that cannot be read, or is not any more what it was when the answer began,
-//! breaks the answer off before its announced length.
+//! breaks the answer off before its announced length. So does a key that stops to work.
 
 mod archive;
 mod format;
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use self::archive::Archive;
 use self::format::File;
-use super::ask::{Ask, object_key};
+use super::ask::{Ask, object_key, unauthorized};
 use super::limits::ZIP_OBJECTS_MAX;
 use super::{Answer, App, Entry, entry};
 use crate::operation::{Content, Operation};
@@ -39,8 +39,8 @@ pub(super) fn operations() -> Vec<Entry> {
     let zip = Operation::new(Method::POST, path, "zipObjects", "objects", "Download many objects as one archive")
         .about(
             "Up to 10,000 objects, named or under a prefix, as a ZIP archive that is sent while it is made. Each must be readable by \
-             the caller. Its length is announced; an object that changes or cannot be read meanwhile breaks the answer off before \
-             it. Names in the archive are the keys, with what would lead elsewhere replaced by `_`. Files are not compressed: \
+             the caller. Its length is announced; an object that changes or cannot be read meanwhile, or an access key that stops \
+             to work, breaks the answer off before it. Names in the archive are the keys, with what would lead elsewhere replaced by `_`. Files are not compressed: \
              what compresses is compressed where it is stored.",
         )
         .query(DISPOSITION, json!({ "type": "string" }), "The answer's `Content-Disposition`.")
@@ -101,6 +101,7 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
         None => disposition(&wanted.name(&bucket)),
     };
     let caller = ask.caller()?.clone();
+    let holder = archive::holder(&app.store, &caller)?.ok_or_else(unauthorized)?;
     let selected = app.store.select_objects(&caller, &bucket, selection, ZIP_OBJECTS_MAX).await?;
     if selected.is_empty() {
         return Err(Problem::not_found());
@@ -111,7 +112,7 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     // Thousands of names, each as long as a key: too much for a thread that serves others too.
     let named = tokio::task::spawn_blocking(move || named(selected)).await;
     let (files, length) = named.map_err(|_| Problem::internal("the files of an archive were not named"))?;
-    let archive = Archive::new(app.store.clone(), caller, bucket, files);
+    let archive = Archive::new(app.store.clone(), (caller, holder), bucket, files);
     let mut response = Response::new(Body::from_stream(archive.stream()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
