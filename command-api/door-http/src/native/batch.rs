@@ -130,7 +130,10 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
                     results.deleted.push(deleted(named, &done));
                 }
             }
-            Err(Problem { code, message, .. }) => {
+            Err(Problem { status, code, message, .. }) => {
+                // The batch is answered with a success: whoever looks for denials finds this one by itself.
+                let version = named.version_id.as_deref();
+                ask.visit.trace.also(status.as_u16(), code, Some(&named.key), version);
                 results.errors.push(ErrorEntry { key: named.key, version_id: named.version_id, code, message });
             }
         }

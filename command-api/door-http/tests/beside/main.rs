@@ -1,6 +1,7 @@
 //! The native API beside its contract, over a store in a folder of its own.
 
 mod account;
+mod batch;
 mod keys;
 mod kit;
 mod moves;

@@ -68,6 +68,16 @@ pub struct Facts {
 struct Traced {
     facts: Facts,
     made: Option<Position>,
+    undone: Vec<Undone>,
+}
+
+/// One of several things that a request asked for, and that was not done.
+#[derive(Debug)]
+struct Undone {
+    status: u16,
+    code: String,
+    key: Option<String>,
+    version: Option<String>,
 }
 
 /// Where handlers say what they find out. It travels in a request's extensions; the last word counts.
@@ -116,6 +126,13 @@ impl Trace {
         facts.bucket = bucket.map(str::to_owned);
         facts.key = key.map(str::to_owned);
         facts.version = version.map(str::to_owned);
+    }
+
+    /// One of several things that the request asks for, and that is not done although the request is answered: an object of
+    /// many that were to be deleted. It gets an entry of its own when the request ends.
+    pub fn also(&self, status: u16, code: &str, key: Option<&str>, version: Option<&str>) {
+        let (key, version) = (key.map(str::to_owned), version.map(str::to_owned));
+        self.0.lock().undone.push(Undone { status, code: code.to_owned(), key, version });
     }
 
     /// Runs what is done for this request: events it makes are noted here.
@@ -169,7 +186,8 @@ impl Record {
     }
 
     /// One of several things that the request asked for, and that was not done although the request was answered: an object
-    /// of many that were to be deleted. `place` tells them apart, from 1 on.
+    /// of many that were to be deleted. `place` tells them apart, from 1 on. For a door that knows them when the request ends, and
+    /// not while it is served: the other way is [`Trace::also`], and a request goes one of them.
     pub fn also(&self, place: u64, status: u16, code: &str, tenant: Option<TenantId>, facts: Facts) {
         let Facts { tenant: _, asker, action, bucket, key, version } = facts;
         let mut what = What {
@@ -193,9 +211,9 @@ impl Record {
         self.ended = true;
         let now = self.sink.now();
         let verdict = Verdict::of(ended.status);
-        let (known, made) = {
-            let traced = self.trace.0.lock();
-            (tenant.or(traced.facts.tenant), traced.made)
+        let (known, made, undone) = {
+            let mut traced = self.trace.0.lock();
+            (tenant.or(traced.facts.tenant), traced.made, std::mem::take(&mut traced.undone))
         };
         self.sink.ended(self.came.surface, verdict);
         // Administration is nobody's use.
@@ -204,10 +222,18 @@ impl Record {
             let counts = Counts::of(class, verdict, ended.bytes_in, ended.bytes_out);
             self.sink.meter(tenant, now, &counts);
         }
-        if verdict == Verdict::Ok && made.is_some() {
+        let is_told_by_event = verdict == Verdict::Ok && made.is_some();
+        if is_told_by_event && undone.is_empty() {
             return;
         }
-        let Facts { tenant: _, asker, action, bucket, key, version } = facts(self.trace.facts());
+        let facts = facts(self.trace.facts());
+        for (place, Undone { status, code, key, version }) in (1..).zip(undone) {
+            self.also(place, status, &code, known, Facts { key, version, ..facts.clone() });
+        }
+        if is_told_by_event {
+            return;
+        }
+        let Facts { tenant: _, asker, action, bucket, key, version } = facts;
         let mut what = What {
             asker,
             source: self.came.source,

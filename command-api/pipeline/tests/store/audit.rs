@@ -256,3 +256,41 @@ async fn old_entries_are_removed_and_young_ones_are_not() {
     }
     panic!("the old entry is still there");
 }
+
+#[tokio::test]
+async fn what_was_not_done_of_a_request_has_entries_of_its_own_whatever_became_of_the_rest() {
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    house.bucket(&caller, "bucket").await.expect("a bucket");
+    for (request, makes_event, status) in [
+        ("01J00000000000000000000011", true, 200),
+        ("01J00000000000000000000012", false, 200),
+        ("01J00000000000000000000013", false, 503),
+    ] {
+        let record = begin(&house, request);
+        let caller = Caller { request: RequestId(request.to_owned()), ..caller.clone() };
+        let trace = record.trace().clone();
+        trace.caller(&caller);
+        trace.action("batchDeleteObjects");
+        trace.resource(Some("bucket"), None, None);
+        trace.also(403, "object_locked", Some("held"), Some("v1"));
+        trace.also(404, "not_found", Some("none"), None);
+        if makes_event {
+            trace.scope(house.put(&caller, "key", b"abc")).await.expect("puts");
+        }
+        answered(record, status, Class::Delete, 0);
+        let found = ask(&house, AuditQuery { request: Some(request.to_owned()), ..of("acme") }).await;
+        let found: Vec<_> = found.entries.iter().filter(|entry| entry.action == "batchDeleteObjects").collect();
+        let of_key = |key: &str| {
+            let entry = found.iter().find(|entry| entry.key.as_deref() == Some(key)).expect("an entry");
+            let said = entry.access.as_ref().expect("of the access log");
+            (entry.result, said.status, said.code.as_deref(), entry.version.as_deref(), entry.bucket.as_deref())
+        };
+        assert_eq!(of_key("held"), (Verdict::Denied, 403, Some("object_locked"), Some("v1"), Some("bucket")));
+        assert_eq!(of_key("none"), (Verdict::Error, 404, Some("not_found"), None, Some("bucket")));
+        assert_eq!(found.len(), if makes_event { 2 } else { 3 }, "{request}: an event is its own entry");
+        assert!(
+            found.iter().all(|entry| entry.asker.credential.as_deref() == caller.access_key().map(|key| key.as_str()))
+        );
+    }
+}
