@@ -146,7 +146,7 @@ struct SaidByBody {
 
 impl Said for SaidByBody {
     fn header(&self, name: &str) -> Option<String> {
-        // The conditions of a copy stand in its body: what headers say of the like has no effect.
+        // The conditions of a copy or move stand in its body: what headers say of the like has no effect.
         if ["if-match", "if-none-match", "x-amz-metadata-directive"].contains(&name) {
             return self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone());
         }
@@ -158,22 +158,28 @@ impl Said for SaidByBody {
     }
 }
 
-fn saying(caller: &Caller, copy: &Copy, replaces: bool) -> Caller {
-    let directive = if replaces { "REPLACE" } else { "COPY" };
-    let mut headers = vec![("x-amz-metadata-directive", directive.to_owned())];
-    headers.extend(copy.require_absent.then(|| ("if-none-match", "*".to_owned())));
-    headers.extend(copy.require_match_etag.clone().map(|etag| ("if-match", etag)));
+/// The caller as a body makes it speak to policies, by names of headers: what headers say of conditions it says no more.
+pub(super) fn saying(caller: &Caller, headers: Vec<(&'static str, String)>) -> Caller {
     let mut caller = caller.clone();
     let rest = caller.circumstances.said.take();
     caller.circumstances.said = Some(Arc::new(SaidByBody { headers, rest }));
     caller
 }
 
+/// What conditions on the destination are in headers.
+pub(super) fn destination(require_absent: bool, require_match_etag: Option<&str>) -> Vec<(&'static str, String)> {
+    let absent = require_absent.then(|| ("if-none-match", "*".to_owned()));
+    absent.into_iter().chain(require_match_etag.map(|etag| ("if-match", etag.to_owned()))).collect()
+}
+
 async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let (bucket, key) = (ask.bucket()?, ask.key()?);
     let copy: Copy = ask.json().await?;
     let metadata = copy.metadata()?;
-    let caller = saying(ask.caller()?, &copy, metadata.is_some());
+    let mut said = destination(copy.require_absent, copy.require_match_etag.as_deref());
+    let directive = if metadata.is_some() { "REPLACE" } else { "COPY" };
+    said.push(("x-amz-metadata-directive", directive.to_owned()));
+    let caller = saying(ask.caller()?, said);
     let request = CopyObject {
         source_bucket: bucket_name(&copy.source_bucket)?,
         source_key: object_key(&copy.source_key)?,

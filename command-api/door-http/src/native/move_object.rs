@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ask::{Ask, bucket_name, object_key, version_id};
+use super::copy::{destination, saying};
 use super::{Answer, App, Entry, answer, entry, said};
 use crate::operation::Operation;
 
@@ -81,6 +82,10 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
     let asked: Move = ask.json().await?;
     let bucket = asked.bucket.as_deref().map_or_else(|| Ok(source_bucket.clone()), bucket_name)?;
     let key = object_key(&asked.key)?;
+    // Policies hear of each end the conditions that hold there.
+    let writer = saying(ask.caller()?, destination(asked.require_absent, asked.require_match_etag.as_deref()));
+    let matching = asked.if_match.iter().map(|etag| ("if-match", etag.clone()));
+    let remover = saying(ask.caller()?, matching.collect());
     let request = MoveObject {
         source_bucket,
         source_key: object_key(&asked.source_key)?,
@@ -89,6 +94,7 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
             if_match: asked.if_match.as_deref().map(said::etag_condition),
             ..ReadConditions::default()
         },
+        removal: remover.circumstances,
         bucket: bucket.clone(),
         key: key.clone(),
         conditions: WriteConditions {
@@ -98,7 +104,7 @@ async fn run(app: Arc<App>, mut ask: Ask) -> Answer {
         },
     };
     let has_marker = request.source_version.is_none();
-    let moved = app.store.move_object(ask.caller()?, request).await?;
+    let moved = app.store.move_object(&writer, request).await?;
     let etag = format!("\"{}\"", moved.written.etag);
     let marker = has_marker && moved.deleted.delete_marker;
     let shown = MovedObject {

@@ -290,8 +290,15 @@ impl Api {
 
     /// The main user's request with an idempotency key.
     pub(crate) async fn ask_once(&self, line: &str, body: Value, key: &str) -> Answer {
+        self.ask_headed(line, body, &[("idempotency-key", key)]).await
+    }
+
+    /// The main user's request with more headers.
+    pub(crate) async fn ask_headed(&self, line: &str, body: Value, headers: &[(&'static str, &str)]) -> Answer {
         let mut request = request(Some(&self.token(MAIN)), line, body.to_string());
-        request.headers_mut().insert("idempotency-key", key.parse().expect("a value"));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a value"));
+        }
         let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes().to_vec();

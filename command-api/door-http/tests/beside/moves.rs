@@ -224,3 +224,45 @@ async fn a_move_that_is_asked_for_again_is_made_once() {
     assert_eq!((first.bytes, again.header("x-lockwell-idempotent-replay")), (again.bytes.clone(), Some("true")));
     assert_eq!(api.ask_once(MOVE, body, "k2").await.error(), (404, "not_found".into()));
 }
+
+/// A policy that denies what comes without a condition.
+fn demands(action: &str, condition: &str) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Deny", "Principal": "*", "Action": action,
+        "Resource": "arn:aws:s3:::bucket/*", "Condition": { "Null": { condition: "true" } } }] })
+}
+
+#[tokio::test]
+async fn a_policy_hears_the_conditions_that_a_move_keeps_to_and_no_header() {
+    let api = Api::open().await;
+    let etag = api.put("bucket", "from", b"1").await.etag.to_string();
+    api.put("bucket", "taken", b"1").await;
+    let headers: &[(&str, &str)] = &[("if-none-match", "*"), ("if-match", &etag), ("x-amz-metadata-directive", "COPY")];
+    let body = |more: Value| {
+        let mut body = json!({ "sourceKey": "from", "key": "taken" });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        body
+    };
+    let none = json!({});
+    let (absent, matching) = (json!({ "requireAbsent": true }), json!({ "requireMatchEtag": etag }));
+    let of_source = json!({ "ifMatch": etag });
+    for (action, condition, met, unmet) in [
+        ("s3:PutObject", "s3:if-none-match", Some((&absent, 412)), [&none, &matching, &of_source]),
+        ("s3:PutObject", "s3:if-match", Some((&matching, 200)), [&none, &absent, &of_source]),
+        // What holds for the destination says nothing of what is removed.
+        ("s3:DeleteObject", "s3:if-match", Some((&of_source, 200)), [&none, &absent, &matching]),
+        ("s3:DeleteObject", "s3:if-none-match", None, [&absent, &matching, &of_source]),
+        ("s3:PutObject", "s3:x-amz-metadata-directive", None, [&absent, &matching, &of_source]),
+    ] {
+        api.done("PUT /buckets/bucket/policy", demands(action, condition)).await;
+        for more in unmet {
+            let answer = api.ask_headed(MOVE, body(more.clone()), headers).await;
+            assert_eq!(answer.error(), (403, "policy_denied".into()), "{action} {condition} {more}");
+        }
+        if let Some((more, status)) = met {
+            let answer = api.ask(MOVE, body(more.clone())).await;
+            assert_eq!(answer.status, status, "{action} {condition} {more}: {answer:?}");
+        }
+        api.done("DELETE /buckets/bucket/policy", Value::Null).await;
+        api.put("bucket", "from", b"1").await;
+    }
+}

@@ -22,7 +22,8 @@ use super::delete::deleted;
 use super::quota::{Charged, charge_move};
 use super::{Request, Store, planned, read_again, situation};
 use crate::api::{
-    AskedEncryption, Caller, CopyObject, Deleted, LockAsked, ReadConditions, StoreError, WriteConditions, Written,
+    AskedEncryption, Caller, Circumstances, CopyObject, Deleted, LockAsked, ReadConditions, StoreError,
+    WriteConditions, Written,
 };
 use crate::sequencer::{Decide, Unit};
 
@@ -37,6 +38,9 @@ pub struct MoveObject {
     pub source_version: Option<VersionId>,
     /// Conditions on the source; all failures are `PreconditionFailed`.
     pub source_conditions: ReadConditions,
+    /// What policies may ask of the removal. What the caller's own say is of the write: a condition on the destination is none on
+    /// the source.
+    pub removal: Circumstances,
     /// Destination bucket.
     pub bucket: BucketName,
     /// Destination key.
@@ -84,7 +88,8 @@ impl Store {
             // Before anything is copied. What may be read and written is asked where it is read and written.
             let snapshot = inner.log.snapshot();
             let what = (&request.source_bucket, &request.source_key, version);
-            inner.enter_version(snapshot.as_ref(), caller, Action::DeleteObject, what)?;
+            let remover = Caller { circumstances: request.removal.clone(), ..caller.clone() };
+            inner.enter_version(snapshot.as_ref(), &remover, Action::DeleteObject, what)?;
         }
         let copy = CopyObject {
             source_bucket: request.source_bucket.clone(),
