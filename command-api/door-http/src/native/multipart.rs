@@ -184,7 +184,7 @@ fn algorithm(text: &str) -> Result<ChecksumAlgorithm, Problem> {
 /// A part.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+pub(super) struct Part {
     /// Its number, from 1.
     part_number: u16,
     /// Entity tag, in quotes.

@@ -340,7 +340,7 @@ impl Api {
         assert!(said, "{line} answers {status}, which its document does not say");
     }
 
-    async fn read_document(&self) -> Value {
+    pub(crate) async fn read_document(&self) -> Value {
         let request = Request::get("/api/v1/openapi.json").body(Body::empty()).expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("a router does not fail");
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();

@@ -207,3 +207,36 @@ async fn what_is_presigned_is_used() {
     let path = gets["urls"][0]["path"].as_str().expect("a path");
     assert_eq!(api.send("GET", path, b"").await.error(), (401, "url_revoked".into()));
 }
+
+/// Names of the schemas that `putSigned` says it answers with, and that an answer fits: what must be there is, and nothing else.
+fn fitting(document: &Value, answer: &Value) -> Vec<String> {
+    let schema = |reference: &Value| {
+        let reference = reference.as_str().expect("a reference").trim_start_matches('#');
+        document.pointer(reference).expect("it is there")
+    };
+    let put = &document["paths"]["/signed/{bucket}/{key}"]["put"];
+    let of_put = schema(&put["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]);
+    let all = of_put["oneOf"].as_array().expect("one of several");
+    let fits = |one: &&Value| {
+        let (one, answer) = (schema(&one["$ref"]), answer.as_object().expect("an object"));
+        let required = one["required"].as_array().expect("names");
+        let is_there = required.iter().all(|name| answer.contains_key(name.as_str().expect("a name")));
+        is_there && answer.keys().all(|name| one["properties"].get(name).is_some())
+    };
+    all.iter()
+        .filter(fits)
+        .map(|one| one["$ref"].as_str().expect("text").rsplit('/').next().expect("a name").into())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_document_says_what_a_signed_put_answers_of_an_object_and_of_a_part() {
+    let api = Api::open().await;
+    let document = api.read_document().await;
+    let puts = api.done(PATH, json!({ "method": "PUT", "keys": ["a"] })).await.json();
+    let object = api.send("PUT", puts["urls"][0]["path"].as_str().expect("a path"), b"x").await.json();
+    assert_eq!(fitting(&document, &object), ["WrittenObject"], "{object}");
+    let (_, paths) = begun(&api).await;
+    let part = api.send("PUT", &paths[0], b"x").await.json();
+    assert_eq!(fitting(&document, &part), ["Part"], "{part}");
+}
