@@ -3,7 +3,7 @@
 //! Owns: merging, filtering, bounded pages.
 //! Does not own: who may ask (`store::audit`).
 //! Invariant: a page does a bounded amount of work; one that found less than was asked says where to go on. What a request
-//! changed shows once: its event is its entry.
+//! changed shows once: each of its events is an entry, found by its own bucket and key.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -226,18 +226,12 @@ impl Reader<'_> {
     /// The entry of a place, if it is one that was asked for.
     fn read(&mut self, place: &Place, found: Found) -> Result<Option<AuditEntry>, StoreError> {
         match found {
-            Found::Event { bucket, position, length } => self.event(place, bucket, position, length),
+            Found::Event { bucket, position } => self.event(place, bucket, position),
             Found::Access { key, value } => self.access(place, &key, &value),
         }
     }
 
-    fn event(
-        &mut self,
-        place: &Place,
-        bucket: BucketId,
-        position: Position,
-        length: u16,
-    ) -> Result<Option<AuditEntry>, StoreError> {
+    fn event(&mut self, place: &Place, bucket: BucketId, position: Position) -> Result<Option<AuditEntry>, StoreError> {
         let tenant = TenantId(place.tenant);
         let name = self.bucket_name(tenant, bucket)?;
         if self.query.bucket.as_ref().is_some_and(|asked| name.as_ref() != Some(asked)) {
@@ -247,18 +241,11 @@ impl Reader<'_> {
         let record = self.shelves.snapshot.record(tenant, position).map_err(log_error)?;
         let Some(record) = record else { return Ok(None) };
         let mut entry = self.of_event(&record, name)?;
-        if !self.is_asked_for(&entry, events::name(record.header.event_type)) {
+        let name_of_event = events::name(record.header.event_type);
+        if !self.is_asked_for(&entry, name_of_event) {
             return Ok(None);
         }
-        let mut names = vec![events::name(record.header.event_type)];
-        if length > 1 {
-            let rest = self.shelves.snapshot.raw_range(tenant, position.next(), usize::from(length) - 1);
-            for raw in rest.map_err(log_error)? {
-                let header = schemas::record::Header::decode(&raw);
-                names.extend(header.ok().map(|(header, _)| events::name(header.event_type)));
-            }
-        }
-        entry.event = Some((position, names));
+        entry.event = Some((position, vec![name_of_event]));
         Ok(Some(entry))
     }
 

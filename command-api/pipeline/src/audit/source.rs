@@ -47,14 +47,12 @@ impl Range {
 
 /// What stands at a place, not yet opened.
 pub(super) enum Found {
-    /// The first event of a unit.
+    /// An event: of a unit that has several, each has a place of its own, as each has a bucket and a key of its own.
     Event {
         /// Bucket that it concerns.
         bucket: BucketId,
         /// Where it stands.
         position: Position,
-        /// Events of its unit.
-        length: u16,
     },
     /// A row of the access log.
     Access {
@@ -88,7 +86,7 @@ impl Source<'_> {
     }
 }
 
-/// Units of one log.
+/// Events of one log.
 pub(super) struct Events<'a> {
     snapshot: &'a dyn Snapshot,
     tenant: TenantId,
@@ -141,15 +139,10 @@ impl<'a> Events<'a> {
         let range = Range { from: Time(0), to: Time(u64::MAX), order: self.order, after: self.after.clone() };
         for (position, raw) in (start..).zip(&raw) {
             let header = header(self.tenant, position, raw)?;
-            // The rest of a unit belongs to its first event.
-            if header.unit_index > 0 {
-                continue;
-            }
             let (time, tenant) = (header.time.0, self.tenant.0);
             let place = Place { time, tenant, is_access: false, position, request: String::new() };
             if range.is_behind(&place) {
-                let (bucket, length) = (header.bucket, header.unit_length);
-                let found = Found::Event { bucket, position: Position(position), length };
+                let found = Found::Event { bucket: header.bucket, position: Position(position) };
                 match self.order {
                     Order::Oldest => self.ready.push_back((place, found)),
                     Order::Newest => self.ready.push_front((place, found)),

@@ -1,10 +1,10 @@
 //! Audit and metering over a real store: what requests leave behind, and how it is found.
 
 use pipeline::audit::{AuditPage, AuditQuery, Came, Class, Ended, Order, Record, Surface, Trace, Verdict, Window};
-use pipeline::{Caller, Store};
+use pipeline::{Caller, MoveObject, Store};
 use schemas::{RequestId, Time};
 
-use crate::support::{House, tenant_name};
+use crate::support::{House, bucket, key as named, tenant_name};
 
 const MINUTE_US: u64 = 60_000_000;
 
@@ -138,6 +138,71 @@ async fn pages_go_on_where_the_one_before_ended_in_both_directions() {
     }
     let wrong = AuditQuery { cursor: Some("nonsense".to_owned()), ..AuditQuery::default() };
     assert!(house.store.audit(&house.admin, wrong).await.is_err());
+}
+
+#[tokio::test]
+async fn every_object_of_a_change_of_several_is_found_by_its_key_bucket_and_action() {
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    for name in ["bucket", "other"] {
+        house.bucket(&caller, name).await.expect("a bucket");
+    }
+    put(&house, &caller, "put-1", "from").await;
+    for number in 0..5 {
+        put(&house, &caller, "put-many", &format!("old/{number}")).await;
+    }
+    let mover = Caller { request: RequestId("move-1".to_owned()), ..caller.clone() };
+    let (source_key, key) = (named("from"), named("to"));
+    let request = MoveObject {
+        source_bucket: bucket("bucket"),
+        source_key,
+        source_version: None,
+        source_conditions: pipeline::ReadConditions::default(),
+        bucket: bucket("other"),
+        key,
+        conditions: pipeline::WriteConditions::default(),
+    };
+    let moved = house.store.move_object(&mover, request).await.expect("moves");
+    let text = |text: &str| Some(text.to_owned());
+    let both = ask(&house, AuditQuery { request: text("move-1"), ..of("acme") }).await;
+    let places = |page: &AuditPage| -> Vec<_> {
+        let each = page.entries.iter().map(|it| (it.bucket.clone(), it.key.clone(), it.action.clone()));
+        each.collect()
+    };
+    let (to, from) =
+        ((text("other"), text("to"), text("CopyObject")), (text("bucket"), text("from"), text("DeleteObject")));
+    let shown = |it: (Option<String>, Option<String>, Option<String>)| (it.0, it.1, it.2.unwrap_or_default());
+    assert_eq!(places(&both), [shown(to.clone()), shown(from.clone())]);
+    assert_eq!(both.entries[1].event.as_ref().map(|(at, names)| (*at, names.len())), Some((moved.position, 1)));
+    for (bucket, key, action) in [to, from] {
+        let found = ask(&house, AuditQuery { bucket, key, action, ..of("acme") }).await;
+        assert_eq!(found.entries.len(), 1, "{:?}", places(&found));
+        assert_eq!(found.entries[0].request, Some(RequestId("move-1".to_owned())));
+    }
+
+    house.store.delete_prefix(&caller, &bucket("bucket"), "old/").await.expect("begins");
+    let deleted = AuditQuery { action: text("DeleteObject"), bucket: text("bucket"), ..of("acme") };
+    for _ in 0..2_000 {
+        if ask(&house, deleted.clone()).await.entries.len() == 6 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let whole = ask(&house, deleted.clone()).await;
+    assert_eq!(whole.entries.len(), 6, "one that was moved, five under the prefix");
+    let (mut pieces, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = house.store.audit(&house.admin, AuditQuery { limit: 1, cursor, ..deleted.clone() }).await;
+        let page = page.expect("answers");
+        pieces.extend(page.entries);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pieces, whole.entries, "a page may end within a unit");
+    let one = ask(&house, AuditQuery { key: text("old/3"), ..deleted }).await;
+    assert_eq!(one.entries.len(), 1);
 }
 
 #[tokio::test]
