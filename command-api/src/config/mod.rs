@@ -196,7 +196,7 @@ impl Default for Lifecycle {
 pub struct Audit {
     /// How long reads, denials and failures are kept, days. Changes are events and stay.
     pub retention_days: u32,
-    /// How much of them is kept, MiB: beyond it the oldest go.
+    /// How much of them is kept, MiB: beyond it the oldest go. A quarter of it is for requests of nobody known.
     pub max_mib: u64,
     /// How long use by the minute is kept, days.
     pub usage_retention_days: u32,

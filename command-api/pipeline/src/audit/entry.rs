@@ -297,8 +297,8 @@ impl What {
     /// Cuts what is longer than a row can have.
     pub(crate) fn bound(&mut self) {
         let cut = |text: &mut Option<String>, most: usize| {
-            if let Some(long) = text.as_ref().filter(|text| text.len() > most) {
-                *text = Some(bounded(long, most));
+            if let Some(text) = text {
+                shorten(text, most);
             }
         };
         cut(&mut self.bucket, NAME_BYTES_MAX);
@@ -307,8 +307,13 @@ impl What {
         cut(&mut self.code, NAME_BYTES_MAX);
         cut(&mut self.asker.user, NAME_BYTES_MAX);
         cut(&mut self.asker.credential, NAME_BYTES_MAX);
-        self.action = bounded(&self.action, NAME_BYTES_MAX);
+        shorten(&mut self.action, NAME_BYTES_MAX);
     }
+}
+
+/// Cuts a text where it stands.
+fn shorten(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
 }
 
 /// The beginning of a text, whole characters of it.

@@ -40,8 +40,11 @@ const REMOVED_MAX: usize = 8_192;
 pub(crate) const TABLES: &[Table] = &[ACCESS, USE];
 /// What the writer notes of them.
 pub(crate) const NOTES: Table = Table { name: "notes" };
-/// Bytes of all entries.
+/// Bytes of all entries, and of those of nobody known among them.
 const ENTRIES_BYTES_KEY: &[u8] = b"entries-bytes";
+const STRANGERS_BYTES_KEY: &[u8] = b"entries-bytes-of-strangers";
+/// Room that the writer keeps for a batch: what a burst takes beyond it is given back.
+const SPARE_MAX: usize = 4_096;
 
 /// How long rows are kept.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +57,7 @@ pub(crate) struct Retention {
 #[derive(Default)]
 struct Queue {
     entries: Vec<Entry>,
-    /// Entries that there was no room for since the last batch.
+    /// Entries that were not kept and that no entry speaks of yet.
     lost: u64,
     /// Turns of the writer that somebody asked for, and those that are done.
     asked: u64,
@@ -196,8 +199,7 @@ impl Writing {
             synced_us: 0,
             swept_us: None,
             removed_to: HashMap::new(),
-            bytes: bytes_noted(&inner.audit.views),
-            floor: 0,
+            shares: Default::default(),
             failing: false,
         };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
@@ -229,18 +231,36 @@ struct Writer {
     swept_us: Option<u64>,
     /// The last row that was removed of a table's tenant: what lies before need not be stepped over again.
     removed_to: HashMap<(&'static str, TenantId), Vec<u8>>,
-    /// Bytes of all entries, and the time before which there is no room for any.
-    bytes: u64,
-    floor: u64,
+    /// Of tenants, and of strangers: whatever these send, they push out each other's entries and no tenant's.
+    shares: [Share; 2],
     failing: bool,
+}
+
+/// Entries that have one bound together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    bytes: u64,
+    /// The time before which there is no room for any.
+    floor: u64,
+}
+
+/// Which of the shares a tenant's entries are in.
+fn share_of(tenant: TenantId) -> usize {
+    usize::from(tenant == TenantId::SYSTEM)
 }
 
 impl Writer {
     fn run(&mut self) {
+        match bytes_noted(&self.sink.views) {
+            Ok(bytes) => self.set_bytes(bytes),
+            Err(error) => self.say(&error),
+        }
+        let mut entries = Vec::new();
         loop {
-            let (entries, lost, asked, ending) = self.next();
+            let (lost, asked, ending) = self.next(&mut entries);
             let gone = self.inner.strong_count() == 0;
-            self.turn(entries, lost, ending || gone);
+            self.turn(&mut entries, lost, ending || gone);
+            entries.shrink_to(SPARE_MAX);
             {
                 let mut queue = self.sink.queue.lock();
                 queue.done = queue.done.max(asked);
@@ -252,53 +272,48 @@ impl Writer {
         }
     }
 
-    fn next(&self) -> (Vec<Entry>, u64, u64, bool) {
+    /// What waits, for an empty batch that has room: nothing grows while requests wait for the lock.
+    fn next(&self, entries: &mut Vec<Entry>) -> (u64, u64, bool) {
         let mut queue = self.sink.queue.lock();
         if !queue.ending && queue.asked == queue.done && queue.entries.len() < WAITING_MAX / 2 {
             self.sink.wake.wait_for(&mut queue, PACE);
         }
-        let entries = std::mem::take(&mut queue.entries);
-        (entries, std::mem::take(&mut queue.lost), queue.asked, queue.ending)
+        std::mem::swap(&mut queue.entries, entries);
+        (std::mem::take(&mut queue.lost), queue.asked, queue.ending)
     }
 
-    /// Writes what waits. What cannot be written is lost, and counted.
-    fn turn(&mut self, mut entries: Vec<Entry>, lost: u64, ending: bool) {
+    /// Writes what waits. What cannot be written is lost, and counted; so is what was lost before, until an entry that says
+    /// so stands on the disk.
+    fn turn(&mut self, entries: &mut Vec<Entry>, lost: u64, ending: bool) {
         let now_us = self.sink.clock.monotonic_us();
-        if lost > 0 {
-            entries.push(self.loss(lost));
-        }
-        let (count, any) = (entries.len() as u64, !entries.is_empty());
+        let (count, any) = (entries.len() as u64, lost > 0 || !entries.is_empty());
         let mut changes = Changes::default();
-        let mut failed = self.seal(entries, &mut changes);
+        let sealed = count - self.seal(entries.drain(..), &mut changes);
+        // Behind all others: when it is written, they are.
+        let told = lost > 0 && self.seal(std::iter::once(self.loss(lost)), &mut changes) == 0;
         let synced = any || ending || now_us.saturating_sub(self.synced_us) >= SYNC_COUNTS_EVERY_US;
         if let Err(error) = self.count(&mut changes, ending) {
             self.say(&error);
         }
-        let bytes = self.bytes + bytes_of(&changes);
-        if bytes != self.bytes {
-            changes.put(NOTES, ENTRIES_BYTES_KEY.to_vec(), bytes.to_be_bytes().to_vec());
-        }
-        match self.write(changes, synced) {
+        let (rows, result) = self.write(changes, synced);
+        self.sink.written.fetch_add(rows, Ordering::Relaxed);
+        let failed = count - rows.min(sealed);
+        match result {
             Ok(()) => {
-                self.failing &= failed > 0;
-                self.bytes = bytes;
-                self.sink.bytes.store(bytes, Ordering::Relaxed);
+                self.failing &= failed > 0 || (lost > 0 && !told);
                 self.sink.clean_us.store(now_us, Ordering::Relaxed);
-                self.sink.written.fetch_add(count.saturating_sub(failed), Ordering::Relaxed);
                 if synced {
                     self.synced_us = now_us;
                 }
             }
-            Err(error) => {
-                failed = count;
-                self.say(&describe(&error));
-            }
+            Err(error) => self.say(&describe(&error)),
         }
-        if failed > 0 {
+        let untold = if told && rows > sealed { 0 } else { lost };
+        if failed + untold > 0 {
             self.sink.lost.fetch_add(failed, Ordering::Relaxed);
-            self.sink.queue.lock().lost += failed;
+            self.sink.queue.lock().lost += failed + untold;
         }
-        let is_over = self.bytes > self.retention.entries_bytes_max;
+        let is_over = self.over().any(|is_over| is_over);
         let is_due = self.swept_us.is_none_or(|last| now_us - last >= RETENTION_EVERY_US);
         if !ending && (is_over || is_due) {
             match self.remove_old() {
@@ -312,13 +327,38 @@ impl Writer {
         }
     }
 
-    fn write(&self, changes: Changes, synced: bool) -> Result<(), event_log::ViewsError> {
-        let mut rows = changes.0;
-        while rows.len() > BATCH_ROWS {
-            let rest = rows.split_off(BATCH_ROWS);
-            self.sink.views.write(Changes(std::mem::replace(&mut rows, rest)), false)?;
+    /// Writes rows in pieces; how many entries are on the disk, also when a later piece is not.
+    fn write(&mut self, changes: Changes, synced: bool) -> (u64, Result<(), event_log::ViewsError>) {
+        let (mut rows, mut written) = (changes.0, 0);
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(BATCH_ROWS));
+            let mut piece = Changes(std::mem::replace(&mut rows, rest));
+            let (count, added) = entries_of(&piece);
+            let bytes = [0, 1].map(|share| self.shares[share].bytes + added[share]);
+            if count > 0 {
+                note(&mut piece, bytes);
+            }
+            if let Err(error) = self.sink.views.write(piece, synced && rows.is_empty()) {
+                return (written, Err(error));
+            }
+            written += count;
+            self.set_bytes(bytes);
         }
-        if rows.is_empty() { Ok(()) } else { self.sink.views.write(Changes(rows), synced) }
+        (written, Ok(()))
+    }
+
+    fn set_bytes(&mut self, bytes: [u64; 2]) {
+        for (share, bytes) in self.shares.iter_mut().zip(bytes) {
+            share.bytes = bytes;
+        }
+        self.sink.bytes.store(bytes.iter().sum(), Ordering::Relaxed);
+    }
+
+    /// Which shares are over their bound: strangers have a quarter of the whole.
+    fn over(&self) -> impl Iterator<Item = bool> {
+        let quarter = self.retention.entries_bytes_max / 4;
+        let bounds = [self.retention.entries_bytes_max - quarter, quarter];
+        self.shares.into_iter().zip(bounds).map(|(share, bound)| share.bytes > bound)
     }
 
     /// Once for each time that it begins: a disk that refuses does so at every turn.
@@ -330,7 +370,7 @@ impl Writer {
     }
 
     /// Rows of entries; how many could not be sealed.
-    fn seal(&mut self, entries: Vec<Entry>, changes: &mut Changes) -> u64 {
+    fn seal(&mut self, entries: impl Iterator<Item = Entry>, changes: &mut Changes) -> u64 {
         let mut failed = 0;
         for mut entry in entries {
             // A tenant whose keys are gone keeps nothing any more: that somebody asked is the installation's matter.
@@ -424,16 +464,22 @@ impl Writer {
         let Some(inner) = self.inner.upgrade() else { return Ok(true) };
         let now = inner.now();
         drop(inner);
+        self.remove_at(now)
+    }
+
+    fn remove_at(&mut self, now: Time) -> Result<bool, String> {
         let before = |days: u32| now.0.saturating_sub(u64::from(days) * 86_400 * 1_000_000);
         let entries = before(self.retention.entries_days);
         let minutes = before(self.retention.minutes_days) / MINUTE_US;
-        if self.bytes > self.retention.entries_bytes_max {
-            self.raise_floor(now)?;
+        let over: Vec<bool> = self.over().collect();
+        for (share, _) in over.into_iter().enumerate().filter(|(_, is_over)| *is_over) {
+            self.raise_floor(share, now)?;
         }
-        let entries = entries.max(self.floor);
         let mut left = REMOVED_MAX;
-        for (table, first_kept) in [(ACCESS, entries), (USE, minutes)] {
+        for table in [ACCESS, USE] {
             for tenant in tenants_of(&self.sink.views, table)? {
+                let first_kept =
+                    if table == ACCESS { entries.max(self.shares[share_of(tenant)].floor) } else { minutes };
                 left -= self.remove_before(table, tenant, first_kept, left)?;
                 if left == 0 {
                     return Ok(false);
@@ -443,10 +489,10 @@ impl Writer {
         Ok(true)
     }
 
-    /// Gives up the oldest entries, a sixteenth of the time that there are any of: there is no room for all.
-    fn raise_floor(&mut self, now: Time) -> Result<(), String> {
+    /// Gives up the oldest entries of a share, a sixteenth of the time that there are any of: there is no room for all.
+    fn raise_floor(&mut self, share: usize, now: Time) -> Result<(), String> {
         let mut oldest = now.0;
-        for tenant in tenants_of(&self.sink.views, ACCESS)? {
+        for tenant in tenants_of(&self.sink.views, ACCESS)?.into_iter().filter(|tenant| share_of(*tenant) == share) {
             let start = self.removed_to.get(&(ACCESS.name, tenant)).cloned();
             let start = start.map_or_else(|| Bound::Included(tenant.0.to_be_bytes().to_vec()), Bound::Excluded);
             let snapshot = self.sink.views.snapshot();
@@ -459,14 +505,28 @@ impl Writer {
             }
         }
         // Until all before the last floor are gone, it stays.
-        if oldest >= self.floor {
-            self.floor = oldest + (now.0 - oldest) / 16 + 1_000_000;
-            tracing::warn!(bytes = self.bytes, "the access log is over its bound: its oldest entries are removed");
+        let share = &mut self.shares[share];
+        if oldest >= share.floor {
+            share.floor = oldest + (now.0 - oldest) / 16 + 1_000_000;
+            tracing::warn!(bytes = share.bytes, "the access log is over its bound: its oldest entries are removed");
         }
         Ok(())
     }
 
     fn remove_before(&mut self, table: Table, tenant: TenantId, first_kept: u64, most: usize) -> Result<usize, String> {
+        let mut removed = 0;
+        while removed < most {
+            let wanted = BATCH_ROWS.min(most - removed);
+            let round = self.remove_some(table, tenant, first_kept, wanted)?;
+            removed += round;
+            if round < wanted {
+                break;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_some(&mut self, table: Table, tenant: TenantId, first_kept: u64, most: usize) -> Result<usize, String> {
         let to = [tenant.0.to_be_bytes(), first_kept.to_be_bytes()].concat();
         let from = self.removed_to.get(&(table.name, tenant)).cloned();
         let from = from.map_or_else(|| Bound::Included(tenant.0.to_be_bytes().to_vec()), Bound::Excluded);
@@ -475,35 +535,71 @@ impl Writer {
             return Ok(0);
         }
         let snapshot = self.sink.views.snapshot();
-        let (mut changes, mut bytes) = (Changes::default(), 0);
+        let (mut changes, mut gone) = (Changes::default(), 0);
         for row in snapshot.range(table, from, Bound::Excluded(to)).take(most) {
             let (key, value) = row.map_err(|error| describe(&error))?;
-            bytes += (key.len() + value.len()) as u64;
+            gone += (key.len() + value.len()) as u64;
             changes.remove(table, key);
         }
-        let (removed, last) = (changes.0.len(), changes.0.last().map(|change| change.key.clone()));
-        if table == ACCESS && removed > 0 {
-            self.bytes = self.bytes.saturating_sub(bytes);
-            self.sink.bytes.store(self.bytes, Ordering::Relaxed);
-            changes.put(NOTES, ENTRIES_BYTES_KEY.to_vec(), self.bytes.to_be_bytes().to_vec());
+        let removed = changes.0.len();
+        let Some(last) = changes.0.last().map(|change| change.key.clone()) else { return Ok(0) };
+        let mut bytes = self.shares.map(|share| share.bytes);
+        if table == ACCESS {
+            bytes[share_of(tenant)] = bytes[share_of(tenant)].saturating_sub(gone);
+            note(&mut changes, bytes);
         }
-        self.write(changes, false).map_err(|error| describe(&error))?;
-        if let Some(last) = last {
-            self.removed_to.insert((table.name, tenant), last);
-        }
+        self.sink.views.write(changes, false).map_err(|error| describe(&error))?;
+        self.set_bytes(bytes);
+        self.removed_to.insert((table.name, tenant), last);
         Ok(removed)
     }
 }
 
-/// Bytes of entries among some rows.
-fn bytes_of(changes: &Changes) -> u64 {
-    let added = changes.0.iter().filter(|change| change.table == ACCESS);
-    added.map(|change| (change.key.len() + change.value.as_ref().map_or(0, Vec::len)) as u64).sum()
+/// Entries that are added, and their bytes by share.
+fn entries_of(changes: &Changes) -> (u64, [u64; 2]) {
+    let (mut count, mut bytes) = (0, [0; 2]);
+    for change in changes.0.iter().filter(|change| change.table == ACCESS) {
+        let share = tenant_of(&change.key).map_or(0, share_of);
+        bytes[share] += (change.key.len() + change.value.as_ref().map_or(0, Vec::len)) as u64;
+        count += 1;
+    }
+    (count, bytes)
 }
 
-fn bytes_noted(views: &Views) -> u64 {
-    let noted = views.snapshot().get(NOTES, ENTRIES_BYTES_KEY).ok().flatten();
-    noted.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+fn note(changes: &mut Changes, bytes: [u64; 2]) {
+    let all: u64 = bytes.iter().sum();
+    changes.put(NOTES, ENTRIES_BYTES_KEY.to_vec(), all.to_be_bytes().to_vec());
+    changes.put(NOTES, STRANGERS_BYTES_KEY.to_vec(), bytes[share_of(TenantId::SYSTEM)].to_be_bytes().to_vec());
+}
+
+fn bytes_noted(views: &Views) -> Result<[u64; 2], String> {
+    let snapshot = views.snapshot();
+    let noted = |key: &[u8]| -> Result<Option<u64>, String> {
+        let noted = snapshot.get(NOTES, key).map_err(|error| describe(&error))?;
+        Ok(noted.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes))
+    };
+    let all = noted(ENTRIES_BYTES_KEY)?.unwrap_or_default();
+    let strangers = match noted(STRANGERS_BYTES_KEY)? {
+        Some(strangers) => strangers,
+        // Written before they had a bound of their own: counted once.
+        None if all > 0 => bytes_of_strangers(&snapshot)?,
+        None => 0,
+    };
+    Ok([all.saturating_sub(strangers), strangers])
+}
+
+fn bytes_of_strangers(rows: &dyn Rows) -> Result<u64, String> {
+    let (from, to) = [TenantId::SYSTEM.0, TenantId::SYSTEM.0 + 1].map(|tenant| tenant.to_be_bytes().to_vec()).into();
+    let mut bytes = 0;
+    for row in rows.range(ACCESS, Bound::Included(from), Bound::Excluded(to)) {
+        let (key, value) = row.map_err(|error| describe(&error))?;
+        bytes += (key.len() + value.len()) as u64;
+    }
+    Ok(bytes)
+}
+
+fn tenant_of(key: &[u8]) -> Option<TenantId> {
+    key.first_chunk::<8>().map(|bytes| TenantId(u64::from_be_bytes(*bytes)))
 }
 
 /// Every tenant that has a row.
@@ -513,9 +609,7 @@ fn tenants_of(views: &Views, table: Table) -> Result<BTreeSet<TenantId>, String>
     loop {
         let first = snapshot.range(table, from, Bound::Unbounded).next();
         let Some((key, _)) = first.transpose().map_err(|error| describe(&error))? else { return Ok(tenants) };
-        let Some(tenant) = key.first_chunk::<8>().map(|bytes| TenantId(u64::from_be_bytes(*bytes))) else {
-            return Ok(tenants);
-        };
+        let Some(tenant) = tenant_of(&key) else { return Ok(tenants) };
         tenants.insert(tenant);
         let Some(next) = tenant.0.checked_add(1) else { return Ok(tenants) };
         from = Bound::Included(next.to_be_bytes().to_vec());
@@ -531,3 +625,6 @@ pub(crate) fn set_aside(now: Time) -> Entry {
     let request: RequestId = Ids.request(now);
     Entry { tenant: TenantId::SYSTEM, time: now, request, what }
 }
+
+#[cfg(test)]
+mod tests;
