@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use pipeline::audit::{AUDIT_PAGE_MAX, AuditEntry, AuditFigures, AuditQuery, Order, Verdict, Window};
 use pipeline::{ActiveUpload, Stats};
 use schemas::event::AdminRole;
-use schemas::{TenantName, Time};
+use schemas::{TenantId, TenantName, Time};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -40,7 +40,12 @@ pub(super) fn operations() -> Vec<Entry> {
              last 250 ms are lost when the server is killed. A page looks at so much and no more: `nextCursor` goes on, also \
              behind an empty page.",
         )
-        .query("tenant", text(), "Only of this tenant; without it, of all that the token may see.")
+        .query(
+            "tenant",
+            text(),
+            "Only of this tenant; a deleted one by its number, which its entries show as their `tenant`. Without it, of all \
+             that the token may see, deleted ones among them.",
+        )
         .query("actor", text(), "Only by this user, access key or admin token.")
         .query("action", text(), "Only this operation or event.")
         .query("bucket", text(), "Only of this bucket.")
@@ -52,6 +57,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .query("order", json!({ "enum": ["newest", "oldest"] }), "Which come first.");
     let audit = cursor(audit).answers::<Audit>(200, "Entries.").refuses(&[404]);
     let windows = op("/tenants/{id}/usage/windows", "listUsageWindows", "What a tenant used, minute by minute")
+        .about("A deleted tenant goes by its number, which its entries in the audit show as their `tenant`.")
         .query("from", json!({ "type": "string", "format": "date-time", "x-required": true }), "First minute.")
         .query("to", json!({ "type": "string", "format": "date-time", "x-required": true }), "Minute after the last.")
         .answers::<UsageWindows>(200, "Minutes in which something was used or stored.")
@@ -154,7 +160,11 @@ impl From<&AuditEntry> for AuditRecord {
         let (position, events) = entry.event.as_ref().map(|(at, names)| (at.0, names.clone())).unzip();
         Self {
             time: timestamp(entry.time),
-            tenant: entry.tenant_name.as_ref().map(ToString::to_string),
+            tenant: match &entry.tenant_name {
+                Some(name) => Some(name.to_string()),
+                // It was deleted, and its name with it.
+                None => Some(entry.tenant.0.to_string()).filter(|_| entry.tenant != TenantId::SYSTEM),
+            },
             request_id: entry.request.as_ref().map(|id| id.0.clone()),
             actor: Actor {
                 kind: entry.asker.kind.as_str(),

@@ -1,5 +1,6 @@
 //! What operators ask of the audit, of metering, and of how the installation does.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Refusal;
@@ -9,15 +10,15 @@ use projections::row::Upload;
 use schemas::event::AdminRole;
 use schemas::{BucketName, ObjectKey, TenantId, TenantName, Time, UploadId};
 
-use super::{Store, internal, rows_error};
+use super::{Inner, Store, internal, log_error, rows_error};
 use crate::api::{AdminCaller, StoreError};
 use crate::audit::{
     AuditFigures, AuditPage, AuditQuery, Came, MINUTE_US, Record, Shelves, Window, minute, page, windows,
 };
 use crate::limits::Limits;
 
-/// Tenants that one query goes through: for more, it must name one.
-const TENANTS_MAX: usize = 256;
+/// Logs that one query goes through, those of deleted tenants among them: for more, it must name one.
+const TENANTS_MAX: usize = 1_024;
 /// Minutes of one answer: a little more than a day.
 const WINDOWS_MAX: u64 = 1_500;
 /// How long an answer waits for entries that are on their way.
@@ -116,11 +117,7 @@ impl Store {
     pub async fn audit(&self, admin: &AdminCaller, query: AuditQuery) -> Result<AuditPage, StoreError> {
         let named = match &query.tenant {
             None => None,
-            Some(name) => {
-                let found = self.inner.tenant_by_name(name)?;
-                grant(admin, found.as_ref().map(|(id, _)| *id))?;
-                Some((found.ok_or(Refusal::NoSuchTenant)?.0, Some(name.clone())))
-            }
+            Some(name) => Some(self.inner.tenant_ever(admin, name)?),
         };
         if named.is_none() {
             grant(admin, admin.tenant)?;
@@ -134,10 +131,13 @@ impl Store {
             let tenants = match named {
                 Some(named) => vec![named],
                 None => {
-                    let all = query::tenants(snapshot.as_ref()).map_err(rows_error)?;
-                    let all = all.into_iter().map(|(id, row)| (id, Some(row.name)));
-                    let own = only.is_none().then_some((TenantId::SYSTEM, None));
-                    own.into_iter().chain(all).filter(|(id, _)| only.is_none_or(|only| only == *id)).collect()
+                    let names = query::tenants(snapshot.as_ref()).map_err(rows_error)?;
+                    let mut all: BTreeMap<_, _> = names.into_iter().map(|(id, row)| (id, Some(row.name))).collect();
+                    // The log of a deleted tenant stays, and with it what was asked of it.
+                    for id in snapshot.tenants().map_err(log_error)?.into_iter().chain([TenantId::SYSTEM]) {
+                        all.entry(id).or_insert(None);
+                    }
+                    all.into_iter().filter(|(id, _)| only.is_none_or(|only| only == *id)).collect()
                 }
             };
             if tenants.len() > TENANTS_MAX {
@@ -162,9 +162,7 @@ impl Store {
         from: Time,
         to: Time,
     ) -> Result<WindowsPage, StoreError> {
-        let found = self.inner.tenant_by_name(tenant)?;
-        grant(admin, found.as_ref().map(|(id, _)| *id))?;
-        let (id, _) = found.ok_or(Refusal::NoSuchTenant)?;
+        let (id, _) = self.inner.tenant_ever(admin, tenant)?;
         for (name, time) in [("from", from), ("to", to)] {
             if time.0 % MINUTE_US != 0 {
                 return Err(Refusal::InvalidArgument { name, reason: "expected a whole minute" }.into());
@@ -269,6 +267,28 @@ impl Store {
             lag_us,
         });
         Ok(core.chain(following).collect())
+    }
+}
+
+impl Inner {
+    /// The tenant that has a name; to a token that is not limited to one, also a deleted tenant, whose name is gone, by its
+    /// number. A name that exists goes first.
+    fn tenant_ever(
+        &self,
+        admin: &AdminCaller,
+        name: &TenantName,
+    ) -> Result<(TenantId, Option<TenantName>), StoreError> {
+        let snapshot = self.log.snapshot();
+        let found = query::tenant_by_name(snapshot.as_ref(), name).map_err(rows_error)?;
+        grant(admin, found.as_ref().map(|(id, _)| *id))?;
+        if let Some((id, _)) = found {
+            return Ok((id, Some(name.clone())));
+        }
+        let number = name.as_str().parse().ok().map(TenantId).filter(|id| *id != TenantId::SYSTEM);
+        let Some(id) = number.filter(|_| admin.tenant.is_none()) else { return Err(Refusal::NoSuchTenant.into()) };
+        let is_deleted = query::tenant(snapshot.as_ref(), id).map_err(rows_error)?.is_none()
+            && snapshot.log_head(id).map_err(log_error)?.is_some();
+        if is_deleted { Ok((id, None)) } else { Err(Refusal::NoSuchTenant.into()) }
     }
 }
 

@@ -161,6 +161,7 @@ async fn every_object_of_a_change_of_several_is_found_by_its_key_bucket_and_acti
         bucket: bucket("other"),
         key,
         conditions: pipeline::WriteConditions::default(),
+        removal: pipeline::Circumstances::default(),
     };
     let moved = house.store.move_object(&mover, request).await.expect("moves");
     let text = |text: &str| Some(text.to_owned());
@@ -224,6 +225,38 @@ async fn a_token_of_one_tenant_sees_that_tenants_audit_alone() {
     for tenant in ["other", "absent"] {
         assert!(house.store.audit(&limited, of(tenant)).await.is_err(), "{tenant}");
     }
+}
+
+#[tokio::test]
+async fn what_was_asked_of_a_deleted_tenant_is_found_without_a_name_and_by_its_number() {
+    use pipeline::Clock;
+    let house = House::new();
+    let caller = house.tenant("acme").await;
+    let minute = house.clock.wall().0 / MINUTE_US;
+    read(&house, &caller, "before", "a", 200);
+    house.store.delete_tenant(&house.admin, &tenant_name("acme"), "gone".to_owned()).await.expect("deletes");
+    let number = caller.tenant.0.to_string();
+    let everywhere = ask(&house, AuditQuery::default()).await;
+    let its: Vec<_> = everywhere.entries.iter().filter(|entry| entry.tenant == caller.tenant).collect();
+    assert!(its.iter().any(|entry| entry.request == Some(RequestId("before".to_owned()))), "its access log");
+    assert!(its.iter().any(|entry| entry.event.is_some()), "its events");
+    let by_number = ask(&house, of(&number)).await;
+    assert_eq!(by_number.entries.len(), its.len());
+    let name = tenant_name(&number);
+    let (from, to) = (Time(minute * MINUTE_US), Time((minute + 1) * MINUTE_US));
+    let used = house.store.usage_windows(&house.admin, &name, from, to).await.expect("answers").windows;
+    assert_eq!(used[0].counts.read, 1);
+
+    let limited = pipeline::AdminCaller { tenant: Some(caller.tenant), ..house.admin.clone() };
+    assert!(house.store.audit(&limited, of(&number)).await.is_err(), "a limited token has its tenant's name alone");
+    let other = house.tenant("other").await;
+    for none in [format!("{}", other.tenant.0), "0".to_owned(), "99999".to_owned(), "acme".to_owned()] {
+        assert!(house.store.audit(&house.admin, of(&none)).await.is_err(), "{none} is no deleted tenant");
+    }
+    // A tenant that has the number for its name goes first.
+    let named = house.tenant(&number).await;
+    let live = ask(&house, of(&number)).await;
+    assert!(!live.entries.is_empty() && live.entries.iter().all(|entry| entry.tenant == named.tenant));
 }
 
 #[tokio::test]
