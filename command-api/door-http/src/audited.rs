@@ -24,6 +24,10 @@ use schemas::{RequestId, Time};
 use crate::problem::Problem;
 use crate::request::{Options, X_REQUEST_ID, source};
 
+/// What a request ends with that nobody waited for, as web servers log it, and one that the server itself could not end.
+const GIVEN_UP: (u16, &str) = (499, "ClientClosedRequest");
+const BROKEN: (u16, &str) = (500, "internal_error");
+
 #[derive(Clone)]
 struct Auditing {
     store: Store,
@@ -54,6 +58,7 @@ async fn audit(State(auditing): State<Auditing>, request: Request, next: Next) -
     let trace = record.trace().clone();
     let method = parts.method.clone();
     let intake = Arc::new(Intake::default());
+    let mut ending = Ending { record: Some(record), intake: Arc::clone(&intake), answered: None, bytes_out: 0 };
     let shown = format!("req_{id}");
     let mut response = match store.limits().of_source(source) {
         Err(too_many) => named(Problem::rate_limited(too_many.seconds).render(&shown), &shown),
@@ -69,8 +74,8 @@ async fn audit(State(auditing): State<Auditing>, request: Request, next: Next) -
     }
     let status = response.status().as_u16();
     let class = Class::of(method.as_str(), trace.facts().action.as_deref().unwrap_or_default());
-    let code = response.extensions_mut().remove::<Code>().map(|code| code.0.to_owned());
-    let ending = Ending { record: Some(record), intake, status, code, class, bytes_out: 0 };
+    let code = response.extensions_mut().remove::<Code>().map(|code| code.0);
+    ending.answered = Some(Answered { status, code, class });
     if method == http::Method::HEAD || http_body::Body::is_end_stream(response.body()) {
         return response;
     }
@@ -142,19 +147,44 @@ impl http_body::Body for Received {
 struct Ending {
     record: Option<Record>,
     intake: Arc<Intake>,
-    status: u16,
-    code: Option<String>,
-    class: Class,
+    /// None until there is an answer.
+    answered: Option<Answered>,
     bytes_out: u64,
+}
+
+struct Answered {
+    status: u16,
+    code: Option<&'static str>,
+    class: Class,
+}
+
+impl Ending {
+    /// It cannot be brought to its end, whatever the head of the answer said.
+    fn broke(&mut self) {
+        if let Some(answered) = &mut self.answered {
+            (answered.status, answered.code) = (BROKEN.0, Some(BROKEN.1));
+        }
+    }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         let Some(record) = self.record.take() else { return };
+        let panicking = std::thread::panicking();
+        if panicking {
+            self.broke();
+        }
+        let (status, code, class) = match self.answered.take() {
+            Some(Answered { status, code, class }) => (status, code, Some(class)),
+            None => {
+                let (status, code) = if panicking { BROKEN } else { GIVEN_UP };
+                (status, Some(code), None)
+            }
+        };
         let ended = Ended {
-            status: self.status,
-            code: self.code.take(),
-            class: Some(self.class),
+            status,
+            code: code.map(str::to_owned),
+            class,
             bytes_in: self.intake.bytes.load(Ordering::Relaxed),
             bytes_out: self.bytes_out,
         };
@@ -173,8 +203,12 @@ impl http_body::Body for Sent {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.ending.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.ending.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(Some(Err(_))) => self.ending.broke(),
+            _ => {}
         }
         polled
     }
@@ -185,5 +219,76 @@ impl http_body::Body for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use pipeline::audit::AuditQuery;
+    use pipeline::{AdminCaller, OpenOptions};
+    use schemas::event::AdminRole;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// Status, code and bytes of the entry that a request leaves to one of these paths.
+    async fn entry(path: &'static str) -> (u16, Option<String>, u64) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = OpenOptions::new(folder.path().to_owned());
+        (options.segment_bytes, options.cache_bytes, options.reserve_bytes) = (4 << 20, 4 << 20, 0);
+        let store = tokio::task::spawn_blocking(|| Store::open(options)).await.expect("no panic").expect("opens").0;
+        let pieces = || futures_util::stream::iter([Ok("abc"), Err(std::io::Error::other("the disk"))]);
+        let router = Router::new()
+            .route("/broken", get(async move || Body::from_stream(pieces())))
+            .route("/whole", get(async || "abc"))
+            .route("/panics", get(async || -> &'static str { panic!("as a handler would") }))
+            .route("/slow", get(std::future::pending::<&'static str>));
+        let options = Options {
+            ids: Arc::new(|| RequestId("request".to_owned())),
+            clock: Arc::new(|| 1_800_000_000_000_000),
+            public_url: None,
+            token_ttl_s: 60,
+            signed_url_ttl_max_s: 60,
+            tenant_hosts: std::collections::BTreeMap::new(),
+            anonymous_tenant: None,
+        };
+        let router = audited(router, &store, &options, Surface::Native);
+        let admin = AdminCaller {
+            token: "test".to_owned(),
+            role: AdminRole::Owner,
+            tenant: None,
+            source: None,
+            request: RequestId("test".to_owned()),
+        };
+        let request = http::Request::get(path).body(Body::empty()).expect("a request");
+        let asked = tokio::spawn(async move {
+            let answer = router.oneshot(request).await.expect("an answer");
+            // How it ends is what the entry says.
+            let _ = answer.into_body().collect().await;
+        });
+        if path == "/slow" {
+            while store.stats(&admin).expect("answers").audit.in_flight == 0 {
+                tokio::task::yield_now().await;
+            }
+            asked.abort();
+        }
+        let _ = asked.await;
+        let query = AuditQuery { limit: 1_000, ..AuditQuery::default() };
+        let page = store.audit(&admin, query).await.expect("answers");
+        let found = page.entries.iter().filter_map(|entry| entry.access.as_ref());
+        let found = found.map(|what| (what.status, what.code.clone(), what.bytes_out)).next();
+        tokio::task::spawn_blocking(move || store.close()).await.expect("closes");
+        found.expect("an entry")
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_or_panics_is_an_error_of_the_server_and_what_is_given_up_is_not() {
+        let code = |code: &str| Some(code.to_owned());
+        assert_eq!(entry("/whole").await, (200, None, 3));
+        assert_eq!(entry("/broken").await, (500, code("internal_error"), 3));
+        assert_eq!(entry("/panics").await, (500, code("internal_error"), 0));
+        assert_eq!(entry("/slow").await, (499, code("ClientClosedRequest"), 0));
     }
 }
