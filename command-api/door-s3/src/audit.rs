@@ -19,13 +19,13 @@ use schemas::{RequestId, Time};
 
 use crate::access_log::{Batch, Known};
 use crate::kept::Kept;
-use crate::ownership::Controls;
-use crate::policy::Access;
 use crate::route::{Operation, Query, Target, select};
 use crate::service::App;
 
 /// The status of a request that nobody waited for, as web servers log it.
-const GIVEN_UP: u16 = 499;
+const GIVEN_UP: (u16, &str) = (499, "ClientClosedRequest");
+/// Of one that the server itself could not end.
+const BROKEN: (u16, &str) = (500, "InternalError");
 
 /// A request on its way.
 pub(crate) struct Auditing {
@@ -59,11 +59,13 @@ impl Auditing {
     pub(crate) fn answered(self, code: Option<&'static str>, response: Response) -> Response {
         let status = response.status().as_u16();
         if let (Some(record), Some(batch)) = (&self.record, response.extensions().get::<Batch>()) {
+            let mut common = None;
             for (place, deleted) in (1..).zip(&batch.0) {
                 let Some(code) = deleted.code else { continue };
+                let common = common.get_or_insert_with(|| self.facts()).clone();
                 let status = if code == "AccessDenied" { 403 } else { 400 };
                 let (key, version) = (Some(deleted.key.clone()), deleted.version.clone());
-                let facts = Facts { action: Some("DeleteObject".to_owned()), key, version, ..self.facts() };
+                let facts = Facts { action: Some("DeleteObject".to_owned()), key, version, ..common };
                 record.also(place, status, code, self.known.get().map(|known| known.tenant), facts);
             }
         }
@@ -72,7 +74,8 @@ impl Auditing {
             self.end(status, code, 0);
             return response;
         }
-        response.map(|body| Body::new(Sent { body, bytes: 0, status, code, auditing: Some(self) }))
+        let sending = Sending { status, code, bytes: 0 };
+        response.map(|body| Body::new(Sent { body, sending, auditing: Some(self) }))
     }
 
     fn end(mut self, status: u16, code: Option<&str>, bytes_out: u64) {
@@ -94,14 +97,8 @@ impl Auditing {
     }
 
     fn facts(&self) -> Facts {
-        let kept = &self.kept;
-        let target = kept.target(&self.app).ok();
-        let query = Query::parse(kept.uri.query()).unwrap_or_default();
-        let known = self.known.get();
-        let operation = match known.and_then(|known| known.operation.get().copied()) {
-            Some(operation) => Some(operation),
-            None => target.as_ref().and_then(|target| asked(kept, target, &query)),
-        };
+        let (kept, known) = (&self.kept, self.known.get());
+        let understood = known.and_then(|known| known.operation.get().copied());
         let (asker, bucket, key) = match known {
             Some(known) => {
                 let (bucket, key) = (known.bucket.as_ref().map(ToString::to_string), known.key.as_ref());
@@ -109,10 +106,16 @@ impl Auditing {
             }
             None => (Asker::claiming(kept.claimed_key().as_deref()), None, None),
         };
+        // Most requests were understood: what their address says need not be read once more.
+        let is_whole = understood.is_some() && bucket.is_some() && key.is_some();
+        let target = if is_whole { None } else { kept.target(&self.app).ok() };
+        let may_tell = understood.is_none() || kept.uri.query().is_some_and(may_name_version);
+        let query = if may_tell { Query::parse(kept.uri.query()).unwrap_or_default() } else { Query::default() };
+        let operation = understood.or_else(|| asked(kept, target.as_ref()?, &query));
         let (named_bucket, named_key) = target.map(|target| (target.bucket, target.key)).unwrap_or_default();
         Facts {
             asker,
-            action: Some(operation.map_or_else(|| unnamed(&kept.method), name)),
+            action: Some(operation.map_or_else(|| unnamed(&kept.method), Operation::name).to_owned()),
             bucket: bucket.or(named_bucket),
             key: key.or(named_key),
             version: query.filled("versionId").map(str::to_owned),
@@ -121,13 +124,21 @@ impl Auditing {
     }
 }
 
+/// Whether a query could have a version, whose name may be escaped.
+fn may_name_version(query: &str) -> bool {
+    query.contains("versionId") || query.contains('%')
+}
+
 /// Bytes of a request's body that were read, framing included.
 #[derive(Clone, Default)]
 pub(crate) struct Received(Arc<AtomicU64>);
 
-/// A body, and what is read of it.
+/// A body, and what is read of it. One that is at its end already stays as it is.
 pub(crate) fn counted(body: Body) -> (Body, Received) {
     let received = Received::default();
+    if http_body::Body::is_end_stream(&body) {
+        return (body, received);
+    }
     (Body::new(Counted { body, received: received.clone() }), received)
 }
 
@@ -160,8 +171,14 @@ impl http_body::Body for Counted {
 
 impl Drop for Auditing {
     fn drop(&mut self) {
-        self.finish(GIVEN_UP, Some("ClientClosedRequest"), 0);
+        let (status, code) = unanswered();
+        self.finish(status, Some(code), 0);
     }
+}
+
+/// What came of a request that ends without an answer: nobody waited for it, or its handler panics just now.
+fn unanswered() -> (u16, &'static str) {
+    if std::thread::panicking() { BROKEN } else { GIVEN_UP }
 }
 
 fn asker(known: &Known, kept: &Kept) -> Asker {
@@ -185,23 +202,8 @@ fn asked(kept: &Kept, target: &Target, query: &Query) -> Option<Operation> {
     select(&kept.method, target, query, &headers).ok()
 }
 
-fn unnamed(method: &Method) -> String {
-    if method == Method::OPTIONS { "Preflight".to_owned() } else { "Unknown".to_owned() }
-}
-
-/// As AWS names the operation.
-fn name(operation: Operation) -> String {
-    match operation {
-        Operation::Access(Access::GetPolicy) => "GetBucketPolicy".to_owned(),
-        Operation::Access(Access::PutPolicy) => "PutBucketPolicy".to_owned(),
-        Operation::Access(Access::DeletePolicy) => "DeleteBucketPolicy".to_owned(),
-        Operation::Access(Access::GetPolicyStatus) => "GetBucketPolicyStatus".to_owned(),
-        Operation::Access(access) => format!("{access:?}"),
-        Operation::Ownership(Controls::Get) => "GetBucketOwnershipControls".to_owned(),
-        Operation::Ownership(Controls::Put) => "PutBucketOwnershipControls".to_owned(),
-        Operation::Ownership(Controls::Delete) => "DeleteBucketOwnershipControls".to_owned(),
-        other => format!("{other:?}"),
-    }
+fn unnamed(method: &Method) -> &'static str {
+    if method == Method::OPTIONS { "Preflight" } else { "Unknown" }
 }
 
 fn class(method: &Method, operation: Option<Operation>) -> Class {
@@ -222,12 +224,31 @@ fn class(method: &Method, operation: Option<Operation>) -> Class {
     }
 }
 
-/// A body that counts what was sent of it.
-struct Sent {
-    body: Body,
-    bytes: u64,
+/// What comes of an answer while it is sent.
+struct Sending {
     status: u16,
     code: Option<&'static str>,
+    bytes: u64,
+}
+
+impl Sending {
+    fn note<E>(&mut self, frame: &Result<Frame<Bytes>, E>) {
+        match frame {
+            Ok(frame) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            // It broke off in the middle, whatever its head said.
+            Err(_) => self.broke(),
+        }
+    }
+
+    fn broke(&mut self) {
+        (self.status, self.code) = (BROKEN.0, Some(BROKEN.1));
+    }
+}
+
+/// A body, and what was sent of it.
+struct Sent {
+    body: Body,
+    sending: Sending,
     auditing: Option<Auditing>,
 }
 
@@ -237,8 +258,8 @@ impl http_body::Body for Sent {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Poll::Ready(Some(frame)) = &polled {
+            self.sending.note(frame);
         }
         polled
     }
@@ -254,8 +275,11 @@ impl http_body::Body for Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.sending.broke();
+        }
         if let Some(auditing) = self.auditing.take() {
-            auditing.end(self.status, self.code, self.bytes);
+            auditing.end(self.sending.status, self.sending.code, self.sending.bytes);
         }
     }
 }
@@ -263,6 +287,8 @@ impl Drop for Sent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ownership::Controls;
+    use crate::policy::Access;
 
     #[test]
     fn operations_have_the_names_and_kinds_that_the_audit_shows() {
@@ -274,7 +300,52 @@ mod tests {
             (Method::DELETE, Operation::Ownership(Controls::Delete), "DeleteBucketOwnershipControls", Class::Delete),
             (Method::PUT, Operation::Access(Access::PutPublicAccessBlock), "PutPublicAccessBlock", Class::Write),
         ] {
-            assert_eq!((name(operation).as_str(), class(&method, Some(operation))), (expected, kind));
+            assert_eq!((operation.name(), class(&method, Some(operation))), (expected, kind));
         }
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_is_an_error_with_the_bytes_that_were_sent() {
+        let mut sending = Sending { status: 200, code: None, bytes: 0 };
+        sending.note::<()>(&Ok(Frame::data(Bytes::from_static(b"abc"))));
+        assert_eq!((sending.status, sending.code, sending.bytes), (200, None, 3));
+        sending.note(&Err("the disk"));
+        assert_eq!((sending.status, sending.code, sending.bytes), (500, Some("InternalError"), 3));
+    }
+
+    #[test]
+    fn a_request_whose_handler_panics_is_not_one_that_nobody_waited_for() {
+        struct Guard(std::sync::mpsc::Sender<(u16, &'static str)>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.send(unanswered()).expect("somebody listens");
+            }
+        }
+        let (sender, seen) = std::sync::mpsc::channel();
+        drop(Guard(sender.clone()));
+        let panicked = std::thread::spawn(move || {
+            let _guard = Guard(sender);
+            panic!("as a handler would");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(seen.iter().collect::<Vec<_>>(), [(499, "ClientClosedRequest"), (500, "InternalError")]);
+    }
+
+    #[test]
+    fn a_version_is_looked_for_under_its_escaped_name_too() {
+        for (query, expected) in [("versionId=v", true), ("x&version%49d=v", true), ("partNumber=1&uploadId=u", false)]
+        {
+            assert_eq!(may_name_version(query), expected, "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_counted_unless_it_has_none() {
+        let (body, received) = counted(Body::from("abc"));
+        assert_eq!(axum::body::to_bytes(body, 10).await.expect("a body"), "abc");
+        assert_eq!(received.0.load(Ordering::Relaxed), 3);
+        let (body, received) = counted(Body::empty());
+        assert!(http_body::Body::is_end_stream(&body));
+        assert_eq!(Arc::strong_count(&received.0), 1, "nothing counts for it");
     }
 }
