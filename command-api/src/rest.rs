@@ -15,9 +15,12 @@ use parking_lot::Mutex;
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// A body whose unread rest can be had back after whoever was given it has dropped it.
+/// A body whose unread rest can be had back after whoever was given it has dropped it. One at its end has none.
 pub(crate) fn keep_rest(body: Body) -> (Body, Rest) {
     let rest = Rest(Arc::default());
+    if body.is_end_stream() {
+        return (body, rest);
+    }
     let lent = Lent { body: Some(body), begun: false, rest: rest.clone() };
     (Body::new(lent), rest)
 }
@@ -103,7 +106,11 @@ mod tests {
         let (body, rest) = keep_rest(Body::from("abc"));
         assert_eq!(axum::body::to_bytes(body, 10).await.expect("a body"), "abc");
         assert!(matches!(*rest.0.lock(), Some((_, true))));
+        let (body, rest) = keep_rest(Body::empty());
+        drop(body);
+        assert!(rest.0.lock().is_none(), "a body at its end is not kept");
     }
+
     /// A server that refuses everything before it reads any body.
     async fn refusing() -> TcpStream {
         let refuse = |request: axum::extract::Request| async move {
