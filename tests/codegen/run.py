@@ -54,7 +54,8 @@ def python(place):
     """Packages by openapi-python-client, checked by mypy, imported and used."""
     here = place.folder / "python"
     here.mkdir()
-    (here / "config.yml").write_text("post_hooks: []\n")
+    # An archive is bytes, which the generator has to be told.
+    (here / "config.yml").write_text("post_hooks: []\ncontent_type_overrides:\n  application/zip: application/octet-stream\n")
     for name, document in place.documents.items():
         done = subprocess.run([BESIDE / "openapi-python-client", "generate", "--path", document, "--meta", "none", "--config", here / "config.yml",
                                "--output-path", here / f"{name}_client"], capture_output=True, text=True, timeout=300)

@@ -197,7 +197,11 @@ fn content(content: &Content) -> Value {
         Content::Bytes => {
             json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
         }
-        Content::Stored => json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } }),
+        // Any type; and one that generators know what to do with.
+        Content::Stored => {
+            let bytes = json!({ "schema": { "type": "string", "format": "binary" } });
+            json!({ "*/*": bytes, "application/octet-stream": bytes })
+        }
     }
 }
 
