@@ -1,7 +1,7 @@
 //! CopyObject and UploadPartCopy.
 
 use axum::response::Response;
-use pipeline::{Copied, CopyObject, PartWritten, UploadPartCopy};
+use pipeline::{Copied, CopyObject, PartWritten, RangeSpec, UploadPartCopy};
 use schemas::content::ChecksumAlgorithm;
 use schemas::{BucketName, ObjectKey, VersionId};
 
@@ -146,8 +146,8 @@ pub(crate) async fn part(app: &App, ask: &Ask) -> Result<Response, Failure> {
 
 /// `bytes=first-last`, and nothing else: unlike Range, one that cannot be read is an error.
 fn range(text: &str) -> Result<(u64, u64), DoorError> {
-    match crate::object_read::range(text) {
-        Some(pipeline::RangeSpec::FromTo(first, last)) if text.starts_with("bytes=") => Ok((first, last)),
+    match RangeSpec::parse(text) {
+        Some(RangeSpec::FromTo(first, last)) if text.starts_with("bytes=") => Ok((first, last)),
         _ => Err(DoorError::InvalidArgument {
             name: "x-amz-copy-source-range",
             reason: "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \

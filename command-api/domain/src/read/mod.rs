@@ -127,6 +127,27 @@ pub enum RangeSpec {
     Last(u64),
 }
 
+impl RangeSpec {
+    /// Of the text of a `Range` header. None when it is no single range of bytes: such a header is as if it were not there
+    /// ([RFC 9110 section 14.2](https://www.rfc-editor.org/rfc/rfc9110#section-14.2)).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let (unit, range) = text.trim().split_once('=')?;
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        match range.trim().split_once('-')? {
+            ("", last) => Some(Self::Last(number(last)?)),
+            (from, "") => Some(Self::From(number(from)?)),
+            (from, to) => {
+                let (from, to) = (number(from)?, number(to)?);
+                (from <= to).then_some(Self::FromTo(from, to))
+            }
+        }
+    }
+}
+
 /// First and last byte (both included) of a range in an object of `size_bytes`; none for the whole object, when the range
 /// is no range (its end before its beginning) and HTTP says to ignore it.
 ///

@@ -196,3 +196,26 @@ fn part_numbers_begin_at_one_and_end_with_the_parts() {
         assert_eq!(check_part_number(number, parts), expected, "{number} of {parts}");
     }
 }
+
+#[test]
+fn texts_of_ranges() {
+    for (text, expected) in [
+        ("bytes=0-4", Some(RangeSpec::FromTo(0, 4))),
+        ("Bytes = 4-4", Some(RangeSpec::FromTo(4, 4))),
+        ("bytes=7-", Some(RangeSpec::From(7))),
+        ("bytes=-7", Some(RangeSpec::Last(7))),
+        ("bytes=-0", Some(RangeSpec::Last(0))),
+        ("bytes=4-0", None),
+        ("bytes=0-1,3-4", None),
+        ("bytes=-", None),
+        ("bytes=a-b", None),
+        ("bytes=+1-2", None),
+        ("bytes=1--2", None),
+        ("items=0-1", None),
+        ("0-1", None),
+        ("bytes=99999999999999999999-", None),
+        ("", None),
+    ] {
+        assert_eq!(RangeSpec::parse(text), expected, "{text}");
+    }
+}

@@ -239,27 +239,10 @@ fn asked(ask: &Ask) -> Result<GetObject, Problem> {
         key: ask.key()?,
         version: ask.version()?,
         part_number: None,
-        range: ask.header("range")?.and_then(range),
+        range: ask.header("range")?.and_then(RangeSpec::parse),
         conditions: said::read_conditions(ask)?,
         customer_key: None,
     })
-}
-
-/// `Range`. What is no single range of bytes is as if it were not there (RFC 9110 section 14.2).
-fn range(text: &str) -> Option<RangeSpec> {
-    let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let (unit, range) = text.trim().split_once('=')?;
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return None;
-    }
-    match range.trim().split_once('-')? {
-        ("", last) => Some(RangeSpec::Last(number(last)?)),
-        (from, "") => Some(RangeSpec::From(number(from)?)),
-        (from, to) => {
-            let (from, to) = (number(from)?, number(to)?);
-            (from <= to).then_some(RangeSpec::FromTo(from, to))
-        }
-    }
 }
 
 /// Everything an answer says of the object.
