@@ -8,10 +8,9 @@ use axum::body::Body;
 use axum::response::Response;
 use domain::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pipeline::{Answer, Pending, Repeated, StoreError};
+use pipeline::{Answer, Fingerprint, Pending, Repeated, StoreError, is_idempotency_key};
 use schemas::AccessKeyId;
 use schemas::action::Action;
-use sha2::{Digest, Sha256};
 
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
@@ -19,7 +18,6 @@ use crate::payload::Opened;
 use crate::service::App;
 
 const HEADER: &str = "x-lockwell-idempotency-key";
-const KEY_BYTES_MAX: usize = 255;
 const REPLAY: HeaderName = HeaderName::from_static("x-lockwell-idempotent-replay");
 
 /// Headers of a PUT that say how and not what: a client that tries again may say them otherwise.
@@ -66,14 +64,6 @@ pub(crate) fn answer(response: &Response) -> Answer {
     Answer { status: response.status().as_u16(), headers: texts.collect(), body: Vec::new() }
 }
 
-/// Keeps it.
-pub(crate) async fn keep(ask: &Ask, pending: Pending, answer: &Answer) {
-    if let Err(error) = pending.finish(&ask.caller, answer).await {
-        // It was stored, and that is what the client is told.
-        tracing::warn!(%error, "an answer could not be kept for its repetition");
-    }
-}
-
 /// The first answer, to a body that is the first one.
 ///
 /// # Errors
@@ -101,8 +91,7 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let reason = "must be 1 to 255 visible ASCII characters, once";
     let bad = || DoorError::InvalidArgument { name: "X-Lockwell-Idempotency-Key", reason };
     let text = value.to_str().map_err(|_| bad())?;
-    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if values.next().is_some() || !visible || !(1..=KEY_BYTES_MAX).contains(&text.len()) {
+    if values.next().is_some() || !is_idempotency_key(text) {
         return Err(bad().into());
     }
     Ok(Some(text))
@@ -110,26 +99,17 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 
 /// What two PUTs must share to be one: who asks, where it goes, and what is said of it. The body is compared itself.
 fn fingerprint(ask: &Ask) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    // Lengths before texts: no two requests share a hash because one's end is another's beginning.
-    let mut text = |text: &[u8]| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    text(b"s3");
-    text(ask.caller.access_key().map_or("", AccessKeyId::as_str).as_bytes());
-    text(ask.bucket().as_str().as_bytes());
-    text(ask.key().as_str().as_bytes());
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.text("s3");
+    fingerprint.text(ask.caller.access_key().map_or("", AccessKeyId::as_str));
+    fingerprint.text(ask.bucket().as_str());
+    fingerprint.text(ask.key().as_str());
     let says = |name: &str| {
         let of_content =
             ["content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires"];
         (name.starts_with("x-amz-") || of_content.contains(&name)) && !OF_THE_ATTEMPT.contains(&name)
     };
-    let mut said: Vec<_> = ask.headers.iter().filter(|(name, _)| says(name.as_str())).collect();
-    said.sort_by(|one, other| (one.0.as_str(), one.1.as_bytes()).cmp(&(other.0.as_str(), other.1.as_bytes())));
-    for (name, value) in said {
-        text(name.as_str().as_bytes());
-        text(value.as_bytes());
-    }
-    hash.finalize().into()
+    let headers = ask.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    fingerprint.headers(headers.filter(|(name, _)| says(name)));
+    fingerprint.finish()
 }

@@ -28,7 +28,7 @@ pub(crate) async fn put(app: &App, ask: &Ask, payload: Payload) -> Result<Respon
     answer::customer(response.headers_mut(), customer.as_ref());
     if let Some(pending) = pending {
         let kept = idempotency::answer(&response);
-        idempotency::keep(ask, pending, &kept).await;
+        pending.keep(&ask.caller, &kept).await;
     }
     Ok(response)
 }

@@ -13,8 +13,8 @@ use bytes::{Bytes, BytesMut};
 use domain::Refusal;
 use futures_util::StreamExt;
 use http::header::CACHE_CONTROL;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use pipeline::{Caller, Digests, Pending, Repeated};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use pipeline::{Caller, Digests, Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 use schemas::AccessKeyId;
 use schemas::action::Action;
 use sha2::{Digest, Sha256};
@@ -26,7 +26,6 @@ use crate::operation::{Access, Content, Operation};
 use crate::problem::Problem;
 
 const HEADER: &str = "idempotency-key";
-const KEY_BYTES_MAX: usize = 255;
 /// Most bytes of a JSON body that is read before its operation reads it.
 const JSON_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of an answer that is looked at; what the store keeps is less.
@@ -53,7 +52,7 @@ pub(super) fn described(operation: Operation) -> Operation {
     if !applies(&operation) {
         return operation;
     }
-    let text = serde_json::json!({ "type": "string", "minLength": 1, "maxLength": KEY_BYTES_MAX });
+    let text = serde_json::json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES_MAX });
     let about = "Makes a repeated request return the first one's answer, for 24 hours.";
     operation.header("Idempotency-Key", text, about).refuses(&[409])
 }
@@ -73,7 +72,7 @@ pub(super) fn applies(operation: &Operation) -> bool {
 /// A key that is none.
 pub(super) fn key(ask: &Ask) -> Result<Option<String>, Problem> {
     let Some(key) = ask.header(HEADER)? else { return Ok(None) };
-    if !(1..=KEY_BYTES_MAX).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_idempotency_key(key) {
         return Err(Problem::invalid("Idempotency-Key must be 1 to 255 visible ASCII characters"));
     }
     Ok(Some(key.to_owned()))
@@ -147,26 +146,16 @@ async fn same_body(app: &App, operation: &Operation, ask: &mut Ask, answer: &pip
 /// What two requests must share to be one: by which key, for what, with which digests, length and metadata. Another key of the
 /// same user may do less.
 fn fingerprint(ask: &Ask, access_key: &str, method: &Method, target: &str, body: Option<&[u8]>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    // Lengths before texts: no two requests share a hash because one's end is another's beginning.
-    let mut text = |text: &[u8]| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    text(access_key.as_bytes());
-    text(method.as_str().as_bytes());
-    text(target.as_bytes());
-    text(&body.map(Sha256::digest).unwrap_or_default());
-    let headers: &HeaderMap = &ask.words.headers;
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.text(access_key);
+    fingerprint.text(method.as_str());
+    fingerprint.text(target);
+    fingerprint.text(body.map(Sha256::digest).unwrap_or_default());
     let says =
         |name: &str| name.starts_with("x-lockwell-") || name.starts_with("x-amz-meta-") || OF_CONTENT.contains(&name);
-    let mut said: Vec<_> = headers.iter().filter(|(name, _)| says(name.as_str())).collect();
-    said.sort_by(|one, other| (one.0.as_str(), one.1.as_bytes()).cmp(&(other.0.as_str(), other.1.as_bytes())));
-    for (name, value) in said {
-        text(name.as_str().as_bytes());
-        text(value.as_bytes());
-    }
-    hash.finalize().into()
+    let headers = ask.words.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    fingerprint.headers(headers.filter(|(name, _)| says(name)));
+    fingerprint.finish()
 }
 
 fn replayed(answer: pipeline::Answer) -> Answer {
@@ -195,7 +184,7 @@ async fn kept(pending: Pending, caller: &Caller, response: Response) -> Answer {
     }
     if response.headers().get(CACHE_CONTROL).is_some_and(|control| control == "no-store") {
         let marker = pipeline::Answer { status: NOT_KEPT, headers: Vec::new(), body: Vec::new() };
-        keep(pending, caller, &marker).await;
+        pending.keep(caller, &marker).await;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -205,15 +194,8 @@ async fn kept(pending: Pending, caller: &Caller, response: Response) -> Answer {
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let answer = pipeline::Answer { status: parts.status.as_u16(), headers: texts.collect(), body: body.to_vec() };
-    keep(pending, caller, &answer).await;
+    pending.keep(caller, &answer).await;
     Ok(Response::from_parts(parts, Body::from(body)))
-}
-
-async fn keep(pending: Pending, caller: &Caller, answer: &pipeline::Answer) {
-    if let Err(error) = pending.finish(caller, answer).await {
-        // It was done, and that is what the client is told: a repetition would do it again, where the log does not know it.
-        tracing::warn!(%error, "an answer could not be kept for its repetition");
-    }
 }
 
 async fn collected(body: Body) -> Result<Bytes, Problem> {

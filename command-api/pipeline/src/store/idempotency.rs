@@ -1,7 +1,7 @@
 //! Repeated requests: the answer to a request that came with an idempotency key is kept for a day, and given again.
 //!
 //! Owns: which request is a repetition of which, keeping answers, forgetting them.
-//! Does not own: what makes two requests the same (doors say it in a fingerprint), what the request does.
+//! Does not own: what makes two requests the same (doors say it in a [`Fingerprint`]), what the request does.
 //! Invariants: of requests with one key at most one is carried out at a time. An answer that is kept was given to a request
 //! of the same fingerprint, by a user of the same tenant: the doors put the user into the fingerprint.
 //!
@@ -41,6 +41,45 @@ const FORGOTTEN_MAX: usize = 1_000;
 const HEAD_BYTES: usize = 1 + 32 + 8 + 2;
 
 type Place = (TenantId, [u8; 32]);
+
+/// Most bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// Whether a text is an idempotency key: 1 to [`IDEMPOTENCY_KEY_BYTES_MAX`] visible ASCII characters.
+#[must_use]
+pub fn is_idempotency_key(text: &str) -> bool {
+    (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What two requests must share to be one: a digest of what a door says of them, in its order.
+#[derive(Debug, Clone, Default)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// One thing that they share.
+    pub fn text(&mut self, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        // Lengths before texts: no two requests share a digest because one's end is another's beginning.
+        self.0.update((text.len() as u64).to_be_bytes());
+        self.0.update(text);
+    }
+
+    /// Headers that they share, in whatever order they came.
+    pub fn headers<'a>(&mut self, headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
+        let mut headers: Vec<_> = headers.into_iter().collect();
+        headers.sort_unstable();
+        for (name, value) in headers {
+            self.text(name);
+            self.text(value);
+        }
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
 
 /// Requests with idempotency keys that are being carried out.
 #[derive(Default)]
@@ -133,6 +172,14 @@ impl Pending {
     #[must_use]
     pub fn command(&self) -> CommandId {
         self.command
+    }
+
+    /// Keeps the answer as [`Self::finish`] does. One that cannot be kept is a warning in the server's log: the request was
+    /// carried out, and that is what its client is told. A repetition would do it again, where the log does not know it.
+    pub async fn keep(self, caller: &Caller, answer: &Answer) {
+        if let Err(error) = self.finish(caller, answer).await {
+            tracing::warn!(%error, "an answer could not be kept for its repetition");
+        }
     }
 
     /// Keeps the answer, so that a repetition gets it. Errors are not to be kept: what failed may be tried again.

@@ -51,7 +51,7 @@ pub use account::{Account, Bounds};
 pub use archive::{Selected, Selection};
 pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
-pub use idempotency::{Pending, Repeated};
+pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
 pub(crate) use open::open_log;

@@ -1,6 +1,6 @@
 //! Requests with idempotency keys: carried out once, answered as often as they come.
 
-use pipeline::{Answer, Caller, Pending, PutObject, Repeated};
+use pipeline::{Answer, Caller, Fingerprint, Pending, PutObject, Repeated, is_idempotency_key};
 
 use crate::support::{House, body, bucket, put_request};
 use schemas::event::Versioning;
@@ -98,4 +98,29 @@ async fn a_write_whose_answer_was_lost_is_the_same_write_still() {
     assert_eq!(write(&fresh(&house, &caller, "key", 1)).await, first, "not answered, and not made again");
     house.clock.pass_s(DAY_S);
     assert_ne!(write(&fresh(&house, &caller, "key", 1)).await, first, "a day later it is another request");
+}
+
+#[test]
+fn a_fingerprint_stays_what_it_is_where_answers_are_kept() {
+    let of = |headers: [(&str, &[u8]); 3]| {
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.text("one");
+        fingerprint.text("");
+        fingerprint.headers(headers);
+        hex::encode(fingerprint.finish())
+    };
+    let said = of([("b", b"2"), ("a", b"1"), ("b", b"1")]);
+    assert_eq!(said, "0d6cf13e9f2058d7c1a8a34844aeee3acac650177fa5721d08cdf637e77eea93");
+    assert_eq!(of([("b", b"1"), ("b", b"2"), ("a", b"1")]), said, "headers in another order");
+    assert_ne!(of([("b", b"1"), ("b", b"2"), ("a", b"2")]), said, "a header that says another thing");
+}
+
+#[test]
+fn a_key_is_1_to_255_visible_characters() {
+    for key in ["a", "~!", &"k".repeat(255)] {
+        assert!(is_idempotency_key(key), "{key}");
+    }
+    for key in ["", " ", "a b", "\t", "\u{e9}", &"k".repeat(256)] {
+        assert!(!is_idempotency_key(key), "{key}");
+    }
 }
