@@ -28,6 +28,7 @@ pub(crate) mod history {
     pub(crate) const NULL_POINTER: u8 = 2;
     pub(crate) const PAST: u8 = 3;
     pub(crate) const CHANGE: u8 = 4;
+    pub(crate) const DELETED_BUCKET: u8 = 5;
 }
 
 /// Kinds of rows in [`DIRECTORY`]. Never reused. Those from 100 on stand under the system tenant.
@@ -47,6 +48,7 @@ pub(crate) mod directory {
     pub(crate) const USER: u8 = 30;
     pub(crate) const ACCESS_KEY: u8 = 31;
     pub(crate) const SIGNED_URL: u8 = 32;
+    pub(crate) const WEBHOOK: u8 = 33;
     pub(crate) const TASK: u8 = 40;
     pub(crate) const ENDED_TASK: u8 = 41;
     pub(crate) const TENANT: u8 = 100;

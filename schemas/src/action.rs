@@ -103,6 +103,7 @@ actions! {
     PutBucketQuota "holdfast:PutBucketQuota" Admin,
     ReadHistory "holdfast:ReadHistory" Admin,
     ManageKeys "holdfast:ManageKeys" Admin,
+    ManageWebhooks "holdfast:ManageWebhooks" Admin,
 }
 
 impl Action {

@@ -151,6 +151,10 @@ bytes_id! {
     CommandId, 16, "command id"
 }
 bytes_id! {
+    /// Somebody who is told of events: 128 random bits. Never reused.
+    SubscriptionId, 16, "subscription id"
+}
+bytes_id! {
     /// SHA-256(0x00 || record), RFC 6962 section 2.1.
     LeafHash, 32, "leaf hash"
 }

@@ -6,16 +6,19 @@
 
 pub mod acl;
 pub mod action;
+pub mod announcement;
 pub mod content;
+pub mod delivery;
 pub mod event;
 mod ids;
 pub mod lifecycle;
 mod names;
 pub mod record;
 pub mod scope;
+pub mod subscription;
 
 pub use ids::{
-    BlobId, BucketId, CommandId, Epoch, EventId, IdError, KeyId, LeafHash, Position, RequestId, SegmentId, TenantId,
-    Time, UploadId, VersionId,
+    BlobId, BucketId, CommandId, Epoch, EventId, IdError, KeyId, LeafHash, Position, RequestId, SegmentId,
+    SubscriptionId, TenantId, Time, UploadId, VersionId,
 };
 pub use names::{AccessKeyId, BucketName, NameError, ObjectKey, TenantName, UserId};

@@ -145,6 +145,7 @@ mod tests {
             events: events.iter().map(|event| (*event).to_owned()).collect(),
             prefix: prefix.map(str::to_owned),
             suffix: suffix.map(str::to_owned),
+            webhook: None,
         }
     }
 

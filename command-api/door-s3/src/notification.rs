@@ -63,7 +63,8 @@ fn rule(element: &Element, unnamed: impl FnOnce() -> String) -> Result<Notificat
     let id = element.child_text("Id")?.filter(|id| !id.is_empty()).map_or_else(unnamed, str::to_owned);
     let events = element.children.iter().filter(|child| child.name == "Event");
     let events = events.map(|child| child.text.trim().to_owned()).collect();
-    let mut rule = NotificationRule { id, destination: *destination, arn, events, prefix: None, suffix: None };
+    let mut rule =
+        NotificationRule { id, destination: *destination, arn, events, prefix: None, suffix: None, webhook: None };
     if let Some(filter) = element.child("Filter")? {
         let rules = filter.child("S3Key")?.map(|key| key.children.as_slice()).unwrap_or_default();
         rules.iter().try_for_each(|of_key| filter_rule(of_key, &mut rule))?;

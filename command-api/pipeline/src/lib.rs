@@ -5,6 +5,7 @@
 //! Invariant: one thread writes; a door never decides, and without a caller nothing happens.
 
 mod access_log;
+mod announcements;
 mod api;
 pub mod audit;
 mod cipher;
@@ -22,6 +23,7 @@ mod testing;
 mod view;
 
 pub use access_log::LoggedBucket;
+pub use announcements::{AnnounceError, Announcements, Awaited, Subscription};
 pub use api::*;
 pub use clock::{Clock, Ids, SystemClock};
 pub use customer_key::CustomerKey;
@@ -29,7 +31,7 @@ pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, Fingerprint,
-    FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted, MoveObject, Moved, OpenError, OpenOptions, Pending, PrefixStats,
-    ProjectionState, Repeated, Selected, Selection, SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage,
-    is_idempotency_key,
+    FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted, MoveObject, Moved, OnCommit, OpenError, OpenOptions, Pending,
+    PrefixStats, ProjectionState, Repeated, Selected, Selection, SignedUrl, Stats, Store, TaskInfo, TaskStatus,
+    WindowsPage, is_idempotency_key,
 };

@@ -10,8 +10,8 @@ use schemas::{AccessKeyId, TenantId, Time};
 
 use super::Fold;
 use crate::row::{
-    AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock, EndedTask,
-    Installation, OrphanedBucket, RowError, Task, Tenant, TenantByName, User,
+    AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock,
+    DeletedBucket, EndedTask, Installation, OrphanedBucket, RowError, Task, Tenant, TenantByName, User,
 };
 
 impl Fold<'_> {
@@ -45,6 +45,8 @@ impl Fold<'_> {
         }
         self.remove::<Bucket>(key);
         self.remove::<BucketByName>(BucketByName::key(self.tenant, &event.name));
+        // What is told of it later still has its name.
+        self.put(DeletedBucket::key(self.tenant, event.bucket), &DeletedBucket(event.name.clone()));
         self.put_quota(event.bucket, schemas::event::Quota::default())?;
         self.delta.buckets -= 1;
         // There may be more open uploads than a unit can hold: one row says where to look for them. They are counted

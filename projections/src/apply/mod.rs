@@ -12,6 +12,7 @@ mod object;
 mod quota;
 mod signed_url;
 mod upload;
+mod webhook;
 
 use event_log::{Changes, Recorded, Rows};
 use schemas::event::{Event, EventError};
@@ -138,6 +139,8 @@ pub fn apply_event(
         Event::QuotaSet(event) => fold.quota_set(event),
         Event::UrlSigned(event) => fold.url_signed(event),
         Event::SignedUrlRevoked(event) => fold.signed_url_revoked(event),
+        Event::WebhookSet(event) => fold.webhook_set(event),
+        Event::WebhookDeleted(event) => fold.webhook_deleted(event),
     };
     folded.and_then(|()| fold.count()).map(|()| fold.changes).map_err(|source| ApplyError::Row {
         tenant,

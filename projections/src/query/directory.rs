@@ -4,11 +4,11 @@ use std::ops::Bound;
 
 use event_log::{Rows, prefix, prefix_end};
 use schemas::event::Quota;
-use schemas::{AccessKeyId, BucketId, BucketName, TenantId, TenantName, Time, UserId};
+use schemas::{AccessKeyId, BucketId, BucketName, SubscriptionId, TenantId, TenantName, Time, UserId};
 
 use crate::row::{
     self, AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock,
-    EndedTask, Installation, Row, RowError, SignedUrl, Task, Tenant, TenantByName, Usage, User,
+    DeletedBucket, EndedTask, Installation, Row, RowError, SignedUrl, Task, Tenant, TenantByName, Usage, User, Webhook,
 };
 use crate::tables::KIND_BYTES;
 
@@ -18,6 +18,34 @@ use crate::tables::KIND_BYTES;
 /// [`RowError`].
 pub fn bucket(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Option<Bucket>, RowError> {
     row::get(rows, &Bucket::key(tenant, bucket))
+}
+
+/// The name of a bucket that is there or was.
+///
+/// # Errors
+/// [`RowError`].
+pub fn bucket_name(rows: &dyn Rows, tenant: TenantId, id: BucketId) -> Result<Option<BucketName>, RowError> {
+    if let Some(row) = bucket(rows, tenant, id)? {
+        return Ok(Some(row.name));
+    }
+    let deleted: Option<DeletedBucket> = row::get(rows, &DeletedBucket::key(tenant, id))?;
+    Ok(deleted.map(|DeletedBucket(name)| name))
+}
+
+/// A webhook.
+///
+/// # Errors
+/// [`RowError`].
+pub fn webhook(rows: &dyn Rows, tenant: TenantId, id: SubscriptionId) -> Result<Option<Webhook>, RowError> {
+    row::get(rows, &Webhook::key(tenant, id))
+}
+
+/// All webhooks of a tenant, by id.
+///
+/// # Errors
+/// [`RowError`].
+pub fn webhooks(rows: &dyn Rows, tenant: TenantId) -> Result<Vec<(SubscriptionId, Webhook)>, RowError> {
+    all(rows, &Webhook::prefix(tenant), Webhook::parse_key)
 }
 
 /// The bucket of a name.

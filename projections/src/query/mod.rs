@@ -12,8 +12,9 @@ mod versions;
 
 pub use directory::{
     Credential, access_key, access_keys, admin_token, admin_token_by_sha256, admin_tokens, bucket, bucket_by_name,
-    clock, credential, ended_task, ended_tasks, installation, list_buckets, quota, signed_url, signed_urls, task,
-    tasks, tenant, tenant_by_name, tenant_of_access_key, tenant_usage, tenants, usage, user, user_ever, users,
+    bucket_name, clock, credential, ended_task, ended_tasks, installation, list_buckets, quota, signed_url,
+    signed_urls, task, tasks, tenant, tenant_by_name, tenant_of_access_key, tenant_usage, tenants, usage, user,
+    user_ever, users, webhook, webhooks,
 };
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};

@@ -6,7 +6,7 @@ use schemas::event::{DefaultRetention, ObjectOwnership, Setting, Versioning};
 use schemas::{BucketId, BucketName, EventId, KeyId, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::tables::{DIRECTORY, KIND_BYTES, Key, KeyReader, directory};
+use crate::tables::{DIRECTORY, HISTORY, KIND_BYTES, Key, KeyReader, directory, history};
 
 /// A bucket that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,19 @@ impl BucketByName {
     /// What the keys of names that begin with `prefix` begin with.
     pub(crate) fn beginning(tenant: TenantId, prefix: &str) -> Vec<u8> {
         Key::kind(tenant, directory::BUCKET_NAME).raw(prefix.as_bytes()).bytes()
+    }
+}
+
+/// The name that a deleted bucket had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedBucket(pub BucketName);
+super::packed!(DeletedBucket, HISTORY, "deleted bucket");
+
+impl DeletedBucket {
+    /// Key of the row: tenant, kind, bucket.
+    #[must_use]
+    pub fn key(tenant: TenantId, bucket: BucketId) -> Vec<u8> {
+        Key::kind(tenant, history::DELETED_BUCKET).bucket(bucket).bytes()
     }
 }
 
@@ -180,6 +193,7 @@ mod tests {
                 default_retention,
             });
             reads_back(&BucketByName(BucketId(key)));
+            reads_back(&DeletedBucket(BucketName::parse(&format!("b{}", "c".repeat(key as usize % 60 + 2))).expect("a name")));
             reads_back(&OrphanedBucket { deleted: Time(created) });
             let row_key = OrphanedBucket::key(TenantId(1), BucketId(key));
             prop_assert_eq!(OrphanedBucket::parse_key(&row_key), Some(BucketId(key)));

@@ -20,10 +20,11 @@ mod tenant;
 mod upload;
 mod usage;
 mod user;
+mod webhook;
 
 pub use access_key::{AccessKey, AccessKeyStatus, AccessKeyTenant};
 pub use admin_token::{AdminToken, AdminTokenByHash};
-pub use bucket::{Bucket, BucketByName, OrphanedBucket};
+pub use bucket::{Bucket, BucketByName, DeletedBucket, OrphanedBucket};
 pub use change::ObjectChange;
 pub use installation::{Clock, Installation};
 pub use object::{Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Version};
@@ -35,6 +36,7 @@ pub use tenant::{Tenant, TenantByName};
 pub use upload::{EndedUpload, Part, Staged, Upload, UploadListing, UploadState};
 pub use usage::Usage;
 pub use user::User;
+pub use webhook::Webhook;
 
 use std::borrow::Cow;
 

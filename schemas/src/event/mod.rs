@@ -16,6 +16,7 @@ mod quota;
 mod signed_url;
 mod tenant;
 mod upload;
+mod webhook;
 
 pub use bucket::{
     BucketAclSet, BucketCreated, BucketDeleted, BucketEncryption, BucketEncryptionSet, BucketObjectLockSet,
@@ -43,6 +44,7 @@ pub use tenant::{
     UserCreated, UserDeleted,
 };
 pub use upload::{PartStaged, PartsCleared, UploadAborted, UploadCreated};
+pub use webhook::{WebhookChange, WebhookDeleted, WebhookSet};
 
 use crate::BucketId;
 
@@ -231,6 +233,10 @@ events! {
     82 1 UrlSigned,
     /// Signed addresses stopped working.
     83 1 SignedUrlRevoked,
+    /// A webhook was made or changed.
+    90 1 WebhookSet,
+    /// A webhook was deleted.
+    91 1 WebhookDeleted,
 }
 
 impl Event {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::BucketId;
+use crate::subscription::RuleWebhook;
 
 /// A bucket's notification configuration was replaced or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct NotificationRule {
     /// Only keys that end with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
+    /// What makes it a subscription, of a destination that is a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<RuleWebhook>,
 }
 
 /// What kind of thing is told.

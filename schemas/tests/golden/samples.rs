@@ -8,9 +8,12 @@ use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, Content, ETag,
 use schemas::event::*;
 use schemas::lifecycle::{Conditions, Expiration, NoncurrentExpiration, Rule, Scope};
 use schemas::record::{Actor, Body, Context, Header};
+use schemas::subscription::{
+    DeliveryMode, EventFilter, PayloadFormat, PreviousSecret, RuleWebhook, SigningSecrets, SubscriptionStatus, Webhook,
+};
 use schemas::{
     AccessKeyId, BlobId, BucketId, BucketName, CommandId, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position,
-    RequestId, TenantId, TenantName, Time, UploadId, UserId, VersionId,
+    RequestId, SubscriptionId, TenantId, TenantName, Time, UploadId, UserId, VersionId,
 };
 
 fn event_id(position: u64) -> EventId {
@@ -224,6 +227,7 @@ fn signed_urls() -> Vec<Event> {
         signed("GET", 1).into(),
         signed("PUT", 10_000).into(),
         SignedUrlRevoked { id: id.to_owned(), expires: Time(1_800_000_000_000_000) }.into(),
+        WebhookDeleted { id: SubscriptionId([7; 16]) }.into(),
     ]
 }
 
@@ -363,6 +367,7 @@ fn notifications() -> Vec<Event> {
         events: vec!["s3:ObjectCreated:*".to_owned(), "s3:ObjectRemoved:Delete".to_owned()],
         prefix: prefix.map(str::to_owned),
         suffix: prefix.map(|_| ".jpg".to_owned()),
+        webhook: None,
     };
     let rules = vec![
         rule(DestinationKind::Queue, "sqs", Some("in/")),
@@ -371,7 +376,65 @@ fn notifications() -> Vec<Event> {
     ];
     let set = |configuration| BucketNotificationSet { bucket: BucketId(5), configuration }.into();
     let bus_alone = NotificationConfiguration { rules: vec![], event_bus: true };
-    vec![set(Some(NotificationConfiguration { rules, event_bus: false })), set(Some(bus_alone)), set(None)]
+    let told = |status, start, previous| {
+        let subscription = SubscriptionId([7; 16]);
+        let secrets = secrets(previous);
+        let (format, mode) = (PayloadFormat::S3, DeliveryMode::Key);
+        let webhook = RuleWebhook { subscription, format, mode, status, secrets, start };
+        let arn = "arn:holdfast:webhook:::https://a.example/hook".to_owned();
+        let rule = NotificationRule { arn, webhook: Some(webhook), ..rule(DestinationKind::Queue, "hook", None) };
+        set(Some(NotificationConfiguration { rules: vec![rule], event_bus: false }))
+    };
+    vec![
+        set(Some(NotificationConfiguration { rules, event_bus: false })),
+        set(Some(bus_alone)),
+        set(None),
+        told(SubscriptionStatus::Active, None, false),
+        told(SubscriptionStatus::Disabled { reason: "gone".to_owned() }, Some(Position(9)), true),
+    ]
+}
+
+fn secrets(previous: bool) -> SigningSecrets {
+    let previous = previous.then(|| PreviousSecret { sealed: vec![2; 80], until: Time(1_800_000_000_000_000) });
+    SigningSecrets { current: vec![1; 80], since: Time(1_700_000_000_000_000), previous }
+}
+
+fn webhooks() -> Vec<Event> {
+    let filter = EventFilter {
+        events: vec!["s3:ObjectCreated:*".to_owned(), "holdfast:Bucket:Created".to_owned()],
+        buckets: vec![bucket_name()],
+        prefix: Some("in/".to_owned()),
+        suffix: Some(".jpg".to_owned()),
+        size_bytes_min: Some(1),
+        size_bytes_max: Some(1 << 40),
+    };
+    let whole = Webhook {
+        url: "https://a.example/hook?x=1".to_owned(),
+        name: Some("ledger".to_owned()),
+        format: PayloadFormat::CloudEvents,
+        mode: DeliveryMode::Strict,
+        filter,
+        status: SubscriptionStatus::Paused { reason: "retries ran out".to_owned() },
+        secrets: secrets(true),
+    };
+    let least = Webhook {
+        url: "http://a.example/".to_owned(),
+        name: None,
+        format: PayloadFormat::Native,
+        mode: DeliveryMode::Unordered,
+        filter: EventFilter { events: vec!["*".to_owned()], ..EventFilter::default() },
+        status: SubscriptionStatus::Active,
+        secrets: secrets(false),
+    };
+    let id = SubscriptionId([7; 16]);
+    let set = |change, webhook, start| WebhookSet { id, change, webhook, start }.into();
+    vec![
+        set(WebhookChange::Created, least.clone(), None),
+        set(WebhookChange::Created, Webhook { mode: DeliveryMode::Bucket, ..whole.clone() }, Some(Position(9))),
+        set(WebhookChange::Updated, whole.clone(), None),
+        set(WebhookChange::SecretRotated, least, None),
+        set(WebhookChange::Stopped, whole, None),
+    ]
 }
 
 fn logging() -> Vec<Event> {
@@ -552,6 +615,7 @@ pub(crate) fn events() -> Vec<Event> {
         uploads(),
         cors(),
         notifications(),
+        webhooks(),
         logging(),
         quotas(),
         signed_urls(),

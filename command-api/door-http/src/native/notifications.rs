@@ -167,6 +167,7 @@ fn rule(config: NewConfig, unnamed: String) -> Result<NotificationRule, Problem>
         events: config.events.into_iter().map(canonical).collect(),
         prefix: None,
         suffix: None,
+        webhook: None,
     };
     for (name, value) in config.filters.map(NewFilters::pairs).unwrap_or_default() {
         let of_rule = match name.as_str() {

@@ -1,6 +1,6 @@
 //! What events are called in the audit: by the operation that makes them.
 
-use schemas::event::{Cause, Event};
+use schemas::event::{Cause, Event, WebhookChange};
 
 /// The operation of an event, as a request for it is called; the event's own name for what no request asks for.
 pub(super) fn action(event: &Event) -> &'static str {
@@ -34,6 +34,13 @@ pub(super) fn action(event: &Event) -> &'static str {
         Event::BucketLoggingSet(_) => "PutBucketLogging",
         Event::BucketObjectLockSet(_) => "PutObjectLockConfiguration",
         Event::BucketEncryptionSet(_) => "PutBucketEncryption",
+        Event::WebhookSet(set) => match set.change {
+            WebhookChange::Created => "CreateWebhook",
+            WebhookChange::Updated => "UpdateWebhook",
+            WebhookChange::SecretRotated => "RotateWebhookSecret",
+            WebhookChange::Stopped => "StopWebhook",
+        },
+        Event::WebhookDeleted(_) => "DeleteWebhook",
         other => other.name(),
     }
 }

@@ -91,7 +91,7 @@ pub(crate) struct Sink {
     turned: Condvar,
     meter: Meter,
     clock: Arc<dyn Clock>,
-    pub(crate) views: Views,
+    pub(crate) views: Arc<Views>,
     requests: [[AtomicU64; 3]; 3],
     in_flight: AtomicU64,
     written: AtomicU64,
@@ -102,7 +102,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(views: Views, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(views: Arc<Views>, clock: Arc<dyn Clock>) -> Self {
         Self {
             queue: Mutex::default(),
             wake: Condvar::new(),

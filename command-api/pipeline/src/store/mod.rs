@@ -11,6 +11,7 @@ mod account;
 mod acl;
 mod admin;
 mod amend;
+mod announce;
 mod archive;
 mod audit;
 mod bearer;
@@ -55,7 +56,7 @@ pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated,
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
 pub(crate) use open::open_log;
-pub use open::{FirstStart, OpenError, OpenOptions};
+pub use open::{FirstStart, OnCommit, OpenError, OpenOptions};
 pub use patch::BucketSetting;
 pub use stats::{BucketStats, PrefixStats};
 pub(crate) use tasks::{Arguments, Cursor, DELETE_PREFIX};
@@ -94,6 +95,7 @@ pub(crate) struct Inner {
     pub(crate) delivery: Delivery,
     pub(crate) audit: Arc<Sink>,
     pub(crate) auditing: Writing,
+    pub(crate) announcements: announce::Announcer,
     pub(crate) limits: Limits,
     /// Monotonic clock when the store was opened.
     pub(crate) opened_us: u64,
@@ -294,6 +296,7 @@ impl Store {
     /// Delivers access logs, decides what is queued, closes the segments and writes what the audit has left. Requests after this are `Unavailable`; the log
     /// closes with the last clone of the store.
     pub fn close(&self) {
+        self.inner.announcements.clear();
         self.inner.delivery.stop(&self.inner);
         self.inner.standing.stop();
         self.inner.sequencer.stop();

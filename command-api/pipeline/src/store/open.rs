@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob_store::{BlobStore, Compression};
-use event_log::{EventLog, FjallLog, Reopening, RetentionClock, Table, Views};
+use event_log::{EventLog, FjallLog, Recorded, Reopening, RetentionClock, Table, Views};
 use parking_lot::Mutex;
 use projections::query;
 use schemas::acl::PublicAccessBlock;
@@ -28,6 +28,9 @@ use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
 use crate::standing::{Delivery, Standing};
 use crate::tables::{BlobRow, Located, PHYSICAL, TRUTH, blobs_prefix};
+
+/// Told of each commit.
+pub type OnCommit = Arc<dyn Fn(&[Recorded]) + Send + Sync>;
 
 /// What an operator chooses.
 pub struct OpenOptions {
@@ -77,6 +80,10 @@ pub struct OpenOptions {
     pub accept_lost_tail: bool,
     /// Seconds of a day of lifecycle rules: 86,400, or fewer to try rules out.
     pub lifecycle_day_s: u64,
+    /// Called after each commit with its events, on the writer's thread: must be quick.
+    pub on_commit: OnCommit,
+    /// Tables of whoever follows the log, beside those of the store's own views.
+    pub following: Vec<Table>,
     /// Called when the writer cannot go on: must end the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// What time it is.
@@ -112,6 +119,8 @@ impl OpenOptions {
             limits: LimitSettings::default(),
             accept_lost_tail: false,
             lifecycle_day_s: 86_400,
+            on_commit: Arc::new(|_| {}),
+            following: Vec::new(),
             on_fatal: Arc::new(end_process),
             clock: Arc::new(SystemClock::default()),
         }
@@ -257,9 +266,11 @@ impl Store {
                 before_commit: before_commit(blobs.clone()),
                 after_commit: {
                     let (identity, access_log) = (identity.clone(), access_log.clone());
+                    let on_commit = options.on_commit.clone();
                     Box::new(move |events| {
                         identity.committed(events);
                         access_log.committed(events);
+                        on_commit(events);
                     })
                 },
                 on_fatal: OnFatal::clone(&options.on_fatal),
@@ -281,7 +292,7 @@ impl Store {
             scratch,
         };
         let standing = Standing::default();
-        let sink = Arc::new(open_views(&options.data, &clock)?);
+        let sink = Arc::new(open_views(&options.data, &options.following, &clock)?);
         let retention_of = audit::Retention {
             entries_days: options.audit_days,
             entries_bytes_max: options.audit_bytes_max,
@@ -305,6 +316,7 @@ impl Store {
             delivery: Delivery::default(),
             audit: sink,
             auditing: Writing::default(),
+            announcements: super::announce::Announcer::default(),
             limits,
             opened_us,
         });
@@ -317,8 +329,9 @@ impl Store {
 }
 
 /// The database of following views. One that is damaged is set aside: no answer about an object depends on it.
-fn open_views(data: &Path, clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
-    let (views, aside) = Views::open(&data.join("views"), &[audit::TABLES, &[audit::NOTES]].concat())?;
+fn open_views(data: &Path, following: &[Table], clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
+    let (views, aside) = Views::open(&data.join("views"), &[audit::TABLES, &[audit::NOTES], following].concat())?;
+    let views = Arc::new(views);
     let sink = Sink::new(views, clock.clone());
     if let Some(aside) = aside {
         tracing::error!(folder = %aside.display(), "the audit's access log is damaged: it was set aside and a new one begun");

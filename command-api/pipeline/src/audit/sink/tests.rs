@@ -20,7 +20,7 @@ fn desk(entries_bytes_max: u64) -> Desk {
         }
     }
     let (views, _) = Views::open(&folder.path().join("views"), &[ACCESS, USE, NOTES]).expect("opens");
-    let sink = Arc::new(Sink::new(views, Arc::new(SystemClock::default())));
+    let sink = Arc::new(Sink::new(Arc::new(views), Arc::new(SystemClock::default())));
     let writer = Writer {
         sink,
         vault: Arc::new(vault),
