@@ -62,6 +62,12 @@ impl Scopes {
         })
     }
 
+    /// Whether an operation is granted whatever it is on.
+    #[must_use]
+    pub fn allow_everything(&self, access: Access) -> bool {
+        self.0.iter().any(|scope| scope.access == access && scope.bucket.is_none() && scope.prefix.is_none())
+    }
+
     /// Whether an operation on an object is granted.
     #[must_use]
     pub fn allow_object(&self, access: Access, bucket: &BucketName, key: &ObjectKey) -> bool {

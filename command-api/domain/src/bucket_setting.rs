@@ -37,7 +37,7 @@ pub enum Configuration {
     PublicAccessBlock(Option<PublicAccessBlock>),
     /// CORS rules.
     Cors(Option<Vec<CorsRule>>),
-    /// Who hears of what. One without rules is none.
+    /// Who hears of what, each with its subscription. One without rules is none.
     Notification(Option<NotificationConfiguration>),
     /// Where the access log goes.
     Logging(Option<logging::Asked>),
@@ -82,7 +82,7 @@ impl Configuration {
                 rules.as_ref().map_or(Ok(()), |rules| lifecycle::check(&lifecycle::named(rules.clone())))
             }
             Self::Cors(rules) => rules.as_deref().map_or(Ok(()), cors::check),
-            Self::Notification(configuration) => configuration.as_ref().map_or(Ok(()), notification::check),
+            Self::Notification(configuration) => configuration.as_ref().map_or(Ok(()), notification::check_whole),
             Self::Logging(asked) => asked.as_ref().map_or(Ok(()), logging::check),
             Self::ObjectLock(default) => default.as_ref().map_or(Ok(()), lock::check_default),
             Self::Encryption(_) => Ok(()),

@@ -23,16 +23,19 @@ pub mod lock;
 pub mod logging;
 pub mod notification;
 pub mod object;
+pub mod point;
 pub mod policy;
 pub mod quota;
 pub mod read;
 mod refusal;
 #[cfg(test)]
 mod scenario;
+pub mod subscription;
 pub mod tenant;
 pub mod upload;
 pub mod user;
 pub mod validate;
+pub mod webhook;
 
 pub use condition::{Conditions, ETagCondition};
 pub use refusal::Refusal;

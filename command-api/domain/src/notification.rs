@@ -1,12 +1,19 @@
 //! Who hears of what happens in a bucket: the one validator of notification configurations, whichever door they come by.
 //!
-//! Owns: the names of events, what a filter may be, which rules contradict each other, which destinations there are.
-//! Does not own: delivery (the notifier), reading a configuration from XML or JSON (doors).
-//! Invariant: no destination is accepted that nothing would be delivered to.
+//! Owns: the names of events, what a filter may be, which rules contradict each other, which destinations there are, what of a
+//! rule outlives the configuration that it stands in.
+//! Does not own: delivery (the notifier), reading a configuration from XML or JSON (doors), making secrets (pipeline).
+//! Invariants: no destination is accepted that nothing would be delivered to. A rule keeps its subscription for as long as its
+//! bucket has a rule of its id.
 
-use schemas::event::{DestinationKind, NotificationConfiguration, NotificationRule};
+use schemas::announcement::is_announced;
+use schemas::event::{BucketNotificationSet, DestinationKind, Event, NotificationConfiguration, NotificationRule};
+use schemas::subscription::{DeliveryMode, PayloadFormat, RuleWebhook, SigningSecrets, SubscriptionStatus};
+use schemas::{BucketId, Position, SubscriptionId, Time};
 
 use crate::Refusal;
+use crate::bucket_setting::EVENT_BYTES_MAX;
+use crate::subscription::{at_their_longest, bounded, rotated, stops, wrong_with_url};
 
 /// Most rules of a bucket.
 pub const RULES_MAX: usize = 100;
@@ -15,7 +22,23 @@ const ID_BYTES_MAX: usize = 255;
 /// Most characters of a filter's value.
 const FILTER_CHARS_MAX: usize = 1024;
 
-/// Everything that can be asked for. A name that ends with `*` stands for all that begin like it.
+/// What a webhook's ARN begins with. Its address follows.
+const WEBHOOK_ARN: &str = "arn:holdfast:webhook:::";
+
+/// The ARN of a webhook.
+#[must_use]
+pub fn webhook_arn(url: &str) -> String {
+    format!("{WEBHOOK_ARN}{url}")
+}
+
+/// The address of a webhook, if the ARN is one of a webhook.
+#[must_use]
+pub fn webhook_url(arn: &str) -> Option<&str> {
+    arn.strip_prefix(WEBHOOK_ARN)
+}
+
+/// Everything of S3 that can be asked for. A name that ends with `*` stands for all that begin like it. What else is announced, and
+/// groups of it, can be asked for too, if its name begins with [`OURS`].
 pub const EVENTS: &[&str] = &[
     "s3:ObjectCreated:*",
     "s3:ObjectCreated:Put",
@@ -46,7 +69,14 @@ pub const EVENTS: &[&str] = &[
     "s3:ObjectTagging:Delete",
 ];
 
-/// Whether a configuration may be set.
+/// What the names begin with of events that S3 does not know.
+const OURS: &str = "holdfast:";
+
+fn is_known(event: &str) -> bool {
+    EVENTS.contains(&event) || (event.starts_with(OURS) && is_announced(event))
+}
+
+/// Whether a configuration may be set, as far as who asks for it can know.
 ///
 /// # Errors
 /// [`Refusal::InvalidArgument`] with the reason; [`Refusal::NotSupported`] for destinations that AWS has and this server
@@ -83,7 +113,7 @@ fn check_rule(rule: &NotificationRule) -> Result<(), Refusal> {
     if rule.events.is_empty() {
         return Err(Refusal::MalformedConfiguration);
     }
-    if !rule.events.iter().all(|event| EVENTS.contains(&event.as_str())) {
+    if !rule.events.iter().all(|event| is_known(event)) {
         return refuse("The event is not supported for notifications");
     }
     let long = |value: &Option<String>| value.as_ref().is_some_and(|text| text.chars().count() > FILTER_CHARS_MAX);
@@ -97,8 +127,12 @@ fn refuse(reason: &'static str) -> Result<(), Refusal> {
     Err(Refusal::InvalidArgument { name: "NotificationConfiguration", reason })
 }
 
-/// Queues, topics and functions of AWS are known and told nothing by this server; anything else is no destination.
+/// Webhooks are told. Queues, topics and functions of AWS are known and told nothing by this server; anything else is no
+/// destination.
 fn check_destination(rule: &NotificationRule) -> Result<(), Refusal> {
+    if let Some(url) = webhook_url(&rule.arn) {
+        return wrong_with_url(url).map_or(Ok(()), refuse);
+    }
     let (service, what) = match rule.destination {
         DestinationKind::Queue => ("sqs", "QueueConfiguration"),
         DestinationKind::Topic => ("sns", "TopicConfiguration"),
@@ -113,6 +147,129 @@ fn check_destination(rule: &NotificationRule) -> Result<(), Refusal> {
         }
         _ => refuse("Unable to validate the following destination configurations"),
     }
+}
+
+/// Whether a configuration may be recorded: it may be set, and every webhook has become a subscription.
+///
+/// # Errors
+/// As [`check`]; [`Refusal::InvalidRequest`] for one that is too large, or will be when its secrets are replaced and its rules
+/// stopped.
+pub fn check_whole(configuration: &NotificationConfiguration) -> Result<(), Refusal> {
+    check(configuration)?;
+    let mut longest = configuration.clone();
+    for rule in &mut longest.rules {
+        // Destinations that are no webhooks were refused.
+        let Some(webhook) = &mut rule.webhook else {
+            return Err(Refusal::InvalidRequest { reason: "a webhook has no subscription" });
+        };
+        (webhook.secrets, webhook.status) = at_their_longest(&webhook.secrets);
+        webhook.start = Some(Position(u64::MAX));
+    }
+    let event: Event = BucketNotificationSet { bucket: BucketId(u64::MAX), configuration: Some(longest) }.into();
+    if event.encode().len() > EVENT_BYTES_MAX {
+        return Err(Refusal::InvalidRequest { reason: "the configuration is too large" });
+    }
+    Ok(())
+}
+
+/// A configuration that holds, and where the event stands that set it.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// Position of its event.
+    pub at: Position,
+    /// The configuration.
+    pub configuration: &'a NotificationConfiguration,
+}
+
+impl Before<'_> {
+    /// The same to be set again: each of its rules begins where it began.
+    fn carried(self) -> NotificationConfiguration {
+        let mut configuration = self.configuration.clone();
+        for webhook in configuration.rules.iter_mut().filter_map(|rule| rule.webhook.as_mut()) {
+            webhook.start = Some(webhook.start.unwrap_or(self.at.next()));
+        }
+        configuration
+    }
+
+    fn subscription(self, rule_id: &str) -> Option<RuleWebhook> {
+        self.carried().rules.into_iter().find(|rule| rule.id == rule_id)?.webhook
+    }
+}
+
+/// A rule as it is asked for: with everything but its subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedRule {
+    /// The rule.
+    pub rule: NotificationRule,
+    /// In which shape; none for as before, and as AWS does at first.
+    pub format: Option<PayloadFormat>,
+    /// In which order; none for as before, and by key at first.
+    pub mode: Option<DeliveryMode>,
+    /// Id of its subscription, if it is new.
+    pub fresh: SubscriptionId,
+    /// Secret of its subscription, sealed, if it is new.
+    pub secret: Vec<u8>,
+}
+
+/// The configuration that asked rules become. One of an id that there is already keeps its subscription, secrets and place, and is
+/// told again if it was stopped.
+#[must_use]
+pub fn subscribed(asked: &[AskedRule], before: Option<Before<'_>>, now: Time) -> NotificationConfiguration {
+    let subscribe = |asked: &AskedRule| {
+        let webhook = match before.and_then(|before| before.subscription(&asked.rule.id)) {
+            Some(old) => RuleWebhook {
+                format: asked.format.unwrap_or(old.format),
+                mode: asked.mode.unwrap_or(old.mode),
+                status: SubscriptionStatus::Active,
+                ..old
+            },
+            None => RuleWebhook {
+                subscription: asked.fresh,
+                format: asked.format.unwrap_or(PayloadFormat::S3),
+                mode: asked.mode.unwrap_or_default(),
+                status: SubscriptionStatus::Active,
+                secrets: SigningSecrets { current: asked.secret.clone(), since: now, previous: None },
+                start: None,
+            },
+        };
+        // What is told nothing is refused, not subscribed.
+        let webhook = webhook_url(&asked.rule.arn).map(|_| webhook);
+        NotificationRule { webhook, ..asked.rule.clone() }
+    };
+    NotificationConfiguration { rules: asked.iter().map(subscribe).collect(), event_bus: false }
+}
+
+/// The configuration with another secret of a rule, whose old one signs too until `overlap_us` later; none if it has no such rule.
+#[must_use]
+pub fn with_secret(
+    before: Before<'_>,
+    rule_id: &str,
+    sealed: Vec<u8>,
+    now: Time,
+    overlap_us: u64,
+) -> Option<NotificationConfiguration> {
+    let mut configuration = before.carried();
+    let rule = configuration.rules.iter_mut().find(|rule| rule.id == rule_id)?;
+    let webhook = rule.webhook.as_mut()?;
+    webhook.secrets = rotated(&webhook.secrets, sealed, now, overlap_us);
+    Some(configuration)
+}
+
+/// The configuration with one subscription told nothing more; none if there is nothing to change.
+#[must_use]
+pub fn stopped(
+    before: Before<'_>,
+    subscription: SubscriptionId,
+    status: SubscriptionStatus,
+) -> Option<NotificationConfiguration> {
+    let mut configuration = before.carried();
+    let mut webhooks = configuration.rules.iter_mut().filter_map(|rule| rule.webhook.as_mut());
+    let webhook = webhooks.find(|webhook| webhook.subscription == subscription)?;
+    if !stops(&webhook.status, &status) {
+        return None;
+    }
+    webhook.status = bounded(status);
+    Some(configuration)
 }
 
 /// Whether one event of one object could match both.
@@ -170,7 +327,11 @@ mod tests {
         for event in EVENTS {
             assert_eq!(checked(&[rule("a", &[event], None, None)]), VALID, "{event}");
         }
-        for event in ["", "*", "s3:*", "s3:ObjectCreated", "s3:ObjectCreated:put", "s3:TestEvent", "holdfast:Log:*"] {
+        for event in ["holdfast:*", "holdfast:Bucket:*", "holdfast:Retention:Set", "holdfast:Log:*"] {
+            assert_eq!(checked(&[rule("a", &[event], None, None)]), VALID, "{event}");
+        }
+        let kept = "holdfast:Clock:Ticked";
+        for event in ["", "*", "s3:*", "s3:ObjectCreated", "s3:ObjectCreated:put", "s3:TestEvent", "holdfast:", kept] {
             is_invalid("event is not", &[rule("a", &[event], None, None)]);
         }
         assert_eq!(checked(&[rule("a", &[], None, None)]), Err(Refusal::MalformedConfiguration));
@@ -230,8 +391,84 @@ mod tests {
                 assert!(matches!(unknown, Err(Refusal::InvalidArgument { .. })), "{arn} {unknown:?}");
             }
         }
+        for destination in [DestinationKind::Queue, DestinationKind::Topic, DestinationKind::Function] {
+            assert_eq!(to(destination, "arn:holdfast:webhook:::https://a.example/hook?x=1"), Ok(()));
+        }
+        for url in ["", "nonsense", "ftp://a.example/", "https://me:secret@a.example/", "https://a.example/#x"] {
+            let refused = to(DestinationKind::Queue, &webhook_arn(url));
+            assert!(matches!(refused, Err(Refusal::InvalidArgument { .. })), "{url} {refused:?}");
+        }
         let bus = NotificationConfiguration { rules: vec![], event_bus: true };
         assert_eq!(check(&bus), Err(Refusal::NotSupported { what: "EventBridgeConfiguration" }));
         assert_eq!(check(&NotificationConfiguration::default()), Ok(()));
+    }
+
+    fn asked(id: &str, prefix: &str, fresh: u8) -> AskedRule {
+        let rule = rule(id, &["s3:ObjectCreated:*"], Some(prefix), None);
+        AskedRule {
+            rule: NotificationRule { arn: webhook_arn("https://a.example/hook"), ..rule },
+            format: None,
+            mode: None,
+            fresh: SubscriptionId([fresh; 16]),
+            secret: vec![fresh; 140],
+        }
+    }
+
+    fn webhook<'a>(configuration: &'a NotificationConfiguration, id: &str) -> &'a RuleWebhook {
+        configuration.rules.iter().find(|rule| rule.id == id).and_then(|rule| rule.webhook.as_ref()).unwrap()
+    }
+
+    #[test]
+    fn a_rule_keeps_its_subscription_for_as_long_as_there_is_one_of_its_id() {
+        let strict =
+            AskedRule { format: Some(PayloadFormat::Native), mode: Some(DeliveryMode::Strict), ..asked("a", "a/", 1) };
+        let first = subscribed(&[strict], None, Time(5));
+        assert_eq!(check_whole(&first), Ok(()));
+        assert_eq!((webhook(&first, "a").start, webhook(&first, "a").secrets.since), (None, Time(5)));
+        let at = |at, configuration| Before { at: Position(at), configuration };
+        let gone = SubscriptionStatus::Disabled { reason: "410".to_owned() };
+        let second = stopped(at(10, &first), SubscriptionId([1; 16]), gone.clone()).unwrap();
+        assert_eq!((webhook(&second, "a").start, &webhook(&second, "a").status), (Some(Position(11)), &gone));
+        assert_eq!(stopped(at(11, &second), SubscriptionId([1; 16]), gone.clone()), None, "it is so already");
+        assert_eq!(stopped(at(11, &second), SubscriptionId([9; 16]), gone), None, "there is none");
+        let third = with_secret(at(11, &second), "a", vec![2; 140], Time(6), 10).unwrap();
+        let fourth = subscribed(&[asked("b", "b/", 3), asked("a", "c/", 4)], Some(at(12, &third)), Time(7));
+        assert_eq!(check_whole(&fourth), Ok(()));
+        let kept = RuleWebhook { status: SubscriptionStatus::Active, ..webhook(&third, "a").clone() };
+        assert_eq!(webhook(&fourth, "a"), &kept, "what a door cannot say stays, and it is told again");
+        assert_eq!((kept.start, kept.format), (Some(Position(11)), PayloadFormat::Native));
+        assert_eq!(webhook(&fourth, "b").subscription, SubscriptionId([3; 16]));
+        let fifth = subscribed(&[asked("b", "b/", 5)], Some(at(20, &fourth)), Time(8));
+        assert_eq!(webhook(&fifth, "b").start, Some(Position(21)));
+        let again = subscribed(&[asked("a", "a/", 6)], Some(at(21, &fifth)), Time(9));
+        assert_eq!(webhook(&again, "a").subscription, SubscriptionId([6; 16]), "it was gone, and is another");
+        assert_eq!(with_secret(at(22, &again), "b", vec![], Time(9), 0), None);
+    }
+
+    #[test]
+    fn what_is_recorded_has_a_subscription_and_room_for_what_becomes_of_it() {
+        let plain = NotificationConfiguration { rules: vec![asked("a", "a/", 1).rule], event_bus: false };
+        assert_eq!(check(&plain), Ok(()));
+        assert!(matches!(check_whole(&plain), Err(Refusal::InvalidRequest { .. })));
+        let of = |count: usize| {
+            let rules: Vec<_> = (0..count)
+                .map(|index| {
+                    let asked = asked(&index.to_string(), &format!("{index:03}/{}", "x".repeat(600)), 1);
+                    AskedRule { fresh: SubscriptionId([index as u8; 16]), ..asked }
+                })
+                .collect();
+            subscribed(&rules, None, Time(5))
+        };
+        let most = (1..=100).rev().find(|count| check_whole(&of(*count)).is_ok()).unwrap();
+        let mut now = of(most);
+        for index in 0..most {
+            let before = Before { at: Position(1 << 40), configuration: &now };
+            let status = SubscriptionStatus::Disabled { reason: "x".repeat(1_000) };
+            now = stopped(before, SubscriptionId([index as u8; 16]), status).unwrap();
+            let before = Before { at: Position(1 << 40), configuration: &now };
+            now = with_secret(before, &index.to_string(), vec![2; 140], Time(1 << 60), 1 << 40).unwrap();
+        }
+        let event: Event = BucketNotificationSet { bucket: BucketId(u64::MAX), configuration: Some(now) }.into();
+        assert!(event.encode().len() <= EVENT_BYTES_MAX);
     }
 }

@@ -50,6 +50,14 @@ pub fn authorise(scopes: &Scopes, action: Action, resource: Resource<'_>) -> Res
     if allowed { Ok(()) } else { Err(Refusal::AccessDenied) }
 }
 
+/// Whether a key of these scopes may do it to everything in its tenant: a scope that names a bucket or prefix does not grant it.
+///
+/// # Errors
+/// [`Refusal::AccessDenied`].
+pub fn authorise_everywhere(scopes: &Scopes, action: Action) -> Result<(), Refusal> {
+    if scopes.allow_everything(action.access()) { Ok(()) } else { Err(Refusal::AccessDenied) }
+}
+
 /// Whether a bucket may appear in the list of buckets.
 #[must_use]
 pub fn may_see(scopes: &Scopes, bucket: &BucketName) -> bool {
@@ -113,6 +121,20 @@ mod tests {
             ("op=read,op=write,op=delete", Action::ReadHistory, Resource::Bucket(&data), false),
         ] {
             check(scopes, action, resource, allowed);
+        }
+    }
+
+    #[test]
+    fn what_concerns_the_whole_tenant_takes_a_scope_without_bucket_and_prefix() {
+        for (scopes, allowed) in [
+            ("*", true),
+            ("op=read,op=admin", true),
+            ("op=admin:bucket=data", false),
+            ("op=admin:prefix=a/", false),
+            ("op=read,op=write,op=delete", false),
+        ] {
+            let expected = if allowed { Ok(()) } else { Err(Refusal::AccessDenied) };
+            assert_eq!(authorise_everywhere(&scopes.parse().unwrap(), Action::ManageWebhooks), expected, "{scopes}");
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns: the facts of a refusal. Does not own: status, code and wording of any dialect.
 
-use schemas::VersionId;
 use schemas::content::ETag;
+use schemas::{Position, VersionId};
 
 /// Why a command was refused. Asking again changes nothing until the state does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,30 @@ pub enum Refusal {
     /// No signed URL of this id works.
     #[error("no such signed URL")]
     NoSuchSignedUrl,
+    /// No such webhook in the tenant, or no such rule of the bucket, or nothing of the kind that was asked for.
+    #[error("no such webhook")]
+    NoSuchWebhook,
+    /// A point in the log that it has not come to.
+    #[error("the point is in the future: the log ends before position {head}")]
+    PointInFuture {
+        /// The position that its next event gets.
+        head: Position,
+    },
+    /// There are as many as there may be. Some must end first.
+    #[error("there are too many {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+    },
+    /// Nothing may be sent there.
+    #[error("{reason}")]
+    DestinationNotAllowed {
+        /// Why, as far as clients may know.
+        reason: String,
+    },
+    /// Others changed it again and again while this was decided. Asking again may succeed.
+    #[error("it was changed by another request meanwhile")]
+    ChangedMeanwhile,
     /// No such user in the tenant.
     #[error("no such user")]
     NoSuchUser,

@@ -247,7 +247,11 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::MetadataTooLarge { .. }
         | Refusal::InvalidTag { .. }
         | Refusal::InvalidArgument { .. }
+        | Refusal::DestinationNotAllowed { .. }
         | Refusal::KmsKeyNotNamed => (BAD, "invalid_request"),
+        Refusal::PointInFuture { .. } => (BAD, "point_in_future"),
+        Refusal::TooMany { .. } => (StatusCode::CONFLICT, "too_many"),
+        Refusal::ChangedMeanwhile => (StatusCode::CONFLICT, "conflict"),
         Refusal::KmsKeyNotFound => (BAD, "kms_key_not_found"),
         Refusal::WrongCustomerKey => (BAD, "wrong_customer_key"),
         Refusal::MalformedPolicy { .. } => (BAD, "malformed_policy"),
@@ -259,6 +263,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NoSuchTenant
         | Refusal::NoSuchUser
         | Refusal::NoSuchSignedUrl
+        | Refusal::NoSuchWebhook
         | Refusal::NoSuchAccessKey
         | Refusal::NoSuchAdminToken
         | Refusal::NoSuchBucket

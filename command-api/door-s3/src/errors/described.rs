@@ -123,6 +123,18 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::TenantDisabled => plain(S::FORBIDDEN, "AccessDenied", "The account is disabled."),
         Refusal::TenantNotEmpty { .. } => plain(S::CONFLICT, "TenantNotEmpty", "The specified tenant has buckets."),
         Refusal::NoSuchSignedUrl => plain(S::NOT_FOUND, "NoSuchSignedUrl", "The specified URL does not exist."),
+        Refusal::NoSuchWebhook => plain(S::NOT_FOUND, "NoSuchWebhook", "The specified webhook does not exist."),
+        Refusal::PointInFuture { .. } => plain(S::BAD_REQUEST, "InvalidArgument", "The point is in the future."),
+        Refusal::TooMany { what } => Described::new(S::CONFLICT, "TooMany", format!("There are too many {what}.")),
+        Refusal::DestinationNotAllowed { reason } => {
+            Described::new(S::BAD_REQUEST, "InvalidArgument", reason.clone())
+                .field("ArgumentName", "NotificationConfiguration")
+        }
+        Refusal::ChangedMeanwhile => plain(
+            S::CONFLICT,
+            "OperationAborted",
+            "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+        ),
         Refusal::NoSuchUser => plain(S::NOT_FOUND, "NoSuchUser", "The specified user does not exist."),
         Refusal::UserExists => plain(S::CONFLICT, "UserAlreadyExists", "The specified user exists."),
         Refusal::NoSuchAccessKey => plain(S::NOT_FOUND, "NoSuchAccessKey", "The specified access key does not exist."),

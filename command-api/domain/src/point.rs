@@ -1,0 +1,107 @@
+//! Points in a log as people name them: its end, its beginning, a position, a time, so long ago.
+//!
+//! Owns: reading them. Does not own: which position a time is (pipeline).
+
+use jiff::Timestamp;
+use schemas::{Position, Time};
+
+/// A point in a tenant's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// `head`: where the next event goes.
+    Head,
+    /// `earliest`: the first event.
+    Earliest,
+    /// `pos:N`.
+    Position(Position),
+    /// A time as RFC 3339 writes it: the first event that is not older.
+    Time(Time),
+    /// `-2h`: the first event that is not older than so many microseconds.
+    Ago(u64),
+}
+
+/// A text that names no point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a point is `head`, `earliest`, `pos:N`, a time as RFC 3339 writes it, or so long ago: `-90s`, `-30m`, `-2h`, `-7d`"
+)]
+pub struct NoPoint;
+
+impl std::str::FromStr for Point {
+    type Err = NoPoint;
+
+    fn from_str(text: &str) -> Result<Self, NoPoint> {
+        match text {
+            "head" => return Ok(Self::Head),
+            "earliest" => return Ok(Self::Earliest),
+            _ => {}
+        }
+        if let Some(position) = text.strip_prefix("pos:") {
+            return number(position).map(|position| Self::Position(Position(position)));
+        }
+        if let Some(ago) = text.strip_prefix('-') {
+            return self::ago(ago).map(Self::Ago);
+        }
+        let time: Timestamp = text.parse().map_err(|_| NoPoint)?;
+        // What was before the epoch was before every event.
+        Ok(Self::Time(Time(u64::try_from(time.as_microsecond()).unwrap_or(0))))
+    }
+}
+
+fn ago(text: &str) -> Result<u64, NoPoint> {
+    let unit = text.chars().last().ok_or(NoPoint)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(NoPoint),
+    };
+    let count = number(&text[..text.len() - unit.len_utf8()])?;
+    count.checked_mul(seconds).and_then(|seconds| seconds.checked_mul(1_000_000)).ok_or(NoPoint)
+}
+
+fn number(text: &str) -> Result<u64, NoPoint> {
+    // A sign would be a second spelling.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().map_err(|_| NoPoint) } else { Err(NoPoint) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points() {
+        const SECOND: u64 = 1_000_000;
+        for (text, expected) in [
+            ("head", Some(Point::Head)),
+            ("earliest", Some(Point::Earliest)),
+            ("pos:0", Some(Point::Position(Position(0)))),
+            ("pos:18446744073709551615", Some(Point::Position(Position(u64::MAX)))),
+            ("-90s", Some(Point::Ago(90 * SECOND))),
+            ("-30m", Some(Point::Ago(1_800 * SECOND))),
+            ("-2h", Some(Point::Ago(7_200 * SECOND))),
+            ("-7d", Some(Point::Ago(604_800 * SECOND))),
+            ("1970-01-01T00:00:01Z", Some(Point::Time(Time(SECOND)))),
+            ("1970-01-01T01:00:01.5+01:00", Some(Point::Time(Time(SECOND * 3 / 2)))),
+            ("1969-01-01T00:00:00Z", Some(Point::Time(Time(0)))),
+            ("", None),
+            ("Head", None),
+            ("pos:", None),
+            ("pos:+1", None),
+            ("pos:18446744073709551616", None),
+            ("-", None),
+            ("-h", None),
+            ("-2", None),
+            ("-2w", None),
+            ("-2é", None),
+            ("--2h", None),
+            ("-18446744073709551615d", None),
+            ("2h", None),
+            ("2026-01-01", None),
+            ("2026-01-01T00:00:00", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+}
