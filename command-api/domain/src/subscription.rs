@@ -8,10 +8,27 @@ use std::net::Ipv6Addr;
 use schemas::Time;
 use schemas::subscription::{PreviousSecret, SigningSecrets, SubscriptionStatus};
 
+use crate::Refusal;
+
 /// Most bytes of an address.
 const URL_BYTES_MAX: usize = 1_000;
 /// Most bytes of the reason of a status: it stands in rows and configurations, which are short.
 pub const REASON_BYTES_MAX: usize = 200;
+
+/// Longest time that a secret signs beside the one that replaced it, seconds: 30 days.
+pub const OVERLAP_S_MAX: u64 = 2_592_000;
+
+/// How long a secret that is replaced signs too, microseconds.
+///
+/// # Errors
+/// [`Refusal::InvalidArgument`] for longer than 30 days.
+pub fn overlap_us(seconds: u64) -> Result<u64, Refusal> {
+    if seconds > OVERLAP_S_MAX {
+        let reason = "`overlapSeconds` is at most 2592000.";
+        return Err(Refusal::InvalidArgument { name: "overlapSeconds", reason });
+    }
+    Ok(seconds * 1_000_000)
+}
 
 /// Why events cannot be posted to an address; none if they can.
 ///

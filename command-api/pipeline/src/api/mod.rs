@@ -6,6 +6,7 @@ mod caller;
 mod listing;
 mod object;
 mod upload;
+mod webhook;
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,9 @@ pub use domain::acl::{Asked as AskedAcl, AskedGrant, AskedGrantee, CannedAcl};
 pub use domain::bucket_policy::{Said, Signature, SignaturePlace, SignatureVersion};
 pub use domain::bucket_setting::{BucketPolicy, Configuration};
 pub use domain::lock::Asked as LockAsked;
+pub use domain::point::Point;
 pub use domain::read::{Conditions as ReadConditions, RangeSpec};
+pub use domain::webhook::Update as UpdateWebhook;
 pub use domain::{Conditions as WriteConditions, ETagCondition};
 use futures_util::Stream;
 use schemas::content::ChecksumAlgorithm;
@@ -27,6 +30,7 @@ pub use caller::*;
 pub use listing::*;
 pub use object::*;
 pub use upload::*;
+pub use webhook::*;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

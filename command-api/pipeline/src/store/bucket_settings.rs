@@ -4,7 +4,7 @@
 //! Does not own: what a configuration means or when it is valid (domain).
 //! Invariant: an event never changes, so what is kept of one is true for as long as it is kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use domain::Refusal;
@@ -67,6 +67,11 @@ impl Store {
         action: Action,
         configuration: Configuration,
     ) -> Result<Position, StoreError> {
+        if let Configuration::Notification(asked) = configuration {
+            let asked = asked.unwrap_or_default();
+            let (_, position) = self.set_notifications(caller, bucket, asked, &BTreeMap::new()).await?;
+            return Ok(position);
+        }
         configuration.check(bucket)?;
         if let Configuration::Encryption(Some(encryption)) = &configuration {
             domain::encryption::check_default(encryption, &self.inner.settings.kms_keys)?;

@@ -2,8 +2,8 @@
 //!
 //! Owns: resolving the tenant's things, authorising, running commands and queries.
 //! Does not own: deciding (domain), ordering (sequencer), bytes (content, blob-store), wire formats (doors).
-//! Invariant: nothing is read or written without a caller, but credentials, and CORS rules for preflights; every row asked for
-//! names the caller's tenant.
+//! Invariant: nothing is read or written without a caller, but credentials, CORS rules for preflights, and what followers of the
+//! log need (`subscriptions`), which no door asks for; every row asked for names the caller's tenant.
 
 mod about;
 mod access;
@@ -19,6 +19,7 @@ mod bucket_settings;
 mod buckets;
 mod copy;
 mod delete;
+mod deliveries;
 mod encryption;
 mod idempotency;
 mod identity;
@@ -27,14 +28,18 @@ mod lifecycle;
 mod list;
 mod logging;
 mod move_object;
+mod notifications;
 mod objects;
 mod open;
 mod patch;
+mod points;
 mod quota;
 pub(crate) mod situation;
 mod stats;
+mod subscriptions;
 mod tasks;
 mod uploads;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
