@@ -1,8 +1,9 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, encryption, tenants and keys, lists of grants, lifecycle
-//! rules, locks, access logs, audit, quotas, rebuild, time.
+//! rules, locks, access logs, audit, quotas, rebuild, time, webhooks.
 
 mod access_log;
 mod acls;
+mod announced;
 mod audit;
 mod bearers;
 mod conditional;
@@ -19,3 +20,4 @@ mod support;
 mod sweep;
 mod time;
 mod uploads;
+mod webhooks;
