@@ -1,0 +1,73 @@
+//! What events look like outside: AWS's shape, `CloudEvents`, our own.
+//!
+//! Owns: every body that a subscriber gets, and what events are called in them.
+//! Does not own: which types there are ([`schemas::announcement`]), headers of requests, delivery.
+//! Invariant: bodies say nothing that opens anything: no secret, sealed or not, no digest of one, no key and no blob.
+
+pub(crate) mod cloudevents;
+mod detail;
+pub(crate) mod native;
+pub(crate) mod s3;
+mod shape;
+mod test_event;
+mod text;
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use schemas::subscription::PayloadFormat;
+use serde::Serialize;
+
+use crate::Announcement;
+
+pub use cloudevents::cloud_type;
+pub use test_event::TestEvent;
+pub(crate) use text::event_text;
+
+/// `Content-Type` of a body.
+#[must_use]
+pub fn content_type(format: PayloadFormat) -> &'static str {
+    match format {
+        PayloadFormat::CloudEvents => "application/cloudevents+json",
+        PayloadFormat::S3 | PayloadFormat::Native => "application/json",
+    }
+}
+
+/// What a type is called in a subject of NATS, as one token: `ObjectCreated-Put`.
+#[must_use]
+pub fn subject_token(event_type: &str) -> String {
+    let name = event_type.split_once(':').map_or(event_type, |(_, name)| name);
+    name.replace(':', "-")
+}
+
+/// The subject of NATS that an event is published to: `holdfast.<tenant>.<bucket>.<type>`, with `_` for no bucket. Keys never
+/// stand in it. A tenant or bucket whose name nobody knows any more is called by its number, behind `@`.
+#[must_use]
+pub fn subject(announcement: &Announcement) -> String {
+    let bucket = named_bucket(announcement).unwrap_or_else(|| "_".to_owned());
+    let (tenant, token) = (named_tenant(announcement), subject_token(announcement.event_type.name));
+    format!("holdfast.{}.{}.{token}", tenant.replace('.', "%2E"), bucket.replace('.', "%2E"))
+}
+
+/// A tenant as paths and subjects name it.
+fn named_tenant(announcement: &Announcement) -> String {
+    named(announcement.tenant_name.as_ref(), announcement.tenant)
+}
+
+/// A bucket as paths and subjects name it, if the event is about one.
+fn named_bucket(announcement: &Announcement) -> Option<String> {
+    let is_known = announcement.bucket_name.is_some() || announcement.bucket != schemas::BucketId::NONE;
+    is_known.then(|| named(announcement.bucket_name.as_ref(), announcement.bucket))
+}
+
+/// No name has an `@`, so that none is taken for a number.
+fn named(name: Option<&impl Display>, id: impl Display) -> String {
+    name.map_or_else(|| format!("@{id}"), ToString::to_string)
+}
+
+fn json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("a body has no map with keys that JSON refuses").into()
+}
+
+#[cfg(test)]
+mod tests;
