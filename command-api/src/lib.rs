@@ -5,6 +5,7 @@
 //! Invariant: what an operator did wrong is one clear line on stderr and exit code 1 (2 for a wrong command line).
 
 mod admin_client;
+mod announcing;
 mod args;
 mod banner;
 mod commands;

@@ -60,7 +60,10 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Figures of requests, the process, and what `lifecycle` tells.
-    pub(crate) fn new(lifecycle: impl Fn() -> pipeline::LifecycleReport + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(
+        lifecycle: impl Fn() -> pipeline::LifecycleReport + Send + Sync + 'static,
+        deliveries: impl Fn() -> notifier::NotifierFigures + Send + Sync + 'static,
+    ) -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let requests = Family::default();
         let in_flight = Family::default();
@@ -75,6 +78,7 @@ impl Metrics {
         registry.register("build", "The program", version);
         registry.register_collector(Box::new(Process));
         registry.register_collector(Box::new(Lifecycle(Box::new(lifecycle))));
+        registry.register_collector(Box::new(Deliveries(Box::new(deliveries))));
         Self { registry: Arc::new(registry), requests, seconds: family, in_flight, received, sent }
     }
 
@@ -208,6 +212,39 @@ impl Collector for Lifecycle {
     }
 }
 
+/// What the notifier did and how it stands, read at each scrape.
+struct Deliveries(Box<dyn Fn() -> notifier::NotifierFigures + Send + Sync>);
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Deliveries")
+    }
+}
+
+impl Collector for Deliveries {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let figures = (self.0)();
+        for (name, help, count) in [
+            ("webhook_delivered", "Requests to webhooks that were taken", figures.delivered),
+            ("webhook_failed", "Requests to webhooks that were not", figures.failed),
+            ("webhook_parked", "Events that were set aside", figures.parked),
+            ("webhook_stopped", "Subscriptions that stopped because of their receiver", figures.stopped),
+        ] {
+            let counter = ConstCounter::new(count);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        for (name, help, value) in [
+            ("webhook_subscriptions", "Subscriptions and replays that are told", figures.active),
+            ("webhook_failing", "Those whose receiver takes nothing", figures.failing),
+            ("webhook_lag_positions", "Positions that the furthest behind is behind", figures.lag_positions_max),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 /// What the kernel says about this process, read at each scrape.
 #[derive(Debug)]
 struct Process;
@@ -260,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn requests_bytes_and_the_process_are_counted() {
         let done = pipeline::LifecycleReport { removed: 7, ..Default::default() };
-        let metrics = Metrics::new(move || done);
+        let metrics = Metrics::new(move || done, Default::default);
         let echo = axum::Router::new().fallback(any(|body: Bytes| async move { (StatusCode::CREATED, body) }));
         let app = metrics.layer(echo, "s3");
         let request = Request::builder().method("PUT").uri("/secret-bucket/secret-key?x=y").body(Body::from("12345"));

@@ -50,13 +50,16 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     let admin = listen::bind(settings.server.web_addr, "--admin-listen").await?;
     let endpoints = endpoints(settings, public.local_addr()?, admin.local_addr()?);
     let opening = settings.clone();
-    let open = move || wiring::open(&opening, accept_lost_tail);
+    let bell = notifier::Bell::default();
+    let ringing = bell.clone();
+    let open = move || wiring::open(&opening, accept_lost_tail, &ringing);
     let store = tokio::task::spawn_blocking(open).await.context("opening the store")??;
     let installer = wiring::StoreInstaller::new(store.clone());
     let start = first_run::ensure(&installer, data, root, &endpoints, &wiring::entropy).await?;
     drop(installer);
 
-    let metrics = wiring::metrics(&store);
+    let notifier = wiring::notifier(&store, settings, bell)?;
+    let metrics = wiring::metrics(&store, &notifier);
     let ready = wiring::ready(&store);
     let (native, s3) = (wiring::native_router(&store, settings), wiring::s3_router(&store, settings));
     let public_routes = routes::public(&ready, native, s3, &metrics);
@@ -78,6 +81,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     tracing::info!("stopping: requests under way have {} s", DRAIN.as_secs());
     // Listeners that ended on their own have nobody left to tell.
     let _ = stop.send(true);
+    // Whoever follows the change feed would be waited for.
+    notifier.hush();
     let drained = async {
         let mut all = true;
         for listener in listeners {
@@ -96,6 +101,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
             std::process::exit(1);
         }
     }
+    notifier.stop().await;
+    drop(notifier);
     wiring::close(store).await;
     tracing::info!("stopped");
     Ok(())

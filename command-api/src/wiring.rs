@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
+use notifier::{Bell, Notifier, RetryPolicy};
 use pipeline::limits::LimitSettings;
 use pipeline::{
-    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OpenError,
+    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OnCommit, OpenError,
     OpenOptions, RebuildReport, Store, StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
@@ -21,6 +22,7 @@ use schemas::{AccessKeyId, BucketName, RequestId, TenantName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use vault::RootKeySource;
 
+use crate::announcing::{self, Now, Subscribers};
 use crate::config::{Limits, Settings, Window};
 use crate::first_run::Installer;
 use crate::metrics::Metrics;
@@ -28,8 +30,10 @@ use crate::patience::Patience;
 use crate::routes::Ready;
 
 /// Opens the store. Blocks: reads journals, may take seconds after a crash.
-pub(crate) fn open(settings: &Settings, accept_lost_tail: bool) -> anyhow::Result<Store> {
-    let options = OpenOptions { accept_lost_tail, ..options(settings) };
+pub(crate) fn open(settings: &Settings, accept_lost_tail: bool, bell: &Bell) -> anyhow::Result<Store> {
+    let bell = bell.clone();
+    let on_commit: OnCommit = Arc::new(move |events| bell.committed(events));
+    let options = OpenOptions { accept_lost_tail, on_commit, ..options(settings) };
     match Store::open(options) {
         Ok((store, _)) => Ok(store),
         Err(error @ OpenError::Log(event_log::OpenError::TailLost { .. })) => Err(anyhow::Error::from(error).context(
@@ -76,9 +80,31 @@ fn options(settings: &Settings) -> OpenOptions {
     options.reserve_bytes = storage.reserve_mib << 20;
     options.sweep_grace_s = storage.sweep_grace_s;
     options.lifecycle_day_s = lifecycle.day_seconds;
+    options.following = vec![notifier::TABLE];
     options.kms_keys.clone_from(&security.kms_keys);
     options.kms_default_key.clone_from(&security.kms_default_key);
     options
+}
+
+/// Begins to tell subscribers, and lets doors ask about it.
+pub(crate) fn notifier(store: &Store, settings: &Settings, bell: Bell) -> anyhow::Result<Notifier> {
+    let chosen = &settings.notifier;
+    let options = notifier::Options {
+        clock: Arc::new(Now::default()),
+        policy: RetryPolicy {
+            schedule: chosen.retry_schedule.iter().map(|wait| Duration::from_secs(wait.seconds)).collect(),
+            probe_max: Duration::from_secs(chosen.probe_interval_max_s),
+            park_after: chosen.park_after_attempts,
+        },
+        timeout: Duration::from_secs(chosen.timeout_s),
+        allowed_networks: chosen.allowed_networks.clone(),
+        dns_servers: chosen.dns_servers.clone(),
+    };
+    let (log, views) = store.followed();
+    let directory = Arc::new(Subscribers(store.clone()));
+    let notifier = Notifier::start(options, bell, log, views, directory).context("starting the notifier")?;
+    announcing::bind(store, &notifier);
+    Ok(notifier)
 }
 
 /// Ends the store cleanly: after it a start finds nothing to repair.
@@ -149,9 +175,9 @@ fn tenant_hosts(settings: &Settings) -> BTreeMap<String, TenantName> {
 }
 
 /// Figures of the program and of the store behind it.
-pub(crate) fn metrics(store: &Store) -> Metrics {
-    let store = store.clone();
-    Metrics::new(move || store.lifecycle_totals())
+pub(crate) fn metrics(store: &Store, notifier: &Notifier) -> Metrics {
+    let (store, notifier) = (store.clone(), notifier.clone());
+    Metrics::new(move || store.lifecycle_totals(), move || notifier.figures())
 }
 
 /// Asks the store whether it can take a write.

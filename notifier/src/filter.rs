@@ -58,6 +58,12 @@ impl Matcher {
         }
     }
 
+    /// The only buckets whose events can match; none when those of all can.
+    #[must_use]
+    pub fn buckets(&self) -> &[BucketName] {
+        &self.buckets
+    }
+
     /// Whether the event is told. One that has no key, no bucket or no size does not match what asks for one.
     #[must_use]
     pub fn matches(&self, announcement: &Announcement) -> bool {

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+use notifier::RetryPolicy;
 use schemas::TenantName;
 use schemas::event::ObjectOwnership;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,8 @@ pub struct Settings {
     pub audit: Audit,
     /// How often and how slowly clients may ask.
     pub limits: Limits,
+    /// Webhooks.
+    pub notifier: Notifier,
     /// Log lines.
     pub log: Log,
 }
@@ -236,6 +240,38 @@ impl Default for Limits {
     }
 }
 
+/// `[notifier]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notifier {
+    /// Networks that webhooks may be sent to although they are inside: CIDRs such as `10.1.0.0/16`.
+    pub allowed_networks: Vec<IpNet>,
+    /// Waits before each attempt at an event. When their sum has passed without any success, a webhook pauses.
+    pub retry_schedule: Vec<Span>,
+    /// How long a receiver may take to answer, seconds.
+    pub timeout_s: u64,
+    /// Longest wait between two probes of a receiver that takes nothing, seconds.
+    pub probe_interval_max_s: u64,
+    /// Attempts after which one event is set aside, when others were taken meanwhile.
+    pub park_after_attempts: u32,
+    /// Name servers that resolve receivers; the system's if there are none.
+    pub dns_servers: Vec<SocketAddr>,
+}
+
+impl Default for Notifier {
+    fn default() -> Self {
+        let RetryPolicy { schedule, probe_max, park_after } = RetryPolicy::default();
+        Self {
+            allowed_networks: Vec::new(),
+            retry_schedule: schedule.iter().map(|wait| Span { seconds: wait.as_secs() }).collect(),
+            timeout_s: 15,
+            probe_interval_max_s: probe_max.as_secs(),
+            park_after_attempts: park_after,
+            dns_servers: Vec::new(),
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -258,7 +294,7 @@ const TTL_MAX_S: u64 = 7 * 86_400;
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, s3, security, lifecycle, audit, limits, log, .. } = self;
+        let Self { server, storage, s3, security, lifecycle, audit, limits, notifier, log, .. } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -338,6 +374,23 @@ impl Settings {
             ((1..=86_400).contains(&limits.body_idle_s), "limits.body_idle_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&limits.answer_idle_s), "limits.answer_idle_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&lifecycle.day_seconds), "lifecycle.day_seconds", "expected 1 to 86400"),
+            (
+                (1..=100).contains(&notifier.retry_schedule.len())
+                    && notifier.retry_schedule.iter().all(|wait| wait.seconds <= 30 * 86_400),
+                "notifier.retry_schedule",
+                "expected 1 to 100 durations of at most 30d",
+            ),
+            ((1..=300).contains(&notifier.timeout_s), "notifier.timeout_s", "expected 1 to 300"),
+            (
+                (1..=86_400).contains(&notifier.probe_interval_max_s),
+                "notifier.probe_interval_max_s",
+                "expected 1 to 86400",
+            ),
+            (
+                (1..=1_000).contains(&notifier.park_after_attempts),
+                "notifier.park_after_attempts",
+                "expected 1 to 1000",
+            ),
             (
                 log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
                 "log.level",
