@@ -8,9 +8,12 @@ use schemas::event::{
     Cause, DeleteMarkerCreated, Event, LogReopened, ObjectTagsSet, TaskFinished, VersionCommitted, VersionRemoved,
 };
 use schemas::record::{Actor, Body, Context, Header};
-use schemas::{BucketId, BucketName, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position, TenantId, TenantName, Time};
+use schemas::{
+    BucketId, BucketName, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position, RequestId, SubscriptionId, TenantId,
+    TenantName, Time,
+};
 
-use crate::{Announcement, Names, golden};
+use crate::{Announcement, Names, TestEvent, golden};
 
 pub(crate) const EPOCH: Epoch = Epoch(2);
 
@@ -143,6 +146,18 @@ pub(crate) fn reopened() -> LogReopened {
 
 pub(crate) fn finished() -> TaskFinished {
     TaskFinished { task: "ffeeddccbbaa99887766554433221100".to_owned(), error: None }
+}
+
+pub(crate) fn test_event(bucket: Option<&str>) -> TestEvent {
+    TestEvent {
+        tenant: TenantId(7),
+        tenant_name: TenantName::parse("acme").ok(),
+        bucket_name: bucket.map(|name| BucketName::parse(name).expect("a name")),
+        subscription: SubscriptionId([7; 16]),
+        time: Time(1_700_000_000_123_456),
+        request: RequestId("01HF7YAT00000000000000000A".to_owned()),
+        nonce: "0123abcd".to_owned(),
+    }
 }
 
 fn event_id() -> EventId {

@@ -6,6 +6,8 @@
 
 pub(crate) mod cloudevents;
 mod detail;
+#[cfg(test)]
+mod documents;
 pub(crate) mod native;
 pub(crate) mod s3;
 mod shape;

@@ -85,6 +85,10 @@ struct S3Test<'a> {
     host_id: &'static str,
 }
 
+impl CloudTest {
+    pub(crate) const TYPE: &str = "io.holdfast.test.v1";
+}
+
 impl TestEvent {
     /// Its type.
     pub const TYPE: &str = "holdfast:Test";
@@ -112,7 +116,7 @@ impl TestEvent {
                 let bucket = self.bucket_name.as_ref().map(BucketName::as_str);
                 json(&CloudTest {
                     specversion: "1.0",
-                    r#type: "io.holdfast.test.v1",
+                    r#type: CloudTest::TYPE,
                     source: cloudevents::source(&named(self.tenant_name.as_ref(), self.tenant), bucket),
                     id: self.webhook_id(),
                     time: Moment(self.time),

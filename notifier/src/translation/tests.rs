@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
+use schemas::BucketId;
 use schemas::announcement::EVENT_TYPES;
 use schemas::event::{Cause, Event, VersionCommitted};
 use schemas::record::Actor;
-use schemas::{BucketId, BucketName, RequestId, SubscriptionId, TenantId, TenantName, Time};
 use serde_json::Value;
 
 use super::detail::Detail;
@@ -262,17 +262,9 @@ fn whoever_it_was_is_said_as_aws_does() {
 
 #[test]
 fn a_test_event() {
-    let test = |bucket: Option<&str>| TestEvent {
-        tenant: TenantId(7),
-        tenant_name: TenantName::parse("acme").ok(),
-        bucket_name: bucket.map(|name| BucketName::parse(name).expect("a name")),
-        subscription: SubscriptionId([7; 16]),
-        time: Time(1_700_000_000_123_456),
-        request: RequestId("01HF7YAT00000000000000000A".to_owned()),
-        nonce: "0123abcd".to_owned(),
-    };
-    assert_eq!(test(None).webhook_id(), "evt_7_test_0123abcd");
-    let bodies =
-        [None, Some("photos")].into_iter().flat_map(|bucket| FORMATS.map(|format| text(&test(bucket).body(format))));
+    assert_eq!(samples::test_event(None).webhook_id(), "evt_7_test_0123abcd");
+    let bodies = [None, Some("photos")]
+        .into_iter()
+        .flat_map(|bucket| FORMATS.map(|format| text(&samples::test_event(bucket).body(format))));
     insta::assert_snapshot!(bodies.collect::<Vec<_>>().join("\n"));
 }
