@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use notifier::{Clock, Directory, DirectoryError, EgressError, Names, Notifier, NotifierError};
 use pipeline::{AnnounceError, Announcements, Awaited, Clock as _, Store, SystemClock};
-use schemas::delivery::{Attempt, DeliveryState, DryRun, FeedPage, FeedQuery, NewReplay, Parked, Replay, Trial, Unpark};
+use schemas::delivery::{
+    Attempt, DeliveryState, DryRun, FeedPage, FeedQuery, NewReplay, Parked, Replay, Trial, Unpark,
+};
 use schemas::subscription::SubscriptionStatus;
 use schemas::{BucketId, BucketName, Position, SubscriptionId, TenantId, TenantName, Time};
 
@@ -93,9 +95,12 @@ impl Announcements for Announcing {
         self.0.feed(tenant, &query).map_err(failed)
     }
 
-    fn reached(&self, tenant: TenantId, position: Position) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn reached(&self, tenant: TenantId, position: Position) -> Awaited<()> {
         let notifier = self.0.clone();
-        Box::pin(async move { notifier.reached(tenant, position).await })
+        Box::pin(async move {
+            let stopping = || AnnounceError::Failed { what: "the server is stopping".to_owned() };
+            notifier.reached(tenant, position).await.then_some(()).ok_or_else(stopping)
+        })
     }
 }
 

@@ -13,8 +13,8 @@ use domain::Refusal;
 use notifier::{Bell, Notifier, RetryPolicy};
 use pipeline::limits::LimitSettings;
 use pipeline::{
-    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OnCommit, OpenError,
-    OpenOptions, RebuildReport, Store, StoreError, SystemClock, Who,
+    AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OnCommit,
+    OpenError, OpenOptions, RebuildReport, Store, StoreError, SystemClock, Who,
 };
 use schemas::event::AdminRole;
 use schemas::scope::Scopes;

@@ -87,3 +87,9 @@ impl Bell {
         self.0.desks.write().remove(&tenant);
     }
 }
+
+/// Waits until a flag is up.
+pub(crate) async fn raised(flag: &mut watch::Receiver<bool>) {
+    // Whoever could raise it is gone: it counts as raised.
+    let _ = flag.wait_for(|raised| *raised).await;
+}

@@ -258,14 +258,42 @@ mod tests {
     fn what_is_inside_is_refused_in_every_spelling() {
         let guard = Guard::default();
         for url in [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/",
-            "http://0.0.0.0/", "http://10.1.2.3/", "http://172.16.0.1/", "http://172.31.255.255/", "http://192.168.1.1/",
-            "http://169.254.169.254/latest/meta-data", "http://100.64.0.1/", "http://198.18.0.1/", "http://224.0.0.1/",
-            "http://255.255.255.255/", "http://[::1]/", "http://[::]/", "http://[::ffff:10.0.0.1]/",
-            "http://[::ffff:7f00:1]/", "http://[::127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::a00:1]/",
-            "http://[64:ff9b:1::1]/", "http://[2002:7f00:1::]/", "http://[fc00::1]/", "http://[fd00:ec2::254]/",
-            "http://[fe80::1]/", "http://[fec0::1]/", "http://[ff02::1]/", "http://[2001:db8::1]/", "http://[2001::1]/",
-            "http://localhost/", "http://LOCALHOST./", "http://a.localhost:81/", "ftp://example.com/", "file:///etc/passwd",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://0.0.0.0/",
+            "http://10.1.2.3/",
+            "http://172.16.0.1/",
+            "http://172.31.255.255/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://100.64.0.1/",
+            "http://198.18.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[::127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b::a00:1]/",
+            "http://[64:ff9b:1::1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fc00::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://[fe80::1]/",
+            "http://[fec0::1]/",
+            "http://[ff02::1]/",
+            "http://[2001:db8::1]/",
+            "http://[2001::1]/",
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://a.localhost:81/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
         ] {
             assert!(is_refused(&guard, url), "{url}");
         }
@@ -275,8 +303,14 @@ mod tests {
     fn what_is_outside_is_not() {
         let guard = Guard::default();
         for url in [
-            "http://8.8.8.8/", "https://example.com/", "http://172.32.0.1/", "http://[2606:4700::1111]/",
-            "http://[::ffff:8.8.8.8]/", "http://[64:ff9b::808:808]/", "http://100.128.0.1/", "http://localhost.example/",
+            "http://8.8.8.8/",
+            "https://example.com/",
+            "http://172.32.0.1/",
+            "http://[2606:4700::1111]/",
+            "http://[::ffff:8.8.8.8]/",
+            "http://[64:ff9b::808:808]/",
+            "http://100.128.0.1/",
+            "http://localhost.example/",
         ] {
             assert!(!is_refused(&guard, url), "{url}");
         }

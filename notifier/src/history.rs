@@ -146,6 +146,10 @@ impl History {
         self.turns.lock().remove(&tenant);
     }
 
+    pub(crate) fn names(&self) -> &dyn Names {
+        &self.names
+    }
+
     pub(crate) fn log(&self) -> &Arc<dyn EventLog> {
         &self.log
     }

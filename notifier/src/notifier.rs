@@ -23,8 +23,9 @@ use schemas::{EventId, Position, RequestId, SubscriptionId, TenantId};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::bell::Bell;
+use crate::bell::{Bell, raised};
 use crate::clock::Clock;
 use crate::egress::{EgressError, Guard, Resolver};
 use crate::engine::{Desk, ReplayOf, Shared, Told, run};
@@ -109,8 +110,6 @@ struct Inner {
     hushed: watch::Sender<bool>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held while a tenant's subscriptions are brought up to date.
-    refreshing: tokio::sync::Mutex<()>,
 }
 
 /// Everything of a tenant.
@@ -187,7 +186,6 @@ impl Notifier {
             hushed: watch::channel(false).0,
             tasks: Mutex::default(),
             writer: Mutex::new(Some(writer)),
-            refreshing: tokio::sync::Mutex::new(()),
         }));
         let registrar = notifier.clone();
         let task = tokio::spawn(async move { registrar.register().await });
@@ -200,16 +198,11 @@ impl Notifier {
         self.0.hushed.send_replace(true);
     }
 
-    /// Whether nobody is to wait any more.
-    #[must_use]
-    pub fn is_hushed(&self) -> bool {
-        *self.0.hushed.borrow()
-    }
-
     /// Ends every task, after requests under way have had a moment, and writes how everything stands.
     pub async fn stop(&self) {
         let _ = self.0.stop.send(true);
-        for task in std::mem::take(&mut *self.0.tasks.lock()) {
+        let tasks = std::mem::take(&mut *self.0.tasks.lock());
+        for task in tasks {
             // A panic there was reported by its own task.
             let _ = task.await;
         }
@@ -223,11 +216,14 @@ impl Notifier {
         }
     }
 
-    /// Keeps up with subscriptions as they come and go.
+    /// Keeps up with subscriptions as they come and go: of several tenants beside each other, so that none waits for the
+    /// receivers of another.
     async fn register(&self) {
         let mut stop = self.0.stop.subscribe();
         let mut all = true;
         let mut left: HashSet<TenantId> = HashSet::new();
+        let mut busy: HashSet<TenantId> = HashSet::new();
+        let mut refreshing = JoinSet::new();
         loop {
             if all {
                 match self.everybody().await {
@@ -238,25 +234,30 @@ impl Notifier {
                     Err(error) => tracing::error!(%error, "subscriptions cannot be read"),
                 }
             }
-            for tenant in std::mem::take(&mut left) {
-                if *stop.borrow() {
-                    return;
-                }
-                if let Err(error) = self.refresh(tenant).await {
-                    tracing::error!(%tenant, %error, "the subscriptions of a tenant cannot be read");
-                    left.insert(tenant);
-                }
+            for tenant in left.extract_if(|tenant| !busy.contains(tenant)).collect::<Vec<_>>() {
+                busy.insert(tenant);
+                let notifier = self.clone();
+                refreshing.spawn(async move { (tenant, notifier.refresh(tenant).await) });
             }
-            let again = all || !left.is_empty();
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = raised(&mut stop) => break,
+                Some(Ok((tenant, refreshed))) = refreshing.join_next() => {
+                    busy.remove(&tenant);
+                    if let Err(error) = refreshed {
+                        tracing::error!(%tenant, %error, "the subscriptions of a tenant cannot be read");
+                        left.insert(tenant);
+                        tokio::time::sleep(AGAIN.min(Duration::from_secs(1))).await;
+                    }
+                }
                 changed = self.0.bell.changed() => {
                     all |= changed.all;
                     left.extend(changed.tenants);
                 }
-                () = tokio::time::sleep(AGAIN), if again => {}
+                () = tokio::time::sleep(AGAIN), if all => {}
             }
         }
+        // What they began is ended by whoever stops.
+        while refreshing.join_next().await.is_some() {}
     }
 
     /// Tenants that subscribe, and those that did.
@@ -270,9 +271,13 @@ impl Notifier {
 
     /// Brings the tasks of a tenant in line with its subscriptions.
     async fn refresh(&self, tenant: TenantId) -> Result<(), NotifierError> {
-        let _alone = self.0.refreshing.lock().await;
-        let (shared, is_new) = (self.0.shared.clone(), !self.0.offices.lock().contains_key(&tenant));
-        let read = tokio::task::spawn_blocking(move || read_tenant(&shared, tenant, is_new));
+        let shared = self.0.shared.clone();
+        let known =
+            self.0.offices.lock().get(&tenant).map(|office| {
+                office.known.iter().map(|(id, known)| (*id, known.fingerprint)).collect::<HashMap<_, _>>()
+            });
+        let is_new = known.is_none();
+        let read = tokio::task::spawn_blocking(move || read_tenant(&shared, tenant, known.as_ref()));
         let Some(found) = read.await.map_err(|error| unreadable(&error))?? else {
             if let Some(office) = self.0.offices.lock().remove(&tenant) {
                 self.0.bell.forget(tenant);
@@ -355,7 +360,14 @@ impl Notifier {
     }
 
     /// Begins one task, unless it is under way.
-    fn run(&self, tenant: TenantId, known: &mut Known, desk: &Arc<Desk>, replay: Option<([u8; 16], KeptReplay)>, parked: u64) {
+    fn run(
+        &self,
+        tenant: TenantId,
+        known: &mut Known,
+        desk: &Arc<Desk>,
+        replay: Option<([u8; 16], KeptReplay)>,
+        parked: u64,
+    ) {
         let subscription = &known.subscription;
         let place = replay.as_ref().map_or(Place::of(tenant, subscription.id), |(id, _)| Place { tenant, id: *id });
         if known.running.contains_key(&place) {
@@ -407,11 +419,18 @@ impl Notifier {
 /// What is known of a tenant's subscriptions.
 struct Found {
     head: Position,
-    /// Each with how many of its events are parked, and its replays.
-    subscriptions: Vec<(Subscription, u64, Vec<([u8; 16], KeptReplay)>)>,
+    subscriptions: Vec<FoundOne>,
 }
 
-fn read_tenant(shared: &Shared, tenant: TenantId, is_new: bool) -> Result<Option<Found>, NotifierError> {
+/// A subscription, how many of its events are parked, and its replays.
+type FoundOne = (Subscription, u64, Vec<([u8; 16], KeptReplay)>);
+
+/// What there is of a tenant, beside what is known by id and fingerprint and has not changed.
+fn read_tenant(
+    shared: &Shared,
+    tenant: TenantId,
+    known: Option<&HashMap<SubscriptionId, [u8; 32]>>,
+) -> Result<Option<Found>, NotifierError> {
     let subscriptions = shared.directory.subscriptions(tenant)?;
     if subscriptions.is_empty() {
         return Ok(None);
@@ -423,13 +442,19 @@ fn read_tenant(shared: &Shared, tenant: TenantId, is_new: bool) -> Result<Option
     shared.journal.flush();
     for subscription in subscriptions {
         let place = Place::of(tenant, subscription.id);
+        places.insert(place.id);
+        let before = known.and_then(|known| known.get(&subscription.id));
+        if before.is_some_and(|before| *before == fingerprint(&subscription)) {
+            // It is told already, and so are its replays.
+            found.subscriptions.push((subscription, 0, Vec::new()));
+            continue;
+        }
         let parked = shared.journal.parked_now(place).map_err(|error| kept(&error))?.len() as u64;
         let replays = shared.journal.replays_now(place).map_err(|error| kept(&error))?;
-        places.insert(place.id);
         places.extend(replays.iter().map(|(id, _)| *id));
         found.subscriptions.push((subscription, parked, replays));
     }
-    if is_new {
+    if known.is_none() {
         // Of what was deleted while nobody was here.
         for id in shared.journal.known(tenant).map_err(|error| kept(&error))? {
             if !places.contains(&id) {
@@ -778,8 +803,18 @@ impl Notifier {
         Ok(found)
     }
 
-    /// Waits until a tenant's log has an event at a position, or a few seconds.
-    pub async fn reached(&self, tenant: TenantId, position: Position) {
+    /// Waits until a tenant's log has an event at a position, or a few seconds. False when nobody is to wait any more.
+    pub async fn reached(&self, tenant: TenantId, position: Position) -> bool {
+        let mut hushed = self.0.hushed.subscribe();
+        tokio::select! {
+            biased;
+            () = raised(&mut hushed) => false,
+            () = self.grown(tenant, position) => true,
+        }
+    }
+
+    /// The same, for whoever is stopped otherwise.
+    pub(crate) async fn grown(&self, tenant: TenantId, position: Position) {
         let mut commits = self.0.bell.commits();
         let waiting = async {
             loop {
@@ -792,11 +827,8 @@ impl Notifier {
                 tokio::time::sleep(REACHED_PACE).await;
             }
         };
-        let mut hushed = self.0.hushed.subscribe();
-        tokio::select! {
-            _ = tokio::time::timeout(REACHED_MAX, waiting) => {}
-            _ = hushed.wait_for(|hushed| *hushed) => {}
-        }
+        // Whoever waits looks again in any case.
+        let _ = tokio::time::timeout(REACHED_MAX, waiting).await;
     }
 
     /// Counts, for metrics.

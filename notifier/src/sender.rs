@@ -67,11 +67,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(
-        resolver: Resolver,
-        timeout: Duration,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, EgressError> {
+    pub(crate) fn new(resolver: Resolver, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, EgressError> {
         let client = crate::egress::client(&resolver, timeout)?;
         Ok(Self { client, resolver, timeout, clock })
     }

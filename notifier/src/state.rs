@@ -173,17 +173,8 @@ pub(crate) struct Journal(Arc<Shared>);
 pub(crate) struct StateError(#[from] event_log::ReadError);
 
 impl Journal {
-    pub(crate) fn start(
-        log: Arc<dyn EventLog>,
-        views: Arc<Views>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let shared = Shared {
-            pending: Mutex::default(),
-            wake: Condvar::new(),
-            turned: Condvar::new(),
-            views,
-            log,
-        };
+    pub(crate) fn start(log: Arc<dyn EventLog>, views: Arc<Views>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let shared = Shared { pending: Mutex::default(), wake: Condvar::new(), turned: Condvar::new(), views, log };
         let journal = Self(Arc::new(shared));
         let writing = journal.clone();
         let thread = std::thread::Builder::new().name("notifier".to_owned()).spawn(move || writing.run())?;

@@ -1,18 +1,17 @@
-//! A small client of the admin API.
+//! A small client of the admin API, and of the native API.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{Connection, Credentials, Server};
 
-/// An administrator's connection.
+/// A connection with a token.
 pub struct Admin {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
-    address: SocketAddr,
+    base: String,
     token: String,
 }
 
@@ -32,15 +31,32 @@ impl Admin {
     /// When there is no runtime to be had.
     pub fn with_token(server: &Server, token: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, client: reqwest::Client::new(), address: server.admin, token: token.to_owned() })
+        let base = format!("http://{}/admin/api/v1", server.admin);
+        Ok(Self { runtime, client: reqwest::Client::new(), base, token: token.to_owned() })
     }
 
-    /// Posts to a path under `/admin/api/v1`; none when the connection broke.
+    /// Of the native API, with a token for an access key.
+    ///
+    /// # Errors
+    /// When there is no token to be had.
+    pub fn native(server: &Server, credentials: &Credentials) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (client, base) = (reqwest::Client::new(), format!("http://{}/api/v1", server.address));
+        let Credentials { access_key, secret, .. } = credentials;
+        let answer: Value = runtime.block_on(async {
+            let asked = client.post(format!("{base}/auth/token")).basic_auth(access_key, Some(secret)).send().await?;
+            Ok::<_, anyhow::Error>(asked.error_for_status()?.json().await?)
+        })?;
+        let token = answer["accessToken"].as_str().context("an access token")?.to_owned();
+        Ok(Self { runtime, client, base, token })
+    }
+
+    /// Posts to a path of the API; none when the connection broke.
     ///
     /// # Errors
     /// Any answer but a success.
     pub fn post(&self, path: &str, body: &Value) -> Result<Option<Value>> {
-        let url = format!("http://{}/admin/api/v1{path}", self.address);
+        let url = format!("{}{path}", self.base);
         self.runtime.block_on(async {
             let Ok(answer) = self.client.post(url).bearer_auth(&self.token).json(body).send().await else {
                 return Ok(None);
@@ -54,12 +70,12 @@ impl Admin {
         })
     }
 
-    /// Gets a path under `/admin/api/v1`.
+    /// Gets a path of the API.
     ///
     /// # Errors
     /// Any answer but a success.
     pub fn get(&self, path: &str) -> Result<Value> {
-        let url = format!("http://{}/admin/api/v1{path}", self.address);
+        let url = format!("{}{path}", self.base);
         self.runtime.block_on(async {
             let answer = self.client.get(url).bearer_auth(&self.token).send().await?;
             Ok(answer.error_for_status()?.json().await?)

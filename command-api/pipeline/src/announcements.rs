@@ -108,8 +108,8 @@ pub trait Announcements: Send + Sync {
     /// [`AnnounceError::Failed`].
     fn feed(&self, tenant: TenantId, query: FeedQuery) -> Result<FeedPage, AnnounceError>;
 
-    /// Waits until the tenant's log has an event at a position, or a few seconds.
-    fn reached(&self, tenant: TenantId, position: Position) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Waits until the tenant's log has an event at a position, or a few seconds. An error when nobody is to wait any more.
+    fn reached(&self, tenant: TenantId, position: Position) -> Awaited<()>;
 }
 
 /// A subscription as its deliverer needs it.

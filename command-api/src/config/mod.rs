@@ -386,11 +386,7 @@ impl Settings {
                 "notifier.probe_interval_max_s",
                 "expected 1 to 86400",
             ),
-            (
-                (1..=1_000).contains(&notifier.park_after_attempts),
-                "notifier.park_after_attempts",
-                "expected 1 to 1000",
-            ),
+            ((1..=1_000).contains(&notifier.park_after_attempts), "notifier.park_after_attempts", "expected 1 to 1000"),
             (
                 log.level.parse::<tracing_subscriber::EnvFilter>().is_ok(),
                 "log.level",

@@ -15,7 +15,8 @@ use tokio::sync::{Notify, watch};
 
 use super::Told;
 use crate::announcement::Announcement;
-use crate::history::{HistoryError, History, PAGE};
+use crate::bell::raised;
+use crate::history::{History, HistoryError, PAGE};
 use crate::state::Place;
 
 /// How long to wait when the log could not be read.
@@ -130,13 +131,13 @@ impl Desk {
                 Ok(true) => {}
                 Ok(false) => tokio::select! {
                     () = self.wake.notified() => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = raised(&mut stop) => return,
                 },
                 Err(error) => {
                     tracing::error!(tenant = %self.tenant, %error, "the log cannot be read for its subscribers");
                     tokio::select! {
                         () = tokio::time::sleep(AGAIN) => {}
-                        _ = stop.wait_for(|stop| *stop) => return,
+                        () = raised(&mut stop) => return,
                     }
                 }
             }

@@ -20,6 +20,7 @@ use schemas::{EventId, Position, Time};
 use super::lanes::Lanes;
 use super::{Desk, Told};
 use crate::announcement::Announcement;
+use crate::bell::raised;
 use crate::clock::Clock;
 use crate::fair::Fair;
 use crate::figures::Figures;
@@ -108,7 +109,7 @@ pub(crate) async fn run(told: Arc<Told>, desk: Arc<Desk>, shared: Arc<Shared>) {
                 tracing::error!(tenant = %told.tenant, subscription = %told.id, %error, "a subscription cannot begin");
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = raised(&mut stop) => return,
                 }
             }
         }
@@ -132,7 +133,7 @@ pub(crate) async fn run(told: Arc<Told>, desk: Arc<Desk>, shared: Arc<Shared>) {
                 let mut stop = told.stop.subscribe();
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = raised(&mut stop) => return,
                 }
             }
         }
@@ -142,7 +143,8 @@ pub(crate) async fn run(told: Arc<Told>, desk: Arc<Desk>, shared: Arc<Shared>) {
 
 impl Runner {
     async fn new(told: Arc<Told>, desk: Arc<Desk>, shared: Arc<Shared>) -> Result<Self, HistoryError> {
-        let (journal, history, place, start) = (shared.journal.clone(), shared.history.clone(), told.place(), told.start);
+        let (journal, history, place, start) =
+            (shared.journal.clone(), shared.history.clone(), told.place(), told.start);
         let tenant = told.tenant;
         let read = move || {
             let found = journal.find(place).unwrap_or_else(|error| {
@@ -215,7 +217,7 @@ impl Runner {
             let sleep = if more { Some(Duration::ZERO) } else { self.sleep() };
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return End::Stopped,
+                () = raised(&mut stop) => return End::Stopped,
                 Some(ended) = self.flying.next() => {
                     if let Some(end) = self.settle(ended) {
                         return end;
@@ -243,7 +245,10 @@ impl Runner {
             // The log's new epoch is told alone: behind everything before it, before everything behind it.
             let is_barrier = event.event_type.name == LOG_REOPENED;
             let behind_barrier = self.lanes.len() == 1
-                && self.prev.and_then(|prev| self.lanes.item(prev)).is_some_and(|it| it.event.event_type.name == LOG_REOPENED);
+                && self
+                    .prev
+                    .and_then(|prev| self.lanes.item(prev))
+                    .is_some_and(|it| it.event.event_type.name == LOG_REOPENED);
             if behind_barrier || (is_barrier && !self.lanes.is_empty()) {
                 return;
             }
@@ -302,7 +307,8 @@ impl Runner {
             let Some(item) = self.lanes.item(position) else { return };
             let (event, prev, attempt) = (item.event.clone(), item.prev, item.failed + 1);
             if let Some(per_second) = self.told.replay.as_ref().and_then(|replay| replay.per_second) {
-                self.rest_us = self.rest_us.max(now_us.saturating_sub(100_000)) + 1_000_000 / u64::from(per_second.max(1));
+                self.rest_us =
+                    self.rest_us.max(now_us.saturating_sub(100_000)) + 1_000_000 / u64::from(per_second.max(1));
             }
             self.fly(event, prev, attempt, false);
         }

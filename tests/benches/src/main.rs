@@ -17,6 +17,7 @@ mod markers;
 mod measure;
 mod raw;
 mod store;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -54,7 +55,7 @@ impl Plan {
     }
 }
 
-const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big [--quick] [--rounds N] [--seconds S] [--only WORD]... \
+const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks [--quick] [--rounds N] [--seconds S] [--only WORD]... \
                      [--data DIR]";
 
 fn main() -> Result<()> {
@@ -75,7 +76,7 @@ fn main() -> Result<()> {
     }
     println!("{}\n", machine::describe(&plan.data)?);
     let all = what == "all";
-    if !all && !["commits", "http", "listing", "markers", "big"].contains(&what.as_str()) {
+    if !all && !["commits", "http", "listing", "markers", "big", "webhooks"].contains(&what.as_str()) {
         bail!(USAGE);
     }
     if all || what == "commits" {
@@ -92,6 +93,9 @@ fn main() -> Result<()> {
     }
     if all || what == "big" {
         big::run(&plan)?;
+    }
+    if all || what == "webhooks" {
+        webhooks::run(&plan)?;
     }
     Ok(())
 }

@@ -126,10 +126,8 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::NoSuchWebhook => plain(S::NOT_FOUND, "NoSuchWebhook", "The specified webhook does not exist."),
         Refusal::PointInFuture { .. } => plain(S::BAD_REQUEST, "InvalidArgument", "The point is in the future."),
         Refusal::TooMany { what } => Described::new(S::CONFLICT, "TooMany", format!("There are too many {what}.")),
-        Refusal::DestinationNotAllowed { reason } => {
-            Described::new(S::BAD_REQUEST, "InvalidArgument", reason.clone())
-                .field("ArgumentName", "NotificationConfiguration")
-        }
+        Refusal::DestinationNotAllowed { reason } => Described::new(S::BAD_REQUEST, "InvalidArgument", reason.clone())
+            .field("ArgumentName", "NotificationConfiguration"),
         Refusal::ChangedMeanwhile => plain(
             S::CONFLICT,
             "OperationAborted",

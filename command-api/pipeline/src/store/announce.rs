@@ -46,8 +46,9 @@ impl Store {
     pub async fn reached(&self, caller: &Caller, position: Position) -> Result<(), StoreError> {
         let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
         authorise(scopes, Action::ReadHistory, Resource::Tenant)?;
-        self.inner.announcements.get()?.reached(caller.tenant, position).await;
-        Ok(())
+        // It fails when the server is about to end, and in no other way.
+        let reached = self.inner.announcements.get()?.reached(caller.tenant, position).await;
+        reached.map_err(|_| StoreError::Unavailable)
     }
 
     /// What a follower reads from: the log, and the database of following views. It must let go of both before the store can
