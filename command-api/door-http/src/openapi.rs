@@ -192,6 +192,10 @@ fn content(content: &Content) -> Value {
         Content::Json(name) => {
             json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } } })
         }
+        Content::JsonOrEvents(name) => json!({
+            "application/json": { "schema": { "$ref": format!("#/components/schemas/{name}") } },
+            "text/event-stream": { "schema": { "type": "string" } },
+        }),
         Content::AnyJson => json!({ "application/json": { "schema": { "type": "object" } } }),
         Content::Zip => json!({ "application/zip": { "schema": { "type": "string", "format": "binary" } } }),
         Content::Bytes => {

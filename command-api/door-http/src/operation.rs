@@ -53,6 +53,8 @@ pub(crate) enum Content {
     AnyJson,
     /// A ZIP archive.
     Zip,
+    /// JSON of a named schema, or server-sent events.
+    JsonOrEvents(String),
 }
 
 /// What an operation answers.
@@ -177,6 +179,13 @@ impl Operation {
     /// An answer of JSON.
     pub(crate) fn answers<T: ToSchema>(mut self, status: u16, description: &'static str) -> Self {
         let content = Some(Content::Json(self.learn::<T>()));
+        self.answers.push(Answer { status, description, content, headers: Vec::new() });
+        self
+    }
+
+    /// An answer of JSON, or of server-sent events where those are asked for.
+    pub(crate) fn answers_or_follows<T: ToSchema>(mut self, status: u16, description: &'static str) -> Self {
+        let content = Some(Content::JsonOrEvents(self.learn::<T>()));
         self.answers.push(Answer { status, description, content, headers: Vec::new() });
         self
     }

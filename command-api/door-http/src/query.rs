@@ -31,6 +31,12 @@ impl Query {
         }
     }
 
+    /// All values of a name that may be there several times, but empty ones.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        let values = self.0.iter().filter(|(other, value)| other == name && !value.is_empty());
+        values.map(|(_, value)| value.clone()).collect()
+    }
+
     /// The value of a name, unless it is empty.
     ///
     /// # Errors
@@ -114,6 +120,7 @@ mod tests {
             (Ok(Some("")), Ok(Some("")), Ok(None))
         );
         assert_eq!((query.get("x"), query.get("none")), (Ok(Some("y=z")), Ok(None)));
+        assert_eq!((query.all("a"), query.all("empty")), (vec!["1".to_owned(), "2".to_owned()], vec![]));
         assert_eq!(query.get("a").map_err(|problem| problem.code), Err("invalid_request"));
         for bad in ["a=%ff", "a=%", "a=%2", "%zz=1"] {
             assert!(Query::parse(Some(bad)).is_err(), "{bad}");

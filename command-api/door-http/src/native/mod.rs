@@ -12,6 +12,7 @@ mod batch;
 mod buckets;
 mod copy;
 mod cors;
+mod events;
 mod gate;
 mod idempotency;
 mod keys;
@@ -37,6 +38,7 @@ mod system;
 mod tags;
 mod tasks;
 mod token;
+mod webhooks;
 mod zip;
 
 use std::pin::Pin;
@@ -108,7 +110,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 11] {
+fn beside() -> [Vec<Entry>; 13] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -121,6 +123,8 @@ fn beside() -> [Vec<Entry>; 11] {
         move_object::operations(),
         tasks::operations(),
         zip::operations(),
+        webhooks::operations(),
+        events::operations(),
     ]
 }
 
@@ -157,6 +161,8 @@ const ABOUT: About = About {
         ("keys", "Your own keys."),
         ("account", "Your account."),
         ("tasks", "Work that goes on behind its request."),
+        ("webhooks", "Who is told of what happens in the tenant."),
+        ("events", "What happened in the tenant, in order."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };

@@ -1,29 +1,29 @@
 //! Who hears of what happens in a bucket.
 //!
-//! Owns: the JSON of a notification configuration. Does not own: which are valid (`domain::notification`, which S3 asks too).
-//! Invariant: no target is accepted that nothing would be delivered to.
+//! Owns: the JSON of a notification configuration. Does not own: which are valid (`domain::notification`, which S3 asks too),
+//! secrets (the store).
+//! Invariants: no target is accepted that nothing would be delivered to. No secret is taken or shown but by `rotate-secret`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::Refusal;
-use domain::bucket_setting::Configuration;
-use domain::notification;
-use http::{Method, StatusCode, Uri};
+use domain::notification::{webhook_arn, webhook_url};
+use http::{Method, StatusCode};
+use pipeline::AskedDelivery;
 use schemas::action::Action;
 use schemas::event::{DestinationKind, Event, NotificationConfiguration, NotificationRule, Setting};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ask::Ask;
+use super::webhooks::words::{Format, Mode, shown_id, status_words};
+use super::webhooks::{RotatedSecret, Rotation};
 use super::{Answer, App, Entry, answer, entry};
 use crate::operation::Operation;
 use crate::problem::Problem;
 
 const TAG: &str = "notifications";
 const PATH: &str = "/buckets/{bucket}/notifications";
-/// A destination that the validator knows and that nothing is delivered to: what it says of it is what it says of the rest of a rule.
-const NOWHERE: &str = "arn:aws:sqs:::webhook";
 
 pub(super) fn operations() -> Vec<Entry> {
     let get = Operation::new(
@@ -44,13 +44,14 @@ pub(super) fn operations() -> Vec<Entry> {
         "Set the bucket's event-notification configuration",
     )
     .about(
-        "An empty list clears it. What S3 would refuse is refused here. SNS, SQS and Lambda are not implemented, and webhooks are \
-         not delivered by this server yet.",
+        "An empty list clears it. What S3 would refuse is refused here: SNS, SQS and Lambda are not implemented. A configuration of an \
+         id that there is already keeps its secret and where it stands, and becomes active again. The way to its secret is \
+         `rotate-secret`.",
     )
     .takes::<NewConfigs>()
     .answers::<NotificationConfigs>(200, "Configuration stored or cleared (secret never returned).")
     .with_headers(&[answer::POSITION_TEXT])
-    .refuses(&[404, 413, 501]);
+    .refuses(&[404, 409, 413, 501]);
     let delete = Operation::new(
         Method::DELETE,
         PATH,
@@ -60,8 +61,21 @@ pub(super) fn operations() -> Vec<Entry> {
     )
     .answers_empty(204, "Cleared.")
     .with_headers(&[answer::POSITION_TEXT])
-    .refuses(&[404]);
-    vec![entry(get, self::get), entry(put, self::put), entry(delete, self::delete)]
+    .refuses(&[404, 409]);
+    let rotate = Operation::new(
+        Method::POST,
+        "/buckets/{bucket}/notifications/{id}/rotate-secret",
+        "rotateNotificationSecret",
+        TAG,
+        "Give a notification configuration another signing secret",
+    )
+    .about("The only way to its secret. The old one signs too for a while, so that receivers can be changed one after another.")
+    .path("id", serde_json::json!({ "type": "string" }), "Id of the configuration.")
+    .may_take::<Rotation>()
+    .answers::<RotatedSecret>(200, "The new signing secret, in this answer and in no other.")
+    .with_headers(&[answer::POSITION_TEXT])
+    .refuses(&[404, 409, 413]);
+    vec![entry(get, self::get), entry(put, self::put), entry(delete, self::delete), entry(rotate, self::rotate)]
 }
 
 /// A bucket's notification configuration.
@@ -82,8 +96,19 @@ struct Config {
     events: Vec<String>,
     /// Which keys.
     filters: Vec<Filter>,
-    /// Whether what is posted is signed with a secret.
+    /// Always true: what is posted is signed.
     has_secret: bool,
+    /// What its deliveries are asked about by, as those of a webhook: `wh_` and 32 hex digits.
+    subscription: String,
+    /// In which shape.
+    format: Format,
+    /// What is told one after another.
+    mode: Mode,
+    /// `active`, `paused` or `disabled`.
+    status: &'static str,
+    /// Why it is paused or disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_reason: Option<String>,
 }
 
 /// `prefix` or `suffix` of keys.
@@ -120,9 +145,22 @@ struct NewConfig {
     events: Vec<String>,
     /// Which keys: a list, or `prefix` and `suffix` by name.
     filters: Option<NewFilters>,
+    /// In which shape; `s3` if nothing is said.
+    format: Option<Format>,
+    /// What is told one after another; `key` if nothing is said.
+    mode: Option<Mode>,
     /// As it was answered; it says nothing to the server.
     #[serde(rename = "hasSecret")]
     _has_secret: Option<bool>,
+    /// As it was answered; it says nothing to the server.
+    #[serde(rename = "subscription")]
+    _subscription: Option<String>,
+    /// As it was answered; it says nothing to the server.
+    #[serde(rename = "status")]
+    _status: Option<String>,
+    /// As it was answered; it says nothing to the server.
+    #[serde(rename = "statusReason")]
+    _status_reason: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -156,14 +194,14 @@ fn is_elsewhere(config: &NewConfig) -> bool {
     arns.iter().any(|arn| arn.is_some()) || config.kind.as_deref().is_some_and(|kind| kind != "webhook")
 }
 
-/// A rule with everything but a destination, for the validator.
+/// A rule with everything but its subscription.
 fn rule(config: NewConfig, unnamed: String) -> Result<NotificationRule, Problem> {
     let url = config.webhook_url.ok_or_else(|| Problem::invalid("a configuration needs a `webhookUrl`"))?;
-    check_url(&url)?;
     let mut rule = NotificationRule {
         id: config.id.filter(|id| !id.is_empty()).unwrap_or(unnamed),
+        // S3 shows it as a queue; all kinds are told alike.
         destination: DestinationKind::Queue,
-        arn: NOWHERE.to_owned(),
+        arn: webhook_arn(&url),
         events: config.events.into_iter().map(canonical).collect(),
         prefix: None,
         suffix: None,
@@ -182,24 +220,38 @@ fn rule(config: NewConfig, unnamed: String) -> Result<NotificationRule, Problem>
     Ok(rule)
 }
 
-fn check_url(text: &str) -> Result<(), Problem> {
-    let bad = || Problem::invalid("`webhookUrl` must be an http or https URL");
-    let url: Uri = text.parse().map_err(|_| bad())?;
-    let known = matches!(url.scheme_str(), Some("http" | "https"));
-    let has_host = url.host().is_some_and(|host| !host.is_empty());
-    let names_nobody = url.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if known && has_host && names_nobody { Ok(()) } else { Err(bad()) }
+fn shown(configuration: &NotificationConfiguration) -> NotificationConfigs {
+    let config = |rule: &NotificationRule| {
+        let webhook = rule.webhook.as_ref()?;
+        let (status, status_reason) = status_words(&webhook.status);
+        let filter = |name: &str, value: &Option<String>| {
+            value.as_ref().map(|value| Filter { name: name.to_owned(), value: value.clone() })
+        };
+        Some(Config {
+            id: rule.id.clone(),
+            webhook_url: webhook_url(&rule.arn)?.to_owned(),
+            events: rule.events.clone(),
+            filters: [filter("prefix", &rule.prefix), filter("suffix", &rule.suffix)].into_iter().flatten().collect(),
+            has_secret: true,
+            subscription: shown_id(webhook.subscription),
+            format: webhook.format.into(),
+            mode: webhook.mode.into(),
+            status,
+            status_reason,
+        })
+    };
+    NotificationConfigs { configs: configuration.rules.iter().filter_map(config).collect() }
 }
 
 async fn get(app: Arc<App>, ask: Ask) -> Answer {
     let (action, setting) = (Action::GetBucketNotification, Setting::Notification);
     let set = app.store.bucket_setting(ask.caller()?, &ask.bucket()?, action, setting).await?;
-    if let Some(Event::BucketNotificationSet(set)) = set.as_deref()
-        && set.configuration.as_ref().is_some_and(|configuration| !configuration.rules.is_empty())
-    {
-        return Err(Problem::internal("a bucket has notification rules, and no target of theirs is known"));
-    }
-    Ok(answer::json(StatusCode::OK, &NotificationConfigs { configs: Vec::new() }))
+    let none = NotificationConfiguration::default();
+    let configuration = match set.as_deref() {
+        Some(Event::BucketNotificationSet(set)) => set.configuration.as_ref().unwrap_or(&none),
+        _ => &none,
+    };
+    Ok(answer::json(StatusCode::OK, &shown(configuration)))
 }
 
 async fn put(app: Arc<App>, mut ask: Ask) -> Answer {
@@ -207,43 +259,36 @@ async fn put(app: Arc<App>, mut ask: Ask) -> Answer {
     // Whoever may not set it hears that, and not what is wrong with it.
     app.store.may(ask.caller()?, Action::PutBucketNotification, &bucket, None)?;
     let NewConfigs { configs } = ask.json().await?;
-    if !configs.is_empty() {
-        return Err(refused(configs, &ask.visit.request.0));
+    if configs.iter().any(is_elsewhere) {
+        return Err(Problem::not_implemented("only webhooks are targets: SNS, SQS and Lambda are not implemented"));
     }
-    let position = clear(&app, &ask).await?;
-    let mut response = answer::json(StatusCode::OK, &NotificationConfigs { configs: Vec::new() });
+    let (mut rules, mut delivery) = (Vec::new(), BTreeMap::new());
+    for (index, config) in configs.into_iter().enumerate() {
+        let format = config.format.unwrap_or(Format::S3);
+        let mode = config.mode.unwrap_or_default();
+        let rule = rule(config, format!("{}-{index}", ask.visit.request.0))?;
+        let asked = AskedDelivery { format: Some(format.into()), mode: Some(mode.into()) };
+        delivery.insert(rule.id.clone(), asked);
+        rules.push(rule);
+    }
+    let asked = NotificationConfiguration { rules, event_bus: false };
+    let (configuration, position) = app.store.set_notifications(ask.caller()?, &bucket, asked, &delivery).await?;
+    let mut response = answer::json(StatusCode::OK, &shown(&configuration));
     answer::position(response.headers_mut(), position);
     Ok(response)
 }
 
-/// Why a configuration that is not empty is not set: what is wrong with it, or that nothing would come of it.
-fn refused(configs: Vec<NewConfig>, request: &str) -> Problem {
-    if configs.iter().any(is_elsewhere) {
-        return Problem::not_implemented("only webhooks are targets: SNS, SQS and Lambda are not implemented");
-    }
-    let each = configs.into_iter().enumerate();
-    let rules: Result<Vec<_>, _> = each.map(|(index, config)| rule(config, format!("{request}-{index}"))).collect();
-    let configuration = match rules {
-        Ok(rules) => NotificationConfiguration { rules, event_bus: false },
-        Err(problem) => return problem,
-    };
-    match notification::check(&configuration) {
-        Err(Refusal::NotSupported { .. }) | Ok(()) => {
-            Problem::not_implemented("this server has no notifier yet: nothing would be delivered to a webhook")
-        }
-        Err(refusal) => refusal.into(),
-    }
-}
-
 async fn delete(app: Arc<App>, ask: Ask) -> Answer {
-    let position = clear(&app, &ask).await?;
+    let none = NotificationConfiguration::default();
+    let (_, position) = app.store.set_notifications(ask.caller()?, &ask.bucket()?, none, &BTreeMap::new()).await?;
     Ok(answer::changed(StatusCode::NO_CONTENT, position))
 }
 
-fn clear(app: &App, ask: &Ask) -> impl Future<Output = Result<schemas::Position, Problem>> + Send + use<> {
-    let (store, caller, bucket) = (app.store.clone(), ask.caller().cloned(), ask.bucket());
-    async move {
-        let configuration = Configuration::Notification(Some(NotificationConfiguration::default()));
-        Ok(store.configure_bucket(&caller?, &bucket?, Action::PutBucketNotification, configuration).await?)
-    }
+async fn rotate(app: Arc<App>, mut ask: Ask) -> Answer {
+    let (bucket, id) = (ask.bucket()?, ask.values.get("id").to_owned());
+    // Whoever may not have it hears that, and not what is wrong with the body.
+    app.store.may(ask.caller()?, Action::PutBucketNotification, &bucket, None)?;
+    let rotation: Rotation = ask.json().await?;
+    let made = app.store.rotate_notification_secret(ask.caller()?, &bucket, &id, rotation.overlap_s()).await?;
+    Ok(RotatedSecret::response(id, &made))
 }

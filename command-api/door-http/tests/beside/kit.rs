@@ -260,6 +260,15 @@ impl Api {
             .expect("a router does not fail")
     }
 
+    /// The same with headers, and without a body.
+    pub(crate) async fn begin_headed(&self, line: &str, headers: &[(&'static str, &str)]) -> http::Response<Body> {
+        let mut request = request(Some(&self.token(MAIN)), line, String::new());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a value"));
+        }
+        self.router.clone().oneshot(request).await.expect("a router does not fail")
+    }
+
     /// Flips bits in all that is stored of contents.
     pub(crate) fn damage(&self) {
         let blobs = self.folder.as_ref().expect("a folder").path().join("blobs");

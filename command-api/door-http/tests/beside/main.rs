@@ -1,6 +1,7 @@
 //! The native API beside its contract, over a store in a folder of its own.
 
 mod account;
+mod announced;
 mod batch;
 mod keys;
 mod kit;
@@ -11,4 +12,5 @@ mod presign;
 mod settings;
 mod signed_urls;
 mod tasks;
+mod webhooks;
 mod zip;

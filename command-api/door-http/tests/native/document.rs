@@ -87,6 +87,24 @@ const OURS: &str = "
     PUT /buckets/{bucket}/policy setBucketPolicy settings
     PUT /buckets/{bucket}/quota setBucketQuota settings
     PUT /buckets/{bucket}/tags setBucketTags settings
+    POST /buckets/{bucket}/notifications/{id}/rotate-secret rotateNotificationSecret notifications
+    GET /webhooks listWebhooks webhooks
+    POST /webhooks createWebhook webhooks
+    GET /webhooks/{id} getWebhook webhooks
+    PATCH /webhooks/{id} updateWebhook webhooks
+    DELETE /webhooks/{id} deleteWebhook webhooks
+    POST /webhooks/{id}/rotate-secret rotateWebhookSecret webhooks
+    POST /webhooks/{id}/test testWebhook webhooks
+    GET /webhooks/{id}/deliveries listDeliveries webhooks
+    GET /webhooks/{id}/parked listParkedEvents webhooks
+    POST /webhooks/{id}/parked/{position}/replay replayParkedEvent webhooks
+    DELETE /webhooks/{id}/parked/{position} discardParkedEvent webhooks
+    POST /webhooks/{id}/replay replayWebhook webhooks
+    GET /webhooks/{id}/replays listReplays webhooks
+    DELETE /webhooks/{id}/replays/{replayId} cancelReplay webhooks
+    POST /webhooks/{id}/dry-run dryRunWebhook webhooks
+    POST /webhooks/dry-run dryRun webhooks
+    GET /events listEvents events
 ";
 
 fn committed() -> PathBuf {

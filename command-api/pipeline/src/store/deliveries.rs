@@ -13,12 +13,12 @@ use schemas::action::Action;
 use schemas::announcement::{EVENT_TYPES, covers};
 use schemas::delivery::{Attempt, DryRun, FeedPage, FeedQuery, NewReplay, Parked, Replay, Trial, Unpark};
 use schemas::subscription::EventFilter;
-use schemas::{Position, SubscriptionId, TenantId};
+use schemas::{EventId, Position, SubscriptionId, TenantId};
 
 use super::webhooks::managing;
 use super::{Inner, Store, internal, situation};
 use crate::announcements::{AnnounceError, Announcements};
-use crate::api::{AskedFeed, AskedReplay, AskedTrial, Caller, Span, StoreError};
+use crate::api::{AskedFeed, AskedReplay, AskedTrial, Caller, Point, Span, StoreError};
 
 /// Most types and most buckets that a part of the feed is asked for by.
 const FEED_WORDS_MAX: usize = 50;
@@ -165,6 +165,29 @@ impl Store {
             inner.position_of(rows, tenant, from)?
         };
         inner.ask(move |announcements| announcements.feed(tenant, FeedQuery { from, filter, max })).await
+    }
+}
+
+impl Store {
+    /// Where whoever read the log of the caller's tenant up to an event goes on: behind it, or where a new epoch of the log began
+    /// before its place.
+    ///
+    /// # Errors
+    /// [`Refusal::PointInFuture`] for an event that the log has not come to; the key may not read history.
+    pub fn behind(&self, caller: &Caller, read: EventId) -> Result<Position, StoreError> {
+        let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
+        authorise(scopes, Action::ReadHistory, Resource::Tenant)?;
+        self.inner.position_behind(self.inner.log.snapshot().as_ref(), caller.tenant, read)
+    }
+
+    /// The position of a point in the log of the caller's tenant.
+    ///
+    /// # Errors
+    /// [`Refusal::PointInFuture`]; the key may not read history.
+    pub fn position_at(&self, caller: &Caller, point: Point) -> Result<Position, StoreError> {
+        let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
+        authorise(scopes, Action::ReadHistory, Resource::Tenant)?;
+        self.inner.position_of(self.inner.log.snapshot().as_ref(), caller.tenant, point)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Points in a log: which position one is.
 //!
-//! Owns: the search for a time. Does not own: how points are written (domain), what is done from there.
+//! Owns: the search for a time, and for where a reader goes on. Does not own: how points are written (domain), what is done from there.
 
 use domain::Refusal;
 use domain::point::Point;
 use event_log::Snapshot;
 use schemas::record::Header;
-use schemas::{Position, TenantId, Time};
+use schemas::{EventId, Position, TenantId, Time};
 
 use super::{Inner, log_error};
 use crate::api::StoreError;
@@ -36,14 +36,48 @@ impl Inner {
             Point::Position(_) | Point::Time(_) => Err(Refusal::PointInFuture { head: next }.into()),
         }
     }
+
+    /// Where whoever read the log up to an event goes on. If the log has begun a new epoch before that event's place, that event is
+    /// none of the log's any more: it goes on where the epoch begins, which says so.
+    ///
+    /// # Errors
+    /// [`Refusal::PointInFuture`] for an event that the log has not come to.
+    pub(crate) fn position_behind(
+        &self,
+        snapshot: &dyn Snapshot,
+        tenant: TenantId,
+        read: EventId,
+    ) -> Result<Position, StoreError> {
+        let head = snapshot.log_head(tenant).map_err(log_error)?;
+        let (next, epoch) = head.map_or((Position(0), read.epoch), |head| (head.next, head.epoch));
+        let behind = Position(read.position.0.saturating_add(1));
+        if epoch > read.epoch {
+            // Epochs never decrease along a log.
+            return Ok(behind.min(first(snapshot, tenant, next, |header| header.epoch > read.epoch)?));
+        }
+        if epoch < read.epoch || behind > next {
+            return Err(Refusal::PointInFuture { head: next }.into());
+        }
+        Ok(behind)
+    }
 }
 
-/// Times never decrease along a log: some twenty headers are read.
+/// Times never decrease along a log.
 fn first_not_older(
     snapshot: &dyn Snapshot,
     tenant: TenantId,
     next: Position,
     time: Time,
+) -> Result<Position, StoreError> {
+    first(snapshot, tenant, next, |header| header.time >= time)
+}
+
+/// The first record that is so, of those that are so from one on; `next` if none is. Some twenty headers are read.
+fn first(
+    snapshot: &dyn Snapshot,
+    tenant: TenantId,
+    next: Position,
+    is_so: impl Fn(&Header) -> bool,
 ) -> Result<Position, StoreError> {
     let (mut from, mut to) = (0, next.0);
     while from < to {
@@ -51,7 +85,7 @@ fn first_not_older(
         let missing = || StoreError::Corrupt { what: format!("record {middle} of tenant {tenant} cannot be read") };
         let raw = snapshot.raw(tenant, middle).map_err(log_error)?.ok_or_else(missing)?;
         let (header, _) = Header::decode(&raw).map_err(|_| missing())?;
-        if header.time >= time {
+        if is_so(&header) {
             to = middle.0;
         } else {
             from = middle.0 + 1;

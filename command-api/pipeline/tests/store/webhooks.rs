@@ -10,7 +10,7 @@ use pipeline::{
 };
 use schemas::event::{DestinationKind, NotificationConfiguration, NotificationRule};
 use schemas::subscription::{DeliveryMode, EventFilter, PayloadFormat, SubscriptionStatus};
-use schemas::{Position, SubscriptionId, Time, UserId};
+use schemas::{Epoch, EventId, Position, SubscriptionId, Time, UserId};
 use secrecy::ExposeSecret;
 
 use crate::announced::{Announced, after_s};
@@ -206,7 +206,8 @@ async fn rules_that_are_changed_at_once_lose_nothing() {
     let rotate = |id| house.store.rotate_notification_secret(&caller, &name, id, 60);
     let (one, two, three, four) =
         tokio::join!(stop(before[0].id, "one"), stop(before[1].id, "two"), rotate("a"), rotate("b"));
-    (one.expect("stopped"), two.expect("stopped"));
+    one.expect("stopped");
+    two.expect("stopped");
     let shown = [three.expect("rotated").secret, four.expect("rotated").secret];
     let after = subscriptions(&house, &caller);
     for (index, reason) in ["one", "two"].into_iter().enumerate() {
@@ -276,6 +277,16 @@ async fn points_are_positions() {
     }
     for future in [format!("pos:{}", head.next()), "2999-01-01T00:00:00Z".to_owned()] {
         assert_eq!(refusal(from(&future).await), Refusal::PointInFuture { head }, "{future}");
+    }
+    let behind =
+        |epoch, position| house.store.behind(&caller, EventId { epoch: Epoch(epoch), position: Position(position) });
+    let epoch = 1;
+    assert_eq!(behind(epoch, 0).expect("a place"), Position(1));
+    assert_eq!(behind(epoch, head.0 - 1).expect("a place"), head);
+    // What was read of an epoch before this one is none of this log's.
+    assert_eq!(behind(0, 2).expect("a place"), Position(0));
+    for (epoch, position) in [(epoch, head.0), (epoch + 1, 0), (epoch, u64::MAX)] {
+        assert_eq!(refusal(behind(epoch, position)), Refusal::PointInFuture { head });
     }
     let (webhook, _) = house
         .store
