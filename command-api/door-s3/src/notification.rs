@@ -1,6 +1,8 @@
 //! GetBucketNotificationConfiguration and PutBucketNotificationConfiguration.
 //!
 //! Owns: the XML. Does not own: which configurations are valid (`domain::notification`), delivery (the notifier).
+//! A webhook is a queue, topic or function whose ARN is `arn:holdfast:webhook:::<url>`. In which shape and order it is told cannot be
+//! said here: a rule of an id that there is already keeps it.
 
 use axum::response::Response;
 use domain::bucket_setting::Configuration;

@@ -34,7 +34,7 @@ pub(crate) const READER: &str = "READERUSER";
 /// A door and what is behind it.
 pub(crate) struct Door {
     router: axum::Router,
-    store: Store,
+    pub(crate) store: Store,
     _folder: tempfile::TempDir,
 }
 

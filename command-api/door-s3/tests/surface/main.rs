@@ -1,6 +1,7 @@
 //! The door over a real store in a folder of its own: signed requests in, answers out.
 
 mod acls;
+mod announced;
 mod audited;
 mod cors;
 mod encryption;
