@@ -30,9 +30,10 @@ fn failed(error: NotifierError) -> AnnounceError {
         NotifierError::Unknown => {
             AnnounceError::NotAllowed { reason: "the webhook is not active, or was made a moment ago".to_owned() }
         }
-        NotifierError::Directory(_) | NotifierError::Read { .. } | NotifierError::Thread(_) => {
-            AnnounceError::Failed { what: error.to_string() }
-        }
+        NotifierError::Directory(_)
+        | NotifierError::Read { .. }
+        | NotifierError::Thread(_)
+        | NotifierError::Nats(_) => AnnounceError::Failed { what: error.to_string() },
     }
 }
 
@@ -105,7 +106,11 @@ impl Announcements for Announcing {
 }
 
 /// The store, as the notifier reads it.
-pub(crate) struct Subscribers(pub(crate) Store);
+pub(crate) struct Subscribers {
+    pub(crate) store: Store,
+    /// As payloads of S3 name it.
+    pub(crate) region: Arc<str>,
+}
 
 fn unreadable(error: &dyn std::fmt::Display) -> DirectoryError {
     DirectoryError { what: error.to_string() }
@@ -113,25 +118,33 @@ fn unreadable(error: &dyn std::fmt::Display) -> DirectoryError {
 
 impl Names for Subscribers {
     fn tenant(&self, tenant: TenantId) -> Option<TenantName> {
-        self.0.tenant_name(tenant).ok().flatten()
+        self.store.tenant_name(tenant).ok().flatten()
     }
 
     fn bucket(&self, tenant: TenantId, bucket: BucketId) -> Option<BucketName> {
-        self.0.bucket_name(tenant, bucket).ok().flatten()
+        self.store.bucket_name(tenant, bucket).ok().flatten()
+    }
+
+    fn region(&self) -> Option<Arc<str>> {
+        Some(self.region.clone())
     }
 }
 
 impl Directory for Subscribers {
     fn tenants_subscribed(&self) -> Result<Vec<TenantId>, DirectoryError> {
-        self.0.tenants_subscribed().map_err(|error| unreadable(&error))
+        self.store.tenants_subscribed().map_err(|error| unreadable(&error))
     }
 
     fn tenants(&self) -> Result<Vec<(TenantId, TenantName)>, DirectoryError> {
-        self.0.all_tenants().map_err(|error| unreadable(&error))
+        self.store.all_tenants().map_err(|error| unreadable(&error))
     }
 
     fn subscriptions(&self, tenant: TenantId) -> Result<Vec<notifier::Subscription>, DirectoryError> {
-        let all = self.0.subscriptions(tenant).map_err(|error| unreadable(&error))?;
+        // Of a tenant that is disabled nothing is told.
+        if !self.tenants()?.iter().any(|(id, _)| *id == tenant) {
+            return Ok(Vec::new());
+        }
+        let all = self.store.subscriptions(tenant).map_err(|error| unreadable(&error))?;
         let known = |it: pipeline::Subscription| notifier::Subscription {
             id: it.id,
             rule: it.rule.map(|(_, rule)| rule),
@@ -152,7 +165,7 @@ impl Directory for Subscribers {
         id: SubscriptionId,
         status: SubscriptionStatus,
     ) -> Pin<Box<dyn Future<Output = Result<(), DirectoryError>> + Send>> {
-        let store = self.0.clone();
+        let store = self.store.clone();
         Box::pin(async move {
             let stopped = store.stop_subscription(tenant, id, status).await;
             stopped.map(|_| ()).map_err(|error| unreadable(&error))

@@ -237,6 +237,9 @@ impl Collector for Deliveries {
             ("webhook_subscriptions", "Subscriptions and replays that are told", figures.active),
             ("webhook_failing", "Those whose receiver takes nothing", figures.failing),
             ("webhook_lag_positions", "Positions that the furthest behind is behind", figures.lag_positions_max),
+            ("nats_streams", "Streams that are published to", figures.streams),
+            ("nats_failing", "Those that nothing can be published to now", figures.streams_failing),
+            ("nats_lag_positions", "Positions that the furthest behind is behind", figures.streams_lag_max),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use vault::RootKeySource;
 
 use crate::announcing::{self, Now, Subscribers};
-use crate::config::{Limits, Settings, Window};
+use crate::config::{Limits, Nats, Settings, Window};
 use crate::first_run::Installer;
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -99,12 +99,38 @@ pub(crate) fn notifier(store: &Store, settings: &Settings, bell: Bell) -> anyhow
         timeout: Duration::from_secs(chosen.timeout_s),
         allowed_networks: chosen.allowed_networks.clone(),
         dns_servers: chosen.dns_servers.clone(),
+        nats: nats_options(&settings.nats),
     };
     let (log, views) = store.followed();
-    let directory = Arc::new(Subscribers(store.clone()));
+    let region = Arc::from(settings.server.region.as_str());
+    let directory = Arc::new(Subscribers { store: store.clone(), region });
     let notifier = Notifier::start(options, bell, log, views, directory).context("starting the notifier")?;
     announcing::bind(store, &notifier);
     Ok(notifier)
+}
+
+/// How NATS is reached, if it is.
+fn nats_options(chosen: &Nats) -> Option<notifier::nats::Options> {
+    if chosen.url.is_empty() {
+        return None;
+    }
+    let tls = notifier::nats::Tls {
+        ca_file: chosen.tls_ca_file.clone(),
+        cert_file: chosen.tls_cert_file.clone(),
+        key_file: chosen.tls_key_file.clone(),
+        required: chosen.tls_required,
+    };
+    Some(notifier::nats::Options {
+        urls: chosen.url.clone(),
+        credentials_file: chosen.credentials_file.clone(),
+        tls,
+        replicas: chosen.replicas,
+        max_age: match chosen.max_age {
+            Window::Seconds(seconds) => Duration::from_secs(seconds),
+            Window::Forever => Duration::ZERO,
+        },
+        stream_prefix: chosen.stream_prefix.clone(),
+    })
 }
 
 /// Ends the store cleanly: after it a start finds nothing to repair.

@@ -50,6 +50,12 @@ pub struct NotifierFigures {
     pub lag_positions_max: u64,
     /// Subscriptions whose receiver takes nothing.
     pub failing: u64,
+    /// Streams of NATS that are published to.
+    pub streams: u64,
+    /// Those that nothing can be published to now.
+    pub streams_failing: u64,
+    /// Positions that the one furthest behind is behind its log.
+    pub streams_lag_max: u64,
 }
 
 impl NotifierFigures {

@@ -13,7 +13,9 @@ mod engine;
 mod fair;
 mod figures;
 mod filter;
+mod following;
 mod history;
+pub mod nats;
 mod notifier;
 mod retry;
 mod sender;
@@ -32,7 +34,7 @@ pub use notifier::{Notifier, NotifierError, Options, webhook_id};
 pub use retry::RetryPolicy;
 pub use state::TABLE;
 pub use subscription::{Directory, DirectoryError, Subscription};
-pub use translation::{TestEvent, cloud_type, content_type, subject, subject_token};
+pub use translation::{TestEvent, cloud_type, content_type, subject_token};
 
 /// One or more values of every event, which golden files hold too.
 #[cfg(test)]

@@ -32,7 +32,9 @@ use crate::engine::{Desk, ReplayOf, Shared, Told, run};
 use crate::fair::Fair;
 use crate::figures::{Figures, NotifierFigures};
 use crate::filter::Matcher;
+use crate::following::Following;
 use crate::history::{History, HistoryError, PAGE};
+use crate::nats::{self, Nats};
 use crate::retry::RetryPolicy;
 use crate::sender::{Outgoing, Sender};
 use crate::signature::Signer;
@@ -66,6 +68,8 @@ pub struct Options {
     pub allowed_networks: Vec<IpNet>,
     /// Name servers; the system's if there are none.
     pub dns_servers: Vec<SocketAddr>,
+    /// NATS, where events are published to it.
+    pub nats: Option<nats::Options>,
 }
 
 /// Why something could not be done.
@@ -92,6 +96,9 @@ pub enum NotifierError {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
+    /// NATS is configured in a way that cannot work.
+    #[error(transparent)]
+    Nats(#[from] nats::OptionsError),
 }
 
 fn unreadable(error: &dyn std::fmt::Display) -> NotifierError {
@@ -109,6 +116,7 @@ struct Inner {
     stop: watch::Sender<bool>,
     hushed: watch::Sender<bool>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    nats: Mutex<Option<Nats>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -164,7 +172,7 @@ impl Notifier {
         views: Arc<Views>,
         directory: Arc<dyn Directory>,
     ) -> Result<Self, NotifierError> {
-        let Options { clock, policy, timeout, allowed_networks, dns_servers } = options;
+        let Options { clock, policy, timeout, allowed_networks, dns_servers, nats } = options;
         let resolver = Resolver::new(Guard::new(allowed_networks), &dns_servers)?;
         let (journal, writer) = Journal::start(log.clone(), views)?;
         let shared = Shared {
@@ -185,11 +193,16 @@ impl Notifier {
             stop,
             hushed: watch::channel(false).0,
             tasks: Mutex::default(),
+            nats: Mutex::default(),
             writer: Mutex::new(Some(writer)),
         }));
         let registrar = notifier.clone();
         let task = tokio::spawn(async move { registrar.register().await });
         notifier.0.tasks.lock().push(task);
+        if let Some(options) = nats {
+            let following = Following { notifier: notifier.clone(), shared: notifier.0.shared.clone() };
+            *notifier.0.nats.lock() = Some(Nats::start(options, Arc::new(following))?);
+        }
         Ok(notifier)
     }
 
@@ -205,6 +218,10 @@ impl Notifier {
         for task in tasks {
             // A panic there was reported by its own task.
             let _ = task.await;
+        }
+        let nats = self.0.nats.lock().take();
+        if let Some(nats) = nats {
+            nats.stop().await;
         }
         let offices = std::mem::take(&mut *self.0.offices.lock());
         join_all(offices.into_values().map(Office::close)).await;
@@ -282,12 +299,8 @@ impl Notifier {
             if let Some(office) = self.0.offices.lock().remove(&tenant) {
                 self.0.bell.forget(tenant);
                 self.0.shared.history.forget(tenant);
-                let journal = self.0.shared.journal.clone();
-                let places: Vec<_> = office.known.values().flat_map(places).collect();
-                tokio::spawn(async move {
-                    office.close().await;
-                    forget(journal, places).await;
-                });
+                // What is kept of it stays: a tenant that is disabled goes on when it is enabled.
+                tokio::spawn(office.close());
             }
             return Ok(());
         };
@@ -465,10 +478,6 @@ fn read_tenant(
     Ok(Some(found))
 }
 
-fn places(known: &Known) -> Vec<Place> {
-    known.running.keys().copied().collect()
-}
-
 async fn forget(journal: Journal, places: Vec<Place>) {
     if places.is_empty() {
         return;
@@ -544,6 +553,7 @@ impl Notifier {
             event: kept.event,
             event_type: kept.event_type,
             number: kept.attempt,
+            test: None,
             at: kept.at,
             latency_us: kept.latency_us,
             status: kept.status,
@@ -613,20 +623,21 @@ impl Notifier {
         let shared = &self.0.shared;
         let url = Url::parse(&subscription.url).map_err(|_| EgressError::Malformed)?;
         let directory = shared.directory.clone();
-        let name = tokio::task::spawn_blocking(move || directory.tenant(tenant)).await.ok().flatten();
+        let tenant_name = tokio::task::spawn_blocking(move || directory.tenant(tenant)).await.ok().flatten();
         let nonce = format!("{:016x}", shared.clock.chance());
         let test = TestEvent {
             tenant,
-            tenant_name: name,
+            tenant_name,
             bucket_name: subscription.rule.as_ref().and_then(|_| subscription.filter.buckets.first().cloned()),
             subscription: id,
             time: shared.clock.wall(),
             request: RequestId(nonce.clone()),
             nonce,
         };
+        let name = test.webhook_id();
         let outgoing = Outgoing {
             url: Arc::new(url),
-            id: test.webhook_id(),
+            id: name.clone(),
             event_type: TestEvent::TYPE.to_owned(),
             format: subscription.format,
             body: test.body(subscription.format),
@@ -640,6 +651,7 @@ impl Notifier {
             event: None,
             event_type: TestEvent::TYPE.to_owned(),
             number: 1,
+            test: Some(name),
             at: outcome.at,
             latency_us: outcome.latency_us,
             status: outcome.status,
@@ -848,6 +860,11 @@ impl Notifier {
             let shown = told.shown.lock();
             figures.failing += u64::from(shown.failing_since.is_some());
             figures.lag_positions_max = figures.lag_positions_max.max(head.0.saturating_sub(shown.position.0));
+        }
+        for lag in self.0.nats.lock().as_ref().map(Nats::lags).unwrap_or_default() {
+            figures.streams += 1;
+            figures.streams_failing += u64::from(lag.last_error.is_some());
+            figures.streams_lag_max = figures.streams_lag_max.max(lag.head.0.saturating_sub(lag.published.0));
         }
         figures
     }

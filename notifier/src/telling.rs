@@ -202,6 +202,7 @@ fn start(log: &Arc<MemoryLog>, views: &Arc<Views>, book: &Arc<Book>, policy: Ret
         timeout: 2 * SECOND,
         allowed_networks: vec!["127.0.0.0/8".parse().expect("a network")],
         dns_servers: Vec::new(),
+        nats: None,
     };
     let notifier = Notifier::start(options, bell.clone(), log.clone(), views.clone(), book.clone()).expect("starts");
     (notifier, bell)

@@ -32,6 +32,8 @@ pub struct DeliveryState {
 pub struct Attempt {
     /// The event; none of a test.
     pub event: Option<EventId>,
+    /// What a test is called, as its request says.
+    pub test: Option<String>,
     /// Its type.
     pub event_type: String,
     /// Which attempt at this event, from 1.

@@ -44,6 +44,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Webhooks.
     pub notifier: Notifier,
+    /// NATS.
+    pub nats: Nats,
     /// Log lines.
     pub log: Log,
 }
@@ -272,6 +274,56 @@ impl Default for Notifier {
     }
 }
 
+/// `[nats]`
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Nats {
+    /// Servers of one cluster, `nats://user:password@host:4222` or `tls://...`; nothing is published if there is none.
+    pub url: Vec<String>,
+    /// A credentials file (JWT and seed).
+    pub credentials_file: Option<PathBuf>,
+    /// Whom to trust, as PEM; whom the system trusts if there is none.
+    pub tls_ca_file: Option<PathBuf>,
+    /// The server's own certificate, as PEM, and its key.
+    pub tls_cert_file: Option<PathBuf>,
+    /// The key.
+    pub tls_key_file: Option<PathBuf>,
+    /// Refuse a NATS server without TLS.
+    pub tls_required: bool,
+    /// Copies of each tenant's stream.
+    pub replicas: usize,
+    /// How long a stream keeps a message: `7d`, `forever`.
+    pub max_age: Window,
+    /// What names of streams begin with.
+    pub stream_prefix: String,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            url: Vec::new(),
+            credentials_file: None,
+            tls_ca_file: None,
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_required: false,
+            replicas: 1,
+            max_age: Window::Forever,
+            stream_prefix: "HOLDFAST".to_owned(),
+        }
+    }
+}
+
+// Addresses may have a password in them.
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Nats")
+            .field("url", &self.url.len())
+            .field("stream_prefix", &self.stream_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -294,7 +346,7 @@ const TTL_MAX_S: u64 = 7 * 86_400;
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, s3, security, lifecycle, audit, limits, notifier, log, .. } = self;
+        let Self { server, storage, s3, security, lifecycle, audit, limits, notifier, nats, log, .. } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -385,6 +437,13 @@ impl Settings {
                 (1..=86_400).contains(&notifier.probe_interval_max_s),
                 "notifier.probe_interval_max_s",
                 "expected 1 to 86400",
+            ),
+            ((1..=5).contains(&nats.replicas), "nats.replicas", "expected 1 to 5"),
+            ((1..=64).contains(&nats.stream_prefix.len()), "nats.stream_prefix", "expected 1 to 64 characters"),
+            (
+                nats.tls_cert_file.is_some() == nats.tls_key_file.is_some(),
+                "nats.tls_key_file",
+                "expected both nats.tls_cert_file and nats.tls_key_file, or neither",
             ),
             ((1..=1_000).contains(&notifier.park_after_attempts), "notifier.park_after_attempts", "expected 1 to 1000"),
             (

@@ -65,10 +65,8 @@ impl Loaded {
     /// Each key, its value and its source.
     #[must_use]
     pub fn table(&self) -> String {
-        let rows: Vec<[String; 3]> = known_keys()
-            .keys()
-            .map(|key| [key.clone(), shown(self.figment.find_value(key).ok().as_ref()), self.source(key)])
-            .collect();
+        let rows: Vec<[String; 3]> =
+            known_keys().keys().map(|key| [key.clone(), value_of(&self.figment, key), self.source(key)]).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let (keys, values) = (width(0), width(1));
         let mut out = String::new();
@@ -149,13 +147,49 @@ fn describe(figment: &Figment, error: &figment::Error) -> ConfigError {
 }
 
 fn sentence(figment: &Figment, key: &str, rule: &str) -> String {
-    let value = shown(figment.find_value(key).ok().as_ref());
+    let value = value_of(figment, key);
     format!("`{key}` is {value} (from {}): {rule}", source(figment, key))
+}
+
+/// A value as it is shown: what stands before an address's host may be a password.
+fn value_of(figment: &Figment, key: &str) -> String {
+    let value = figment.find_value(key).ok();
+    let text = shown(value.as_ref());
+    if !key.starts_with("nats.") { text } else { without_credentials(&text) }
+}
+
+/// Addresses without user, password or token.
+fn without_credentials(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(['/', '"', ',']).unwrap_or(part.len());
+        let host = part[..end].rfind('@').map_or(0, |at| at + 1);
+        out.push_str(if host > 0 { "://…@" } else { "://" });
+        out.push_str(&part[host..]);
+    }
+    out
 }
 
 fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Empty(..)) => "(unset)".to_owned(),
         Some(value) => serde_json::to_string(value).unwrap_or_else(|_| "(unprintable)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown() {
+        for (text, shown) in [
+            (r#"["nats://a:secret@h:4222","tls://h2"]"#, r#"["nats://…@h:4222","tls://h2"]"#),
+            (r#""nats://token@h""#, r#""nats://…@h""#),
+            ("(unset)", "(unset)"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
     }
 }

@@ -42,21 +42,12 @@ pub fn subject_token(event_type: &str) -> String {
     name.replace(':', "-")
 }
 
-/// The subject of NATS that an event is published to: `holdfast.<tenant>.<bucket>.<type>`, with `_` for no bucket. Keys never
-/// stand in it. A tenant or bucket whose name nobody knows any more is called by its number, behind `@`.
-#[must_use]
-pub fn subject(announcement: &Announcement) -> String {
-    let bucket = named_bucket(announcement).unwrap_or_else(|| "_".to_owned());
-    let (tenant, token) = (named_tenant(announcement), subject_token(announcement.event_type.name));
-    format!("holdfast.{}.{}.{token}", tenant.replace('.', "%2E"), bucket.replace('.', "%2E"))
-}
-
-/// A tenant as paths and subjects name it.
+/// A tenant as paths name it.
 fn named_tenant(announcement: &Announcement) -> String {
     named(announcement.tenant_name.as_ref(), announcement.tenant)
 }
 
-/// A bucket as paths and subjects name it, if the event is about one.
+/// A bucket as paths name it, if the event is about one.
 fn named_bucket(announcement: &Announcement) -> Option<String> {
     let is_known = announcement.bucket_name.is_some() || announcement.bucket != schemas::BucketId::NONE;
     is_known.then(|| named(announcement.bucket_name.as_ref(), announcement.bucket))

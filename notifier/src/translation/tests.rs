@@ -208,18 +208,12 @@ fn what_nobody_knows_the_name_of_is_called_by_its_number() {
     let record = recorded(&put().into(), samples::context(Actor::Anonymous), 1);
     let announcement = crate::Announcement::read(&record, &Nobody).expect("reads").expect("a body");
     assert_eq!(value(&announcement.body(PayloadFormat::CloudEvents, None))["source"], "/tenants/@7/buckets/@5");
-    assert_eq!(subject(&announcement), "holdfast.@7.@5.ObjectCreated-Put");
     let native = value(&announcement.body(PayloadFormat::Native, None));
     assert!(native.get("tenant").is_none() && native.get("bucket").is_none());
 }
 
 #[test]
-fn subjects_have_four_tokens() {
-    for announcement in samples::every() {
-        assert_eq!(subject(&announcement).split('.').count(), 4, "{}", subject(&announcement));
-    }
-    assert_eq!(subject(&announced(put())), "holdfast.acme.photos%2E2024.ObjectCreated-Put");
-    assert_eq!(subject(&announced(samples::finished())), "holdfast.acme._.Task-Finished");
+fn types_have_tokens_of_their_own() {
     let tokens: BTreeSet<_> = EVENT_TYPES.iter().map(|known| subject_token(known.name)).collect();
     assert_eq!(tokens.len(), EVENT_TYPES.len(), "two types share a token");
     assert!(tokens.iter().all(|token| token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')));

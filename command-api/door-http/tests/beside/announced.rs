@@ -47,6 +47,7 @@ fn event(position: u64) -> EventId {
 
 fn attempt(event: Option<EventId>, error: Option<&str>) -> Attempt {
     Attempt {
+        test: event.is_none().then(|| "evt_1_test_5".to_owned()),
         event,
         event_type: "s3:ObjectCreated:Put".to_owned(),
         number: 2,
@@ -143,7 +144,10 @@ impl Announcements for Announced {
         Ok(FeedPage { events: vec![told], next: head, head })
     }
 
-    fn reached(&self, _: TenantId, _: Position) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(5)))
+    fn reached(&self, _: TenantId, _: Position) -> Awaited<()> {
+        Box::pin(async {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            Ok(())
+        })
     }
 }

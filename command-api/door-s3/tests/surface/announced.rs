@@ -1,6 +1,5 @@
 //! Somebody who delivers nothing: with them bound, webhooks can be set.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use pipeline::{AnnounceError, Announcements, Awaited, Store};
@@ -69,7 +68,7 @@ impl Announcements for Announced {
         nothing()
     }
 
-    fn reached(&self, _: TenantId, _: Position) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async {})
+    fn reached(&self, _: TenantId, _: Position) -> Awaited<()> {
+        Box::pin(async { Ok(()) })
     }
 }

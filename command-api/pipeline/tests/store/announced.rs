@@ -75,8 +75,8 @@ impl Announcements for Announced {
         Ok(FeedPage::default())
     }
 
-    fn reached(&self, _: TenantId, _: Position) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async {})
+    fn reached(&self, _: TenantId, _: Position) -> Awaited<()> {
+        Box::pin(async { Ok(()) })
     }
 }
 

@@ -90,7 +90,7 @@ fn nats(told: &[Told]) -> Value {
         "servers": [{ "$ref": "#/servers/nats" }],
         "parameters": {
             "tenant": { "description": "The tenant's name." },
-            "bucket": { "description": "The bucket's name with `%2E` for each dot; `_` for an event that is about no bucket." },
+            "bucket": { "description": "The bucket's name with `%2E` for each dot; `-` for an event that is about no bucket." },
             "type": { "description": "The type of the event as one token.", "enum": tokens },
         },
         "messages": { "event": { "$ref": "#/components/messages/nats" } },

@@ -290,7 +290,7 @@ async fn test(app: Arc<App>, ask: Ask) -> Answer {
     let caller = ask.caller()?;
     let attempt = app.store.test_subscription(caller, words::id(&ask)?).await?;
     let tested = Tested {
-        webhook_id: attempt.event.map(|event| words::event_id(caller.tenant, event)),
+        webhook_id: attempt.test.or_else(|| attempt.event.map(|event| words::event_id(caller.tenant, event))),
         delivered: attempt.error.is_none(),
         status_code: attempt.status,
         latency_ms: milliseconds(attempt.latency_us),
