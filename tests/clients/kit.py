@@ -109,9 +109,9 @@ def known_settings(binary, settings):
 class Server:
     """The program on a data directory of its own, with settings as HOLDFAST__SECTION__KEY takes them."""
 
-    def __init__(self, binary, folder, settings=None, port=None):
+    def __init__(self, binary, folder, settings=None, port=None, admin_port=None):
         self.binary, self.data = binary, folder / "data"
-        self.port, admin = port or free_port(), free_port()
+        self.port, self.admin_port = port or free_port(), admin_port or free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.endpoint = f"http://{self.host}"
         self.log_path = folder / "server.log"
@@ -120,7 +120,7 @@ class Server:
         own = {f"HOLDFAST__{key.replace('.', '__').upper()}": str(value) for key, value in (settings or {}).items()}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [binary, "serve", "--data", self.data, "--listen", self.host, "--admin-listen", f"127.0.0.1:{admin}"],
+                [binary, "serve", "--data", self.data, "--listen", self.host, "--admin-listen", f"127.0.0.1:{self.admin_port}"],
                 env=self.environment | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while not self.ready():
