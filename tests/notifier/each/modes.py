@@ -1,0 +1,139 @@
+"""What may be under way at the same time: by key, by bucket, one at a time, or anything."""
+
+import collections
+
+from contract import refused
+from hooks import feed, hook, put, told_of
+from proof import chained, everything, named, once_each
+from receiver import Gate, Receiver
+from scene import PATIENT, test
+
+
+def overlapping(deliveries, lane):
+    """Pairs of the same lane that were under way at the same time."""
+    lanes = collections.defaultdict(list)
+    for one in deliveries:
+        lanes[lane(one)].append(one)
+    return [(before.position, after.position) for each in lanes.values() for before, after in zip(each, each[1:])
+            if before.answered is None or after.came < before.answered]
+
+
+def holding(*names):
+    """A rule that holds back the first of each of these keys; the gate that lets them go."""
+    gate, held = Gate(), set()
+
+    def rule(delivery):
+        name = named(delivery)
+        if name in names and name not in held:
+            held.add(name)
+            return gate
+        return 200
+    return rule, gate
+
+
+def flowed(told):
+    return [named(one) for one in told.accepted()]
+
+
+@test(settings=PATIENT)
+def by_key_others_flow_past_one_that_waits(scene):
+    native, bucket = scene.native, scene.bucket("keys")
+    rule, gate = holding((bucket, "slow"))
+    with Receiver(rule) as told:
+        one = hook(native, told.url, buckets=[bucket], events=["s3:*"])
+        assert one.get()["mode"] == "key", "the default"
+        put(native, bucket, "slow")
+        told.wait(1, of=lambda: told.deliveries)
+        for number in range(20):
+            put(native, bucket, f"fast/{number % 4}")
+            put(native, bucket, "slow")
+        told.wait(20)
+        assert (bucket, "slow") not in flowed(told), "overtook its own key"
+        assert one.delivery()["inFlight"] == 1 and one.delivery()["pending"] >= 1, one.delivery()
+        gate.open()
+        told.wait(41)
+        everything(told.deliveries, told_of(feed(native), buckets=[bucket]))
+        assert not overlapping(told.deliveries, named)
+
+
+@test(settings=PATIENT)
+def keys_are_served_at_the_same_time(scene):
+    native, bucket = scene.native, scene.bucket("together")
+    gate = Gate()
+    with Receiver(gate) as told:
+        hook(native, told.url, buckets=[bucket], events=["s3:*"])
+        for number in range(12):
+            put(native, bucket, f"{number % 6}")
+        told.wait(6, of=lambda: told.deliveries)
+        assert len({named(one) for one in told.deliveries}) == 6, "a key twice, while another waits"
+        gate.open()
+        told.wait(12)
+        everything(told.deliveries, told_of(feed(native), buckets=[bucket]))
+
+
+@test(settings=PATIENT)
+def by_bucket_only_other_buckets_flow_past(scene):
+    native, slow, fast = scene.native, scene.bucket("slow"), scene.bucket("fast")
+    rule, gate = holding((slow, "first"))
+    with Receiver(rule) as told:
+        hook(native, told.url, buckets=[slow, fast], events=["s3:*"], mode="bucket")
+        put(native, slow, "first")
+        told.wait(1, of=lambda: told.deliveries)
+        for number in range(10):
+            put(native, slow, f"{number}")
+            put(native, fast, f"{number}")
+        told.wait(10)
+        assert {bucket for bucket, _ in flowed(told)} == {fast}, flowed(told)
+        gate.open()
+        told.wait(21)
+        everything(told.deliveries, told_of(feed(native), buckets=[slow, fast]), lambda event: event.bucket)
+        assert not overlapping(told.deliveries, lambda one: named(one)[0])
+
+
+@test(settings=PATIENT)
+def strictly_never_two_are_under_way(scene):
+    native, buckets = scene.native, [scene.bucket("strict"), scene.bucket("strict")]
+    chance = scene.chance("strict")
+
+    def rule(delivery):
+        return Gate(500 if delivery.attempt == 1 and delivery.position % 40 == 0 else 200, chance.uniform(0, 0.01))
+    with Receiver(rule) as told:
+        hook(native, told.url, buckets=buckets, events=["s3:*"], mode="strict")
+        for number in range(120):
+            put(native, buckets[number % 2], f"{number % 11}")
+        came = told.wait(120, 60)
+        assert not overlapping(told.deliveries, lambda one: None)
+        assert any(one.status == 500 for one in told.deliveries), "nothing failed"
+        everything(came, told_of(feed(native), buckets=buckets), lambda event: None)
+
+
+@test(settings=PATIENT)
+def unordered_even_a_key_flows_past_itself(scene):
+    native, bucket = scene.native, scene.bucket("unordered")
+    rule, gate = holding((bucket, "slow"))
+    with Receiver(rule) as told:
+        hook(native, told.url, buckets=[bucket], events=["s3:*"], mode="unordered")
+        for _ in range(10):
+            put(native, bucket, "slow")
+        told.wait(9)
+        gate.open()
+        told.wait(10)
+        wanted = told_of(feed(native), buckets=[bucket])
+        once_each(told.deliveries, wanted)
+        chained(told.deliveries, wanted)
+
+
+@test(settings=PATIENT)
+def a_mode_may_be_changed(scene):
+    native, bucket = scene.native, scene.bucket("changed")
+    with Receiver() as told:
+        one = hook(native, told.url, buckets=[bucket], events=["s3:*"])
+        for mode in ("strict", "unordered", "bucket", "key"):
+            assert one.patch(mode=mode)["mode"] == mode
+            for number in range(5):
+                put(native, bucket, f"{number}")
+        told.wait(20)
+        wanted = told_of(feed(native), buckets=[bucket])
+        assert len(once_each(told.deliveries, wanted)) == 20
+        refused(one.ask("PATCH", json={"mode": "random"}), "invalid_request")
+        refused(native.ask("POST", "/webhooks", json={"url": told.url, "mode": "KEY"}), "invalid_request")
