@@ -4,6 +4,7 @@ Owns: answering over UDP and TCP, counting who asked for what.
 """
 
 import collections
+import ipaddress
 
 from dnslib import AAAA, QTYPE, RCODE, RR, A
 from dnslib.server import DNSServer
@@ -11,7 +12,7 @@ from dnslib.server import DNSServer
 
 class Names:
     """Answers for the names it was told, with NXDOMAIN for others. An answer is a list of addresses, or a function of how often the name's
-    addresses of that family were asked for before."""
+    addresses of that family were asked for before. `answers` may be changed at any time."""
 
     def __init__(self, port, answers):
         self.port, self.answers, self.asked, self.servers = port, answers, collections.Counter(), []
@@ -26,8 +27,9 @@ class Names:
             answer = answer(self.asked[name, kind])
         self.asked[name, kind] += 1
         for address in answer:
-            if (":" in address) == (kind == "AAAA") and kind in ("A", "AAAA"):
-                reply.add_answer(RR(request.q.qname, QTYPE.reverse[kind], ttl=0, rdata=AAAA(address) if kind == "AAAA" else A(address)))
+            packed = tuple(ipaddress.ip_address(address).packed)
+            if kind == {4: "A", 16: "AAAA"}[len(packed)]:
+                reply.add_answer(RR(request.q.qname, request.q.qtype, ttl=0, rdata=A(packed) if kind == "A" else AAAA(packed)))
         return reply
 
     def __enter__(self):

@@ -51,8 +51,8 @@ def six():
     return False
 
 
-def refused_or_silent(scene, native, bucket, urls):
-    """Each address is refused when it is given, or no attempt ever gets an answer: how many were refused."""
+def refused_or_silent(native, bucket, urls, then=lambda: None):
+    """Each address is refused when it is given, or no attempt ever gets an answer: how many were refused. `then` happens before an event does."""
     stored, refused = {}, 0
     for url in urls:
         answer = native.ask("POST", "/webhooks", json={"url": url, "buckets": [bucket], "events": ["s3:*"]})
@@ -62,6 +62,7 @@ def refused_or_silent(scene, native, bucket, urls):
         else:
             assert answer.json()["code"] == "invalid_request", answer.text
             refused += 1
+    then()
     put(native, bucket, "for nobody")
     for url, one in stored.items():
         failed = eventually(lambda: one.deliveries(status="failed"), f"an attempt at {url}")
@@ -77,46 +78,72 @@ def refused_or_silent(scene, native, bucket, urls):
 @test(settings=QUICK)
 def no_spelling_of_an_inner_address_is_ever_connected_to(scene):
     native, bucket, port = scene.native, scene.bucket("inner"), free_port()
+    literal, named = ([f"http://{address}:{port}/" for address in addresses] for addresses in (ADDRESSES, NAMED))
     with Names(NAME_SERVER, NAMED) as names, trapped(port):
-        literal = [f"http://{address}:{port}/" for address in ADDRESSES]
-        refused = refused_or_silent(scene, native, bucket, literal)
-        refused_or_silent(scene, native, bucket, [f"http://{name}:{port}/" for name in NAMED])
+        refused = refused_or_silent(native, bucket, literal), refused_or_silent(native, bucket, named)
         assert all(names.asked[name, "A"] + names.asked[name, "AAAA"] for name in NAMED), f"the name server was not asked: {names.asked}"
-    print(f"          of {len(literal)} spellings {refused} were refused when given, the others at each attempt", flush=True)
+    print(f"          refused when given: {refused[0]} of {len(literal)} spellings, {refused[1]} of {len(named)} names", flush=True)
+
+
+@test(settings=QUICK)
+def a_name_that_turns_inward_later_is_never_connected_to(scene):
+    """Names that are nobody's when they are given, and lead inside when an event is to be sent."""
+    native, bucket, port = scene.native, scene.bucket("inward"), free_port()
+    with Names(NAME_SERVER, dict.fromkeys(NAMED, [])) as names, trapped(port):
+        def turn():
+            names.answers = NAMED
+            names.asked.clear()
+        refused = refused_or_silent(native, bucket, [f"http://{name}:{port}/" for name in NAMED], turn)
+        assert refused == 0, "a name without an address cannot be told from one that is away for a while"
+        assert all(names.asked[name, "A"] + names.asked[name, "AAAA"] for name in NAMED), f"not asked again: {names.asked}"
 
 
 @test(settings=QUICK)
 def no_other_door_lets_an_inner_address_in(scene):
-    """Changing an address, replaying to one, a bucket's configuration at either door."""
+    """Changing an address, replaying to one, a bucket's configuration at either door: refused, or tried without an answer."""
     native, bucket, port = scene.native, scene.bucket("doors"), free_port()
-    with Names(NAME_SERVER, NAMED), trapped(port):
+    # Nobody's while it is given, inside when something is sent.
+    turning = f"http://turning.test:{port}/"
+    with Names(NAME_SERVER, NAMED | {"turning.test": []}) as names, trapped(port):
         put(native, bucket, "before")
-        one = hook(native, f"http://inside.test:{port}/", buckets=[bucket], events=["s3:*"], status="paused")
-        for inner in (f"http://127.0.0.1:{port}/", f"http://[::ffff:127.0.0.1]:{port}/", f"http://inside.test:{port}/"):
+        one = hook(native, turning, buckets=[bucket], events=["s3:*"], status="paused")
+
+        def tried(subscription, what):
+            """An event, and what became of it."""
+            names.answers["turning.test"] = [TRAPPED]
+            put(native, bucket, what)
+            seen = lambda: native.call("GET", f"/webhooks/{subscription}/deliveries", params={"limit": 1000}).json()["deliveries"]
+            failed = eventually(seen, f"an attempt by {what}")
+            assert all(each["outcome"] == "failed" and each.get("statusCode") is None and each["error"] for each in failed), failed
+            names.answers["turning.test"] = []
+
+        def configured():
+            return native.notifications(bucket)["configs"][0]["subscription"]
+        given = 0
+        for inner in (f"http://{TRAPPED}:{port}/", f"http://[::ffff:127.0.0.1]:{port}/", f"http://inside.test:{port}/", turning):
             answer = one.ask("PATCH", json={"url": inner, "status": "active"})
             assert answer.status_code in (200, 400), answer.text
             if answer.status_code == 200:
-                put(native, bucket, "changed")
-                eventually(lambda: one.deliveries(status="failed"), f"an attempt at {inner}")
+                tried(one.id, "change")
             answer = one.ask("POST", "/replay", json={"from": "earliest", "url": inner})
             assert answer.status_code in (202, 400), answer.text
             if answer.status_code == 202:
-                replay = answer.json()
-                eventually(lambda: [each for each in one.deliveries(limit=1000) if each.get("replayId") == replay["id"]], f"an attempt of the replay to {inner}")
-                assert one.replayed(replay)["delivered"] == 0, one.replayed(replay)
-                one.ask("DELETE", f"/replays/{replay['id']}")
+                tried(one.id, "replay")
+                assert one.replayed(answer.json())["delivered"] == 0, one.replayed(answer.json())
+                one.ask("DELETE", f"/replays/{answer.json()['id']}")
             answer = native.ask("PUT", f"/buckets/{bucket}/notifications", json={"configs": [{"webhookUrl": inner, "events": ["s3:ObjectCreated:*"]}]})
             assert answer.status_code in (200, 400), answer.text
             if answer.status_code == 200:
-                put(native, bucket, "configured")
-                subscription = answer.json()["configs"][0]["subscription"]
-                failed = eventually(lambda: native.call("GET", f"/webhooks/{subscription}/deliveries").json()["deliveries"], f"an attempt at {inner}")
-                assert all(each["outcome"] == "failed" and each.get("statusCode") is None for each in failed), failed
-            with contextlib.suppress(botocore.exceptions.ClientError):
+                tried(configured(), "configuration")
+            try:
                 scene.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [
                     {"QueueArn": f"arn:holdfast:webhook:::{inner}", "Events": ["s3:ObjectCreated:*"]}]})
-            put(native, bucket, "once more")
-        assert not one.deliveries(status="delivered")
+            except botocore.exceptions.ClientError as error:
+                assert error.response["Error"]["Code"] == "InvalidArgument", error.response
+            else:
+                tried(configured(), "S3 configuration")
+                given += 1
+        assert given, "nothing was tried"
         one.delete()
         native.clear_notifications(bucket)
 
@@ -137,7 +164,7 @@ def an_allowed_network_works_and_its_neighbours_do_not(scene):
         assert {one.headers["host"] for one in told.deliveries if one.path == "/name"} == {f"allowed.test:{told.port}"}
         # Of two addresses the one that is allowed may be used, or neither.
         eventually(lambda: mixed.deliveries(), "an attempt at two addresses")
-        refused_or_silent(scene, native, bucket, [f"http://{TRAPPED}:{told.port}/", f"http://[::ffff:127.0.0.1]:{told.port}/", f"http://[::1]:{told.port}/"])
+        refused_or_silent(native, bucket, [f"http://{TRAPPED}:{told.port}/", f"http://[::ffff:127.0.0.1]:{told.port}/", f"http://[::1]:{told.port}/"])
         mixed.delete()
 
 
