@@ -7,6 +7,13 @@ use serde_json::{Value, json};
 
 use crate::{Connection, Credentials, Server};
 
+/// A client of HTTP. Where the program is built beside it, it has TLS and must be told by whom.
+fn client() -> reqwest::Client {
+    // Another client may have said so already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// A connection with a token.
 pub struct Admin {
     runtime: tokio::runtime::Runtime,
@@ -32,7 +39,7 @@ impl Admin {
     pub fn with_token(server: &Server, token: &str) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let base = format!("http://{}/admin/api/v1", server.admin);
-        Ok(Self { runtime, client: reqwest::Client::new(), base, token: token.to_owned() })
+        Ok(Self { runtime, client: client(), base, token: token.to_owned() })
     }
 
     /// Of the native API, with a token for an access key.
@@ -41,7 +48,7 @@ impl Admin {
     /// When there is no token to be had.
     pub fn native(server: &Server, credentials: &Credentials) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (client, base) = (reqwest::Client::new(), format!("http://{}/api/v1", server.address));
+        let (client, base) = (client(), format!("http://{}/api/v1", server.address));
         let Credentials { access_key, secret, .. } = credentials;
         let answer: Value = runtime.block_on(async {
             let asked = client.post(format!("{base}/auth/token")).basic_auth(access_key, Some(secret)).send().await?;
