@@ -10,8 +10,8 @@ import httpx
 
 import proof
 from client import Client, Problem
-from hooks import feed, hook, position, told_of
-from receiver import Delivery, Program
+from hooks import feed, hook, position, put, told_of
+from receiver import Delivery, Program, Receiver
 from scene import PATIENT, eventually, free_port, test
 from stream import Nats
 
@@ -115,6 +115,10 @@ def chaos(scene, work, victims, kills):
     return killed
 
 
+def counted(killed):
+    return "killed: " + ", ".join(f"{name} {killed.count(name)} times" for name in sorted(set(killed)))
+
+
 def checked_feed(scene, work):
     """The feed to its end: dense, and with everything that was acknowledged."""
     events = feed(scene.native)
@@ -150,7 +154,7 @@ def every_event_in_order_while_receiver_and_server_are_killed(scene):
     for one in made.values():
         drained(one)
     wanted = told_of(checked_feed(scene, work), WANTED, BUCKETS)
-    said = [f"{work.done} operations, {work.failed} cut off, {len(wanted)} events, killed: {', '.join(killed)}"]
+    said = [f"{work.done} operations, {work.failed} cut off, {len(wanted)} events, {counted(killed)}"]
     for program, one in made.items():
         program.kill()
         came = program.read()
@@ -205,7 +209,32 @@ def nats_has_each_position_once_whoever_is_killed(scene):
         messages = nats.read(eventually(lambda: stream_with(nats, wanted[-1].position), "the last event in the stream", DRAIN_S))
         held(messages, wanted)
         assert len(wanted) > work.done / 2 and len(killed) == kills
-        print(f"          {work.done} operations, {work.failed} cut off, {len(messages)} messages, killed: {', '.join(killed)}", flush=True)
+        print(f"          {work.done} operations, {work.failed} cut off, {len(messages)} messages, {counted(killed)}", flush=True)
+    finally:
+        nats.kill()
+
+
+@test(settings=CHAOS, alone=True)
+def nats_that_is_away_holds_nobody_up(scene):
+    """A server that starts without its NATS serves, writes and webhooks too; the stream gets everything when there is one."""
+    nats = Nats(scene.folder)
+    scene.kill()
+    scene.settings = scene.settings | {"nats.url": nats.url}
+    scene.start()
+    prepare(scene)
+    with Receiver() as told:
+        hook(scene.native, told.url, events=list(WANTED), buckets=list(BUCKETS))
+        for number in range(50):
+            put(scene.native, BUCKETS[number % 2], f"{number % 5}")
+        told.wait(50)
+    # Killed while it waits for NATS, it has forgotten nothing.
+    scene.kill()
+    scene.start()
+    wanted = told_of(feed(scene.native), WANTED, BUCKETS)
+    assert len(wanted) == 50
+    nats.start()
+    try:
+        held(nats.read(eventually(lambda: stream_with(nats, wanted[-1].position), "the last event in the stream", DRAIN_S)), wanted)
     finally:
         nats.kill()
 

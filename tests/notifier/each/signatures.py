@@ -130,12 +130,18 @@ def a_secret_is_shown_once_and_never_again(scene):
         answer = ok(native.ask("POST", "/webhooks", json={"url": told.url, "buckets": [bucket], "events": ["*"], "name": "kept"}), 201)
         assert answer.headers["cache-control"] == "no-store" and int(answer.headers["x-holdfast-position"]) > 0, answer.headers
         assert answer.json()["hasSecret"] is True
+        # Asked again with the same idempotency key, the secret is not told again.
+        document, same = {"url": told.url, "events": ["s3:ObjectAcl:Put"]}, {"Idempotency-Key": "made-once"}
+        once = ok(native.ask("POST", "/webhooks", json=document, headers=same), 201).json()
+        again = native.ask("POST", "/webhooks", json=document, headers=same)
+        assert again.status_code == 409 and once["signingSecret"] not in again.text, again
+        assert len([each for each in hooks(native) if (each["url"], each["events"]) == (told.url, ["s3:ObjectAcl:Put"])]) == 1
         one = Hook(native, answer.json())
         rotated = ok(one.ask("POST", "/rotate-secret", json={"overlapSeconds": 600}), 200)
         assert rotated.headers["cache-control"] == "no-store", rotated.headers
         one.secrets.append(rotated.json()["signingSecret"])
         native.notify(bucket, [{"id": "mine", "webhookUrl": told.url, "events": ["s3:ObjectCreated:*"]}])
-        secrets = [*one.secrets, native.call("POST", f"/buckets/{bucket}/notifications/mine/rotate-secret").json()["signingSecret"]]
+        secrets = [once["signingSecret"], *one.secrets, native.call("POST", f"/buckets/{bucket}/notifications/mine/rotate-secret").json()["signingSecret"]]
         count = operations(scene, native, bucket)
         put(native, bucket, "poison")
         told.wait(count)
