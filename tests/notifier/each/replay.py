@@ -35,9 +35,9 @@ def a_replay_to_another_address_leaves_the_live_cursor(scene):
         live.wait(20)
         # What waits keeps the cursor where it is: whatever moves it now is the replay.
         live.rule = 500
-        put(native, bucket, "waits")
+        waits = put(native, bucket, "waits")
         live.wait(1, of=lambda: [each for each in live.deliveries if each.status == 500])
-        before = one.delivery()
+        before = eventually(lambda: (now := one.delivery())["position"] == waits and now, "the cursor at what waits")
         assert before["lag"] > 0, before
         replay = one.replay(**{"from": "earliest", "url": other.url})
         assert replay["status"] in ("running", "done") and replay["url"] == other.url and replay["from"] <= replay["to"] and replay["createdAt"], replay
