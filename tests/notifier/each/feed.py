@@ -102,6 +102,11 @@ def who_may_not_administer_may_not_read_it(scene):
     weak = scene.key("op=read,op=write,op=delete").native
     refused(weak.ask("GET", "/events"), "forbidden")
     refused(weak.ask("GET", "/events", headers={"Accept": "text/event-stream"}), "forbidden")
+    # Whoever administers one bucket names it.
+    scoped = scene.key(f"op=admin:bucket={bucket}").native
+    refused(scoped.ask("GET", "/events"), "forbidden")
+    assert feed(scoped, bucket=bucket) == feed(scene.native, bucket=bucket) != []
+    refused(scoped.ask("GET", "/events", params={"bucket": [bucket, "demo"]}), "forbidden")
     other = scene.tenant("stranger").native
     seen = feed(other)
     assert seen, "a tenant's own feed begins with its keys"
