@@ -20,7 +20,7 @@ use crate::subscription::Directory;
 /// Records of a page.
 pub(crate) const PAGE: u64 = 256;
 /// Pages that are kept: whoever starts late, or all that start at once, read the same.
-const PAGES_KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+const PAGES_KEPT: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
 const NAMES_KEPT: NonZeroUsize = NonZeroUsize::new(8_192).expect("not zero");
 
 /// Part of a log.

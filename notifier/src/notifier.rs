@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use crate::bell::{Bell, raised};
 use crate::clock::Clock;
 use crate::egress::{EgressError, Guard, Resolver};
-use crate::engine::{Desk, ReplayOf, Shared, Told, run};
+use crate::engine::{Desk, Refresh, ReplayOf, Shared, Told, run};
 use crate::fair::Fair;
 use crate::figures::{Figures, NotifierFigures};
 use crate::filter::Matcher;
@@ -118,6 +118,8 @@ struct Inner {
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     nats: Mutex<Option<Nats>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// One at a time brings a tenant's tasks in line with its subscriptions.
+    turns: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Everything of a tenant.
@@ -133,6 +135,8 @@ struct Known {
     fingerprint: [u8; 32],
     /// By the place of their rows: the subscription itself, unless it rests, and replays.
     running: HashMap<Place, Running>,
+    /// Tasks that were stopped and may not have ended.
+    ending: HashMap<Place, tokio::task::JoinHandle<()>>,
 }
 
 struct Running {
@@ -195,6 +199,7 @@ impl Notifier {
             tasks: Mutex::default(),
             nats: Mutex::default(),
             writer: Mutex::new(Some(writer)),
+            turns: Mutex::default(),
         }));
         let registrar = notifier.clone();
         let task = tokio::spawn(async move { registrar.register().await });
@@ -288,6 +293,11 @@ impl Notifier {
 
     /// Brings the tasks of a tenant in line with its subscriptions.
     async fn refresh(&self, tenant: TenantId) -> Result<(), NotifierError> {
+        let turn = self.0.turns.lock().entry(tenant).or_default().clone();
+        let _turn = turn.lock().await;
+        if *self.0.stop.borrow() {
+            return Ok(());
+        }
         let shared = self.0.shared.clone();
         let known =
             self.0.offices.lock().get(&tenant).map(|office| {
@@ -308,11 +318,21 @@ impl Notifier {
             let office = self.open(tenant, found.head);
             self.0.offices.lock().insert(tenant, office);
         }
-        let (ending, gone) = self.outdated(tenant, &found);
-        join_all(ending.into_iter().map(Running::end)).await;
-        forget(self.0.shared.journal.clone(), gone).await;
+        self.end_outdated(tenant, &found);
         self.begin(tenant, found);
         Ok(())
+    }
+
+    /// Brings them in line before more of the log is handed over: what comes behind a change is told as the change says.
+    async fn refresh_for_desk(&self, tenant: TenantId) {
+        while let Err(error) = self.refresh(tenant).await {
+            tracing::error!(%tenant, %error, "the subscriptions of a tenant cannot be read");
+            let mut stop = self.0.stop.subscribe();
+            tokio::select! {
+                () = raised(&mut stop) => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
     }
 
     fn open(&self, tenant: TenantId, head: Position) -> Office {
@@ -321,31 +341,45 @@ impl Notifier {
         // What was committed before it was watched for.
         desk.wake.notify_one();
         let (stop, stopped) = watch::channel(false);
-        let reading = tokio::spawn(desk.clone().run(self.0.shared.history.clone(), stopped));
+        let notifier = self.clone();
+        let refresh: Refresh = Box::new(move || {
+            let notifier = notifier.clone();
+            Box::pin(async move { notifier.refresh_for_desk(tenant).await })
+        });
+        let reading = tokio::spawn(desk.clone().run(self.0.shared.history.clone(), refresh, stopped));
         Office { desk, reading, stop, known: HashMap::new() }
     }
 
-    /// Takes out the tasks of subscriptions that have changed or are gone; of those that are gone also where their rows stand.
-    fn outdated(&self, tenant: TenantId, found: &Found) -> (Vec<Running>, Vec<Place>) {
-        let (mut ending, mut gone) = (Vec::new(), Vec::new());
+    /// Stops the tasks of subscriptions that have changed or are gone: they begin nothing more. Whoever comes after one waits
+    /// until it has ended.
+    fn end_outdated(&self, tenant: TenantId, found: &Found) {
         let mut offices = self.0.offices.lock();
-        let Some(office) = offices.get_mut(&tenant) else { return (ending, gone) };
+        let Some(office) = offices.get_mut(&tenant) else { return };
         let now: HashMap<_, _> = found.subscriptions.iter().map(|it| (it.0.id, fingerprint(&it.0))).collect();
         let ids: Vec<_> = office.known.keys().copied().collect();
         for id in ids {
             let Some(known) = office.known.get_mut(&id) else { continue };
-            match now.get(&id) {
-                Some(fingerprint) if *fingerprint == known.fingerprint => {}
-                Some(_) => ending.extend(known.running.drain().map(|(_, running)| running)),
-                None => {
-                    gone.push(Place::of(tenant, id));
-                    gone.extend(known.running.keys().copied());
-                    ending.extend(known.running.drain().map(|(_, running)| running));
-                    office.known.remove(&id);
-                }
+            let is_same = now.get(&id).is_some_and(|fingerprint| *fingerprint == known.fingerprint);
+            if is_same {
+                continue;
+            }
+            for (place, running) in known.running.drain() {
+                running.told.stop.send_replace(true);
+                office.desk.leave(&running.told);
+                known.ending.insert(place, running.task);
+            }
+            if !now.contains_key(&id)
+                && let Some(known) = office.known.remove(&id)
+            {
+                let mut places: Vec<_> = known.ending.keys().copied().collect();
+                places.push(Place::of(tenant, id));
+                let journal = self.0.shared.journal.clone();
+                tokio::spawn(async move {
+                    join_all(known.ending.into_values()).await;
+                    forget(journal, places).await;
+                });
             }
         }
-        (ending, gone)
     }
 
     /// Begins what is not under way.
@@ -359,6 +393,7 @@ impl Notifier {
                 subscription: subscription.clone(),
                 fingerprint,
                 running: HashMap::new(),
+                ending: HashMap::new(),
             });
             known.subscription = subscription;
             known.fingerprint = fingerprint;
@@ -414,7 +449,15 @@ impl Notifier {
             again: Mutex::default(),
         });
         told.shown.lock().position = told.start;
-        let task = tokio::spawn(run(told.clone(), desk.clone(), self.0.shared.clone()));
+        let (before, desk, shared, telling) =
+            (known.ending.remove(&place), desk.clone(), self.0.shared.clone(), told.clone());
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                // A panic there was reported by its own task.
+                let _ = before.await;
+            }
+            run(telling, desk, shared).await;
+        });
         known.running.insert(place, Running { told, task });
     }
 
@@ -444,11 +487,12 @@ fn read_tenant(
     tenant: TenantId,
     known: Option<&HashMap<SubscriptionId, [u8; 32]>>,
 ) -> Result<Option<Found>, NotifierError> {
+    // First: a change behind it is met by whoever reads on from there.
+    let head = shared.history.head(tenant).map_err(|error| unreadable(&error))?;
     let subscriptions = shared.directory.subscriptions(tenant)?;
     if subscriptions.is_empty() {
         return Ok(None);
     }
-    let head = shared.history.head(tenant).map_err(|error| unreadable(&error))?;
     let mut found = Found { head, subscriptions: Vec::with_capacity(subscriptions.len()) };
     let mut places = HashSet::new();
     let kept = |error: &dyn std::fmt::Display| unreadable(error);
@@ -495,8 +539,11 @@ async fn forget(journal: Journal, places: Vec<Place>) {
 
 impl Office {
     async fn close(self) {
-        let running = self.known.into_values().flat_map(|known| known.running.into_values());
-        join_all(running.map(Running::end)).await;
+        let (running, ending): (Vec<_>, Vec<_>) =
+            self.known.into_values().map(|known| (known.running.into_values(), known.ending.into_values())).unzip();
+        join_all(running.into_iter().flatten().map(Running::end)).await;
+        // A panic there was reported by its own task.
+        join_all(ending.into_iter().flatten()).await;
         let _ = self.stop.send(true);
         // A panic there was reported by its own task.
         let _ = self.reading.await;
@@ -619,6 +666,8 @@ impl Notifier {
     /// # Errors
     /// [`NotifierError::Unknown`].
     pub async fn test(&self, tenant: TenantId, id: SubscriptionId) -> Result<Attempt, NotifierError> {
+        // It may have been made or changed a moment ago.
+        self.refresh(tenant).await?;
         let subscription = self.subscription(tenant, id).ok_or(NotifierError::Unknown)?;
         let shared = &self.0.shared;
         let url = Url::parse(&subscription.url).map_err(|_| EgressError::Malformed)?;
@@ -660,11 +709,13 @@ impl Notifier {
         })
     }
 
-    /// Begins a replay.
+    /// Begins a replay. Blocks, on a thread of the runtime that may.
     ///
     /// # Errors
     /// [`NotifierError`].
     pub fn replay(&self, tenant: TenantId, id: SubscriptionId, new: NewReplay) -> Result<Replay, NotifierError> {
+        // The subscription may have been made or changed a moment ago.
+        tokio::runtime::Handle::current().block_on(self.refresh(tenant))?;
         let (shared, place) = (&self.0.shared, Place::of(tenant, id));
         let running = shared.journal.replays(place).map_err(|error| unreadable(&error))?;
         if running.iter().filter(|(_, kept)| kept.ended.is_none()).count() >= REPLAYS_MAX {

@@ -461,7 +461,9 @@ async fn a_replay_leaves_the_live_cursor_where_it_is() {
         filter: None,
         per_second: Some(50),
     };
-    let begun = house.notifier.replay(TENANT, id, new).expect("begins");
+    let asking = house.notifier.clone();
+    let begun =
+        tokio::task::spawn_blocking(move || asking.replay(TENANT, id, new)).await.expect("ends").expect("begins");
     let again = other.has(3).await;
     assert!(again.iter().all(|one| one.replay && one.path == "/again"));
     assert_eq!(again.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), ["evt_1_1_1", "evt_1_1_2", "evt_1_1_3"]);
@@ -491,5 +493,20 @@ async fn strict_is_one_at_a_time_and_a_dead_receiver_delays_nobody() {
     let got = good.has(300).await;
     assert!(got.is_sorted_by_key(|one| one.position));
     check(&got, 300);
+    house.notifier.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_behind_a_change_is_told_as_the_change_says() {
+    let (house, one, other) = (House::new(), Receiver::good().await, Receiver::good().await);
+    for round in 0..40 {
+        let (now, name) = if round % 2 == 0 { (&one, "one") } else { (&other, "other") };
+        house.subscribe(vec![subscription(1, now)]);
+        house.happen(&[name]);
+        now.has(round / 2 + 1).await;
+    }
+    let (got, others) = (one.has(20).await, other.has(20).await);
+    assert!(got.iter().all(|it| it.key == "one") && others.iter().all(|it| it.key == "other"));
+    check(&[got, others].concat(), 40);
     house.notifier.stop().await;
 }

@@ -2,14 +2,17 @@
 //!
 //! Owns: how far the log has been handed over, and to whom it is.
 //! Does not own: reading what is long past: a subscription that is behind reads for itself until it has caught up here.
-//! Invariant: everything before `next` was handed to everybody who is live.
+//! Invariants: everything before `next` was handed to everybody who is live. Nothing behind a change of subscriptions is handed
+//! over, or read by anybody who is behind, before the change holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use schemas::announcement::LOG_REOPENED;
+use schemas::event::Event;
 use schemas::{BucketName, Position, TenantId};
 use tokio::sync::{Notify, watch};
 
@@ -21,6 +24,9 @@ use crate::state::Place;
 
 /// How long to wait when the log could not be read.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Brings those who are told in line with the subscriptions that there are.
+pub(crate) type Refresh = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 pub(crate) struct Desk {
     tenant: TenantId,
@@ -125,9 +131,9 @@ impl Desk {
     }
 
     /// Reads the log as it grows, until told to stop.
-    pub(crate) async fn run(self: Arc<Self>, history: Arc<History>, mut stop: watch::Receiver<bool>) {
-        loop {
-            match self.advance(&history).await {
+    pub(crate) async fn run(self: Arc<Self>, history: Arc<History>, refresh: Refresh, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.advance(&history, &refresh).await {
                 Ok(true) => {}
                 Ok(false) => tokio::select! {
                     () = self.wake.notified() => {}
@@ -144,23 +150,40 @@ impl Desk {
         }
     }
 
-    /// Hands over what is new. Whether there was anything.
-    async fn advance(&self, history: &Arc<History>) -> Result<bool, HistoryError> {
+    /// Hands over what is new, up to where subscriptions change. Whether there was anything.
+    async fn advance(&self, history: &Arc<History>, refresh: &Refresh) -> Result<bool, HistoryError> {
         let (tenant, from, reading) = (self.tenant, self.next(), history.clone());
         let read = tokio::task::spawn_blocking(move || reading.read(tenant, from, PAGE));
         let page = read.await.map_err(|_| HistoryError::CutOff)??;
         if page.next == from {
             return Ok(false);
         }
+        let change = page.events.iter().find(|event| changes_subscriptions(&event.event));
+        let next = change.map_or(page.next, |change| change.id.position.next());
+        self.hand_over(page.events.iter().filter(|event| event.id.position < next), next);
+        if change.is_some() {
+            refresh().await;
+        }
+        Ok(true)
+    }
+
+    fn hand_over<'a>(&self, events: impl Iterator<Item = &'a Arc<Announcement>>, next: Position) {
         let mut tail = self.tail.lock();
-        for event in &page.events {
+        for event in events {
             for told in tail.concerned(event) {
                 if !told.hand_over(event) {
                     tail.remove(&told);
                 }
             }
         }
-        tail.next = page.next;
-        Ok(true)
+        tail.next = next;
     }
+}
+
+/// Whether what comes behind an event may be told to others, or otherwise.
+fn changes_subscriptions(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::WebhookSet(_) | Event::WebhookDeleted(_) | Event::BucketNotificationSet(_) | Event::BucketDeleted(_)
+    )
 }

@@ -8,6 +8,6 @@ mod lanes;
 mod runner;
 mod told;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Refresh};
 pub(crate) use runner::{Shared, run};
 pub(crate) use told::{ReplayOf, Told};

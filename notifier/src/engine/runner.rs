@@ -210,6 +210,7 @@ impl Runner {
             if self.is_done() {
                 return End::Done;
             }
+            self.show();
             self.note(false);
             let told = self.told.clone();
             // What can be read now is read, once those under way have had their turn.
@@ -276,13 +277,14 @@ impl Runner {
             return Ok(());
         }
         let page = self.shared.history.page(self.told.tenant, self.next).await?;
-        let end = self.told.replay.as_ref().map_or(Position(u64::MAX), |replay| replay.to);
+        // Behind the desk's position others may be told, or otherwise.
+        let end = self.told.replay.as_ref().map_or_else(|| self.desk.next(), |replay| replay.to);
         let wanted = |event: &&Arc<Announcement>| {
             let position = event.id.position;
             position >= self.next && position < end && self.told.matcher.matches(event)
         };
         self.ahead.extend(page.events.iter().filter(wanted).cloned());
-        self.next = page.next.max(self.next).min(end);
+        self.next = page.next.min(end).max(self.next);
         if page.next < end && page.next == page.head && self.told.replay.is_some() {
             // A replay of what is not there any more: the log was reopened before its end.
             self.next = end;
@@ -494,7 +496,14 @@ impl Runner {
         Some(Duration::from_micros(soonest.saturating_sub(now_us)))
     }
 
-    /// Says how the subscription stands: to whoever asks, and now and then to the disk.
+    /// Says what waits and what is under way, to whoever asks.
+    fn show(&self) {
+        let mut shown = self.told.shown.lock();
+        shown.pending = (self.lanes.len() + self.ahead.len()) as u64;
+        shown.in_flight = self.flying.len() as u64;
+    }
+
+    /// Says how far the subscription is: to whoever asks, and now and then to the disk.
     fn note(&mut self, now: bool) {
         let now_us = self.shared.clock.monotonic_us();
         let pace = if self.changed { NOTED_EVERY_US } else { PASSED_EVERY_US };
@@ -509,8 +518,6 @@ impl Runner {
         {
             let mut shown = self.told.shown.lock();
             shown.position = cursor;
-            shown.pending = (self.lanes.len() + self.ahead.len()) as u64;
-            shown.in_flight = self.flying.len() as u64;
             shown.failing_since = self.state.failing_since;
             shown.delivered_at = self.state.delivered_at;
         }
