@@ -33,6 +33,7 @@ pub(crate) fn run(args: ServeArgs, environment: Vec<(String, String)>) -> anyhow
     let settings = loaded.settings;
     refuse_plaintext(&settings)?;
     logs::start(&settings.log)?;
+    quiet_guarded();
     more_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
     let outcome = runtime.block_on(serve(&settings, root, accept_lost_tail));
@@ -143,6 +144,16 @@ fn refuse_plaintext(settings: &Settings) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The storage engine panics over damaged files; what is caught becomes an error that says where, and is reported as that.
+fn quiet_guarded() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !event_log::is_guarded() {
+            report(panic);
+        }
+    }));
 }
 
 /// A socket and a file a request: the usual soft limit of 1,024 is soon used up. Failing leaves what there is.

@@ -4,6 +4,7 @@
 //! Does not own: what rows mean, the checks around opening.
 //! Invariant: everything is read through a snapshot; a plain read can see half a batch.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,11 +27,24 @@ const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 #[error("the storage engine gave up: {0}")]
 pub(crate) struct Panicked(String);
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread is caught and becomes an error: whoever reports panics has nothing to report then.
+#[must_use]
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
 /// Runs what may panic inside the engine on damaged files.
 pub(crate) fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
     run: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-    match catch_unwind(AssertUnwindSafe(run)) {
+    let before = GUARDED.replace(true);
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    GUARDED.set(before);
+    match ran {
         Ok(result) => result.map_err(Into::into),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();

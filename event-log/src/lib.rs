@@ -29,6 +29,7 @@ mod views;
 
 pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX};
 pub use clock::RetentionClock;
+pub use disk::is_guarded;
 pub use fjall_log::FjallLog;
 pub use log::{
     AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,

@@ -44,6 +44,9 @@ pub enum EgressError {
     },
 }
 
+/// How long a name is looked up when a subscription is made.
+const CHECK_MAX: Duration = Duration::from_secs(2);
+
 /// Knows which addresses may be connected to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guard {
@@ -205,9 +208,10 @@ impl Resolver {
         let url = Url::parse(text).map_err(|_| EgressError::Malformed)?;
         self.guard.check_url(&url)?;
         let Some(host) = url.host_str().filter(|host| literal(host).is_none()) else { return Ok(()) };
-        match self.addresses(host).await {
-            Ok(_) | Err(EgressError::Unresolved) => Ok(()),
-            Err(error) => Err(error),
+        // Nobody waits longer for a name server that is away: every attempt asks it again.
+        match tokio::time::timeout(CHECK_MAX, self.addresses(host)).await {
+            Err(_) | Ok(Ok(_) | Err(EgressError::Unresolved)) => Ok(()),
+            Ok(Err(error)) => Err(error),
         }
     }
 

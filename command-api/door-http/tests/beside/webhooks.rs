@@ -213,7 +213,7 @@ async fn deliveries_are_looked_at_and_told_again() {
     let tenant = api.caller(MAIN).tenant;
     let of = |line: &str| line.replace("{id}", &id);
     let tested = api.done(&of("POST /webhooks/{id}/test"), NOTHING).await.json();
-    assert_eq!(tested, json!({ "delivered": true, "statusCode": 204, "latencyMs": 1.5 }));
+    assert_eq!(tested, json!({ "webhookId": "evt_1_test_5", "delivered": true, "statusCode": 204, "latencyMs": 1.5 }));
     let listed = api.done(&of("GET /webhooks/{id}/deliveries?limit=5&status=failed"), NOTHING).await.json();
     assert_eq!(announced.last(), "(true, 5)");
     let failed = &listed["deliveries"][0];
