@@ -60,6 +60,10 @@ struct Known {
 }
 
 impl Names for Known {
+    fn region(&self) -> Option<Arc<str>> {
+        self.directory.region()
+    }
+
     fn tenant(&self, tenant: TenantId) -> Option<TenantName> {
         if let Some(name) = self.tenants.lock().get(&tenant) {
             return Some(name.clone());
