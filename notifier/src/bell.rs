@@ -50,7 +50,8 @@ impl Bell {
             if header.tenant == TenantId::SYSTEM && (10..=15).contains(&header.event_type) {
                 self.0.changed.lock().all = true;
                 any = true;
-            } else if OF_SUBSCRIPTIONS.contains(&header.event_type) {
+            } else if OF_SUBSCRIPTIONS.contains(&header.event_type) && !desks.contains_key(&header.tenant) {
+                // A desk meets it in the log.
                 self.0.changed.lock().tenants.insert(header.tenant);
                 any = true;
             }
@@ -83,8 +84,11 @@ impl Bell {
         self.0.desks.write().insert(tenant, wake);
     }
 
+    /// Nobody reads the tenant's log any more. What was committed until now may not have been seen.
     pub(crate) fn forget(&self, tenant: TenantId) {
         self.0.desks.write().remove(&tenant);
+        self.0.changed.lock().tenants.insert(tenant);
+        self.0.told.notify_one();
     }
 }
 

@@ -53,6 +53,8 @@ const FEED_MAX: u64 = 20_000;
 const REACHED_MAX: Duration = Duration::from_secs(10);
 /// How often whoever waits looks, while much is committed.
 const REACHED_PACE: Duration = Duration::from_millis(20);
+/// How long the others wait when those of one tenant could not be read.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait when subscriptions could not be read.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -146,7 +148,7 @@ struct Running {
 
 impl Running {
     async fn end(self) {
-        let _ = self.told.stop.send(true);
+        self.told.stop.send_replace(true);
         // A panic there was reported by its own task.
         let _ = self.task.await;
     }
@@ -218,7 +220,7 @@ impl Notifier {
 
     /// Ends every task, after requests under way have had a moment, and writes how everything stands.
     pub async fn stop(&self) {
-        let _ = self.0.stop.send(true);
+        self.0.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.0.tasks.lock());
         for task in tasks {
             // A panic there was reported by its own task.
@@ -268,7 +270,7 @@ impl Notifier {
                     if let Err(error) = refreshed {
                         tracing::error!(%tenant, %error, "the subscriptions of a tenant cannot be read");
                         left.insert(tenant);
-                        tokio::time::sleep(AGAIN.min(Duration::from_secs(1))).await;
+                        tokio::time::sleep(ERROR_PAUSE).await;
                     }
                 }
                 changed = self.0.bell.changed() => {
@@ -294,7 +296,7 @@ impl Notifier {
     /// Brings the tasks of a tenant in line with its subscriptions.
     async fn refresh(&self, tenant: TenantId) -> Result<(), NotifierError> {
         let turn = self.0.turns.lock().entry(tenant).or_default().clone();
-        let _turn = turn.lock().await;
+        let turn = turn.lock_owned().await;
         if *self.0.stop.borrow() {
             return Ok(());
         }
@@ -307,10 +309,16 @@ impl Notifier {
         let read = tokio::task::spawn_blocking(move || read_tenant(&shared, tenant, known.as_ref()));
         let Some(found) = read.await.map_err(|error| unreadable(&error))?? else {
             if let Some(office) = self.0.offices.lock().remove(&tenant) {
+                // First, for the desk may be who asks: it ends, and asks for nothing more.
+                office.stop.send_replace(true);
                 self.0.bell.forget(tenant);
                 self.0.shared.history.forget(tenant);
-                // What is kept of it stays: a tenant that is disabled goes on when it is enabled.
-                tokio::spawn(office.close());
+                // What is kept of it stays: a tenant that is disabled goes on when it is enabled. Nobody begins again before
+                // everything has ended.
+                tokio::spawn(async move {
+                    office.close().await;
+                    drop(turn);
+                });
             }
             return Ok(());
         };
@@ -544,7 +552,7 @@ impl Office {
         join_all(running.into_iter().flatten().map(Running::end)).await;
         // A panic there was reported by its own task.
         join_all(ending.into_iter().flatten()).await;
-        let _ = self.stop.send(true);
+        self.stop.send_replace(true);
         // A panic there was reported by its own task.
         let _ = self.reading.await;
     }
@@ -796,7 +804,7 @@ impl Notifier {
             self.0.shared.journal.replay(place, bytes, &kept);
         }
         if let Some(told) = self.told(tenant, Place { tenant, id: bytes }, id) {
-            let _ = told.stop.send(true);
+            told.stop.send_replace(true);
         }
         Ok(true)
     }

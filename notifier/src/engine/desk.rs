@@ -132,8 +132,13 @@ impl Desk {
 
     /// Reads the log as it grows, until told to stop.
     pub(crate) async fn run(self: Arc<Self>, history: Arc<History>, refresh: Refresh, mut stop: watch::Receiver<bool>) {
-        while !*stop.borrow() {
-            match self.advance(&history, &refresh).await {
+        loop {
+            let advanced = tokio::select! {
+                biased;
+                () = raised(&mut stop) => return,
+                advanced = self.advance(&history, &refresh) => advanced,
+            };
+            match advanced {
                 Ok(true) => {}
                 Ok(false) => tokio::select! {
                     () = self.wake.notified() => {}
