@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use egress::EgressError;
 pub use figures::NotifierFigures;
 pub use filter::Matcher;
-pub use notifier::{Notifier, NotifierError, Options, webhook_id};
+pub use notifier::{Notifier, NotifierError, Options};
 pub use retry::RetryPolicy;
 pub use state::TABLE;
 pub use subscription::{Directory, DirectoryError, Subscription};
