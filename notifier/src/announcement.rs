@@ -34,7 +34,7 @@ pub trait Names: Send + Sync {
 
 /// An event of the log as it is told.
 #[derive(Clone)]
-pub struct Announcement {
+pub(crate) struct Announcement {
     /// Whose log.
     pub tenant: TenantId,
     /// What the tenant is called, if it is known.
@@ -75,7 +75,7 @@ impl Announcement {
     ///
     /// # Errors
     /// An event that this version does not know, or that does not have its shape.
-    pub fn read(recorded: &Recorded, names: &dyn Names) -> Result<Option<Self>, EventError> {
+    pub(crate) fn read(recorded: &Recorded, names: &dyn Names) -> Result<Option<Self>, EventError> {
         let Some(body) = &recorded.body else { return Ok(None) };
         let header = &recorded.header;
         let (tenant, id) = (header.tenant, header.id());
@@ -117,21 +117,13 @@ impl Announcement {
 
     /// `evt_<tenant>_<epoch>_<position>`: what it is called in `webhook-id` and in every body. The tenant stands there as a
     /// number, which it keeps whatever it is called.
-    #[must_use]
-    pub fn webhook_id(&self) -> String {
+    pub(crate) fn webhook_id(&self) -> String {
         translation::event_text(self.tenant, self.id)
-    }
-
-    /// `<tenant>:<epoch>:<position>`: what it is called in `Nats-Msg-Id`.
-    #[must_use]
-    pub fn message_id(&self) -> String {
-        format!("{}:{}:{}", self.tenant, self.id.epoch, self.id.position)
     }
 
     /// What a subscriber gets. `rule` is what the subscription is called in its bucket's configuration: AWS's shape has it,
     /// and is made anew every time for it. The others are made once.
-    #[must_use]
-    pub fn body(&self, format: PayloadFormat, rule: Option<&str>) -> Bytes {
+    pub(crate) fn body(&self, format: PayloadFormat, rule: Option<&str>) -> Bytes {
         match format {
             PayloadFormat::S3 => s3::body(self, rule),
             PayloadFormat::CloudEvents => self.cloudevents.get_or_init(|| cloudevents::body(self)).clone(),

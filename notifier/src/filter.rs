@@ -12,7 +12,7 @@ use crate::Announcement;
 
 /// A filter that was made ready: patterns are looked at once, not for every event.
 #[derive(Debug, Clone)]
-pub struct Matcher {
+pub(crate) struct Matcher {
     /// A bit for each type of the catalogue.
     types: u128,
     /// Types that nothing else is asked of.
@@ -29,16 +29,14 @@ const _: () = assert!(EVENT_TYPES.len() <= u128::BITS as usize, "the catalogue h
 
 impl Matcher {
     /// Of a subscription: of what is announced, what the filter names, and that the log reopened.
-    #[must_use]
-    pub fn new(filter: &EventFilter) -> Self {
+    pub(crate) fn new(filter: &EventFilter) -> Self {
         let types = bits(|index| EVENT_TYPES[index].announced && is_named(filter, index));
         Self { always: bits(|index| EVENT_TYPES[index].name == LOG_REOPENED), ..Self::of(filter, types) }
     }
 
     /// Of the change feed: what the filter names, announced or not; everything, if it names no types. Nothing is told beside
     /// it: whoever reads the feed sees the epoch in every event.
-    #[must_use]
-    pub fn feed(filter: &EventFilter) -> Self {
+    pub(crate) fn feed(filter: &EventFilter) -> Self {
         Self::of(filter, bits(|index| filter.events.is_empty() || is_named(filter, index)))
     }
 
@@ -59,14 +57,12 @@ impl Matcher {
     }
 
     /// The only buckets whose events can match; none when those of all can.
-    #[must_use]
-    pub fn buckets(&self) -> &[BucketName] {
+    pub(crate) fn buckets(&self) -> &[BucketName] {
         &self.buckets
     }
 
     /// Whether the event is told. One that has no key, no bucket or no size does not match what asks for one.
-    #[must_use]
-    pub fn matches(&self, announcement: &Announcement) -> bool {
+    pub(crate) fn matches(&self, announcement: &Announcement) -> bool {
         let bit = 1 << announcement.type_index;
         if self.always & bit != 0 {
             return true;

@@ -24,17 +24,16 @@ mod state;
 mod subscription;
 mod translation;
 
-pub use announcement::{Announcement, Names};
+pub(crate) use announcement::Announcement;
+pub use announcement::Names;
 pub use bell::Bell;
 pub use clock::Clock;
 pub use egress::EgressError;
 pub use figures::NotifierFigures;
-pub use filter::Matcher;
 pub use notifier::{Notifier, NotifierError, Options};
 pub use retry::RetryPolicy;
 pub use state::TABLE;
 pub use subscription::{Directory, DirectoryError, Subscription};
-pub use translation::{TestEvent, cloud_type, content_type, subject_token};
 
 /// One or more values of every event, which golden files hold too.
 #[cfg(test)]

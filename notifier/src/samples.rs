@@ -13,7 +13,8 @@ use schemas::{
     TenantName, Time,
 };
 
-use crate::{Announcement, Names, TestEvent, golden};
+use crate::translation::TestEvent;
+use crate::{Announcement, Names, golden};
 
 pub(crate) const EPOCH: Epoch = Epoch(2);
 

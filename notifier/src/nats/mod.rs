@@ -27,6 +27,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::options::{Options, OptionsError, Tls};
+#[cfg(test)]
+pub(crate) use self::subject::{message_id, type_token};
 use self::tenants::Lags;
 
 /// One event as it is published.

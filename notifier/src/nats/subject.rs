@@ -32,13 +32,13 @@ pub(super) fn subject_of(tenant: &str, bucket: Option<&BucketName>, event_type: 
 }
 
 /// `s3:ObjectCreated:Put` is `ObjectCreated-Put`: what names the catalogue is left out.
-fn type_token(event_type: &str) -> String {
+pub(crate) fn type_token(event_type: &str) -> String {
     let name = event_type.split_once(':').map_or(event_type, |(_, name)| name);
     token(&name.replace(':', "-")).to_string()
 }
 
 /// The value of `Nats-Msg-Id`.
-pub(super) fn message_id(tenant: TenantId, id: EventId) -> String {
+pub(crate) fn message_id(tenant: TenantId, id: EventId) -> String {
     format!("{tenant}:{}:{}", id.epoch, id.position)
 }
 

@@ -59,8 +59,8 @@ pub(super) fn source(tenant: &str, bucket: Option<&str>) -> String {
 }
 
 /// What a type is called in `CloudEvents`; none of one that the catalogue does not have.
-#[must_use]
-pub fn cloud_type(event_type: &str) -> Option<&'static str> {
+#[cfg(test)]
+pub(crate) fn cloud_type(event_type: &str) -> Option<&'static str> {
     TYPES.iter().find(|(name, _)| *name == event_type).map(|(_, cloud)| *cloud)
 }
 

@@ -22,24 +22,17 @@ use serde::Serialize;
 
 use crate::Announcement;
 
-pub use cloudevents::cloud_type;
-pub use test_event::TestEvent;
+#[cfg(test)]
+pub(crate) use cloudevents::cloud_type;
+pub(crate) use test_event::TestEvent;
 pub(crate) use text::event_text;
 
 /// `Content-Type` of a body.
-#[must_use]
-pub fn content_type(format: PayloadFormat) -> &'static str {
+pub(crate) fn content_type(format: PayloadFormat) -> &'static str {
     match format {
         PayloadFormat::CloudEvents => "application/cloudevents+json",
         PayloadFormat::S3 | PayloadFormat::Native => "application/json",
     }
-}
-
-/// What a type is called in a subject of NATS, as one token: `ObjectCreated-Put`.
-#[must_use]
-pub fn subject_token(event_type: &str) -> String {
-    let name = event_type.split_once(':').map_or(event_type, |(_, name)| name);
-    name.replace(':', "-")
 }
 
 /// A tenant as paths name it.

@@ -11,7 +11,7 @@ use super::{cloudevents, json, named};
 
 /// A test event.
 #[derive(Debug, Clone)]
-pub struct TestEvent {
+pub(crate) struct TestEvent {
     /// Whose subscription.
     pub tenant: TenantId,
     /// What the tenant is called, if it is known.
@@ -91,17 +91,15 @@ impl CloudTest {
 
 impl TestEvent {
     /// Its type.
-    pub const TYPE: &str = "holdfast:Test";
+    pub(crate) const TYPE: &str = "holdfast:Test";
 
     /// `evt_<tenant>_test_<nonce>`.
-    #[must_use]
-    pub fn webhook_id(&self) -> String {
+    pub(crate) fn webhook_id(&self) -> String {
         format!("evt_{}_test_{}", self.tenant, self.nonce)
     }
 
     /// What is sent.
-    #[must_use]
-    pub fn body(&self, format: PayloadFormat) -> Bytes {
+    pub(crate) fn body(&self, format: PayloadFormat) -> Bytes {
         let detail = TestDetail { subscription: Text(SubscriptionText(self.subscription)) };
         match format {
             PayloadFormat::S3 => json(&S3Test {

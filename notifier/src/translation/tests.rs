@@ -135,7 +135,7 @@ fn every_body_names_its_event() {
 fn ids_are_of_tenant_epoch_and_position() {
     let announcement = announced(put());
     assert_eq!(announcement.webhook_id(), "evt_7_2_4660");
-    assert_eq!(announcement.message_id(), "7:2:4660");
+    assert_eq!(crate::nats::message_id(announcement.tenant, announcement.id), "7:2:4660");
     assert_eq!(
         format!("{announcement:?}"),
         r#"Announcement { id: "evt_7_2_4660", event_type: "s3:ObjectCreated:Put", .. }"#
@@ -214,7 +214,7 @@ fn what_nobody_knows_the_name_of_is_called_by_its_number() {
 
 #[test]
 fn types_have_tokens_of_their_own() {
-    let tokens: BTreeSet<_> = EVENT_TYPES.iter().map(|known| subject_token(known.name)).collect();
+    let tokens: BTreeSet<_> = EVENT_TYPES.iter().map(|known| crate::nats::type_token(known.name)).collect();
     assert_eq!(tokens.len(), EVENT_TYPES.len(), "two types share a token");
     assert!(tokens.iter().all(|token| token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')));
 }

@@ -5,8 +5,9 @@ use ::schemas::subscription::PayloadFormat;
 use serde_json::{Value, json};
 
 use super::Told;
+use crate::nats::type_token;
 use crate::samples;
-use crate::translation::{content_type, subject_token};
+use crate::translation::content_type;
 
 /// The formats of webhooks: their names, and what is said of them.
 const FORMATS: [(PayloadFormat, &str, &str); 3] = [
@@ -82,7 +83,7 @@ fn webhook() -> Value {
 }
 
 fn nats(told: &[Told]) -> Value {
-    let tokens: Vec<_> = told.iter().filter(|it| it.known.announced).map(|it| subject_token(it.known.name)).collect();
+    let tokens: Vec<_> = told.iter().filter(|it| it.known.announced).map(|it| type_token(it.known.name)).collect();
     json!({
         "address": "holdfast.{tenant}.{bucket}.{type}",
         "title": "A subject of a tenant's stream",

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::Told;
-use crate::translation::{TestEvent, cloud_type, subject_token};
+use crate::nats::type_token;
+use crate::translation::{TestEvent, cloud_type};
 
 const HEAD: &str = "# Events
 
@@ -33,7 +34,7 @@ pub(super) fn page(told: &[Told]) -> String {
         let known = it.known;
         let told_to = if known.announced { "subscriptions" } else { "feed only" };
         let cloud = cloud_type(known.name).unwrap_or_default();
-        let (token, anchor) = (subject_token(known.name), it.shape.to_lowercase());
+        let (token, anchor) = (type_token(known.name), it.shape.to_lowercase());
         let shape = it.shape;
         line(
             &mut page,
