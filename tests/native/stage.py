@@ -18,15 +18,11 @@ from client import Client  # noqa: E402
 from kit import ROOT, Server, known_settings  # noqa: E402, F401
 
 TESTS, SERVERS, FULL = {}, {}, set()
-# Whether servers call webhooks. A test of notifications.py compares; until they do, webhooks are refused and the tests that store one cannot be run.
-DELIVERS = True
 
 
-def test(function=None, *, settings=None, alone=False, full=False, needs_delivery=False):
+def test(function=None, *, settings=None, alone=False, full=False):
     """Names a test; those with the same settings share a server unless one must be alone. `full` ones run with --full only."""
     def register(function):
-        if needs_delivery and not DELIVERS:
-            return function
         name = function.__name__.replace("_", "-")
         assert name not in TESTS, f"two tests are named {name}"
         TESTS[name], SERVERS[name] = function, (settings or {}, name if alone else None)

@@ -6,7 +6,7 @@ import string
 import wire
 from contract import OPERATIONS, ok, refusal, refused
 from each.documents import METHODS, plain, served
-from stage import DELIVERS, in_days, raises, stamp, test
+from stage import in_days, raises, stamp, test
 
 CONTENT = b"what only its tenant may see"
 KEY = "secret/name.txt"
@@ -24,8 +24,7 @@ class Ours:
         native.retain(self.bucket, KEY, "GOVERNANCE", stamp(in_days(10)))
         self.upload = native.create_upload(self.bucket, KEY)
         self.part = native.upload_part(self.bucket, KEY, self.upload, 1, CONTENT)
-        if DELIVERS:
-            native.notify(self.bucket, [{"webhookUrl": "https://hooks.example.com/ours", "events": ["s3:ObjectCreated:*"]}])
+        native.notify(self.bucket, [{"webhookUrl": "https://hooks.example.com/ours", "events": ["s3:ObjectCreated:*"]}])
         self.signed = {method: native.sign(method, self.bucket, KEY) for method in ("GET", "PUT")}
 
     def state(self):

@@ -3,7 +3,7 @@
 import json
 
 from contract import covers, ok, refusal, refused
-from stage import DELIVERS, test
+from stage import test
 
 HOOK = {"webhookUrl": "https://hooks.example.com/in?a=b", "events": ["s3:ObjectCreated:*"]}
 
@@ -22,22 +22,16 @@ def an_empty_configuration_is_set_shown_and_cleared(stage):
 
 
 @test
-def a_webhook_is_taken_only_by_a_server_that_calls_it(stage):
-    """A configuration without effect is refused, never stored. When servers deliver, DELIVERS in stage.py is to say so."""
+def a_webhook_is_taken(stage):
     bucket = stage.bucket()
-    answer = stage.native.ask("PUT", f"/buckets/{bucket}/notifications", json={"configs": [HOOK]})
-    if DELIVERS:
-        ok(answer, 200)
-    else:
-        refused(answer, "not_implemented")
-        assert stage.native.notifications(bucket)["configs"] == []
+    ok(stage.native.ask("PUT", f"/buckets/{bucket}/notifications", json={"configs": [HOOK]}), 200)
 
 
 @test
 @refusal("not_implemented", "invalid_request")
 def targets_that_are_refused(stage):
     bucket = stage.bucket()
-    stored = stage.native.notify(bucket, [HOOK] if DELIVERS else [])
+    stored = stage.native.notify(bucket, [HOOK])
     path = f"/buckets/{bucket}/notifications"
     for target in ({"snsTopicArn": "arn:aws:sns:us-east-1:1:t"}, {"sqsQueueArn": "arn:aws:sqs:us-east-1:1:q"}, {"lambdaFunctionArn": "arn:aws:lambda:us-east-1:1:function:f"}, {"type": "sns"}):
         refused(stage.native.ask("PUT", path, json={"configs": [{"events": ["s3:ObjectCreated:*"], **target}]}), "not_implemented")
@@ -47,7 +41,7 @@ def targets_that_are_refused(stage):
     assert stage.native.notifications(bucket)["configs"] == stored["configs"]
 
 
-@test(needs_delivery=True)
+@test
 def a_configuration_is_set_shown_replaced_and_cleared(stage):
     bucket = stage.bucket()
     path = f"/buckets/{bucket}/notifications"
@@ -62,7 +56,7 @@ def a_configuration_is_set_shown_replaced_and_cleared(stage):
     assert stage.native.notifications(bucket)["configs"] == []
 
 
-@test(needs_delivery=True)
+@test
 def events_and_filters_in_every_spelling(stage):
     bucket = stage.bucket()
     for asked, answered in ((["object-created"], ["s3:ObjectCreated:*"]), (["object-removed", "s3:ObjectCreated:Put"], ["s3:ObjectRemoved:*", "s3:ObjectCreated:Put"])):
@@ -73,7 +67,7 @@ def events_and_filters_in_every_spelling(stage):
         assert sorted(stored, key=lambda one: one["name"]) == both, stored
 
 
-@test(needs_delivery=True)
+@test
 def a_secret_is_never_on_the_wire(stage):
     bucket = stage.bucket()
     answers = [stage.native.notify(bucket, [HOOK]), stage.native.notifications(bucket)]

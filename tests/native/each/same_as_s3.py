@@ -232,7 +232,7 @@ def policies_bind_both_doors(stage):
     assert stage.native.get(bucket, "k").content == b"x"
 
 
-@test(needs_delivery=True)
+@test
 def notifications_are_the_same_at_both_doors(stage):
     bucket, s3 = stage.bucket("same"), stage.s3
     stage.native.notify(bucket, [{"webhookUrl": "https://hooks.example.com/in", "events": ["s3:ObjectCreated:*"], "filters": [{"name": "prefix", "value": "in/"}]}])

@@ -5,7 +5,7 @@ import httpx
 from client import Client
 from contract import refused
 from digests import DIGESTS, our_own_arithmetic_is_right, text
-from stage import DELIVERS, in_days, moment, raises, stamp, test
+from stage import in_days, moment, raises, stamp, test
 
 MIB = 1 << 20
 
@@ -24,8 +24,7 @@ def story(stage):
     locks(client)
     multipart(client)
     browser(client)
-    if DELIVERS:
-        notifications(client)
+    notifications(client)
     client.create_bucket("scratch")
     batch(client)
     client.delete_bucket("scratch")
