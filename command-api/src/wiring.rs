@@ -320,6 +320,7 @@ impl Installer for StoreInstaller {
             object_lock: false,
             ownership: None,
             acl: None,
+            base: None,
         };
         made(self.store.create_bucket(&caller, request).await, &Refusal::BucketAlreadyOwnedByYou)
     }

@@ -29,6 +29,10 @@ pub(crate) mod history {
     pub(crate) const PAST: u8 = 3;
     pub(crate) const CHANGE: u8 = 4;
     pub(crate) const DELETED_BUCKET: u8 = 5;
+    pub(crate) const FORMER: u8 = 6;
+    pub(crate) const FORMER_BUCKET: u8 = 7;
+    pub(crate) const HORIZON: u8 = 8;
+    pub(crate) const OWN_KEY: u8 = 9;
 }
 
 /// Kinds of rows in [`DIRECTORY`]. Never reused. Those from 100 on stand under the system tenant.
@@ -38,6 +42,8 @@ pub(crate) mod directory {
     pub(crate) const ORPHANED_BUCKET: u8 = 3;
     pub(crate) const USAGE: u8 = 4;
     pub(crate) const QUOTA: u8 = 5;
+    pub(crate) const SNAPSHOT: u8 = 6;
+    pub(crate) const DERIVED: u8 = 7;
     pub(crate) const UPLOAD: u8 = 10;
     pub(crate) const UPLOAD_LISTING: u8 = 11;
     pub(crate) const STAGED: u8 = 12;
@@ -73,6 +79,11 @@ impl Key {
     /// Under a tenant and kind: [`HISTORY`], [`DIRECTORY`].
     pub(crate) fn kind(tenant: TenantId, kind: u8) -> Self {
         Self::tenant(tenant).byte(kind)
+    }
+
+    /// On from the beginning of one.
+    pub(crate) fn beginning(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
     }
 
     pub(crate) fn byte(mut self, byte: u8) -> Self {

@@ -102,11 +102,33 @@ actions! {
     GetBucketQuota "holdfast:GetBucketQuota" Read,
     PutBucketQuota "holdfast:PutBucketQuota" Admin,
     ReadHistory "holdfast:ReadHistory" Admin,
+    PutBucketHistory "holdfast:PutBucketHistory" Admin,
+    PutBucketSnapshot "holdfast:PutBucketSnapshot" Admin,
+    RestoreBucket "holdfast:RestoreBucket" Admin,
     ManageKeys "holdfast:ManageKeys" Admin,
     ManageWebhooks "holdfast:ManageWebhooks" Admin,
 }
 
 impl Action {
+    /// Whether it changes objects, or how versions come and go: what cannot be done to a bucket that only shows.
+    #[must_use]
+    pub fn changes_content(self) -> bool {
+        match self.access() {
+            Access::Write | Access::Delete => true,
+            Access::Read => false,
+            Access::Admin => matches!(
+                self,
+                Action::PutObjectAcl
+                    | Action::PutObjectVersionAcl
+                    | Action::PutObjectRetention
+                    | Action::PutObjectLegalHold
+                    | Action::PutBucketVersioning
+                    | Action::PutBucketObjectLockConfiguration
+                    | Action::PutLifecycleConfiguration
+            ),
+        }
+    }
+
     /// What AWS checks when the request names a version, where that is another action. Retention and legal hold have one
     /// action for both.
     #[must_use]

@@ -21,4 +21,4 @@ pub use ids::{
     BlobId, BucketId, CommandId, Epoch, EventId, IdError, KeyId, LeafHash, Position, RequestId, SegmentId,
     SubscriptionId, TenantId, Time, UploadId, VersionId,
 };
-pub use names::{AccessKeyId, BucketName, NameError, ObjectKey, TenantName, UserId};
+pub use names::{AccessKeyId, BucketName, NameError, ObjectKey, SnapshotName, TenantName, UserId};

@@ -86,6 +86,10 @@ name! {
     /// An access key id: 3 to 128 of `A-Z a-z 0-9 _ -` and `.`. Unique in the installation.
     AccessKeyId
 }
+name! {
+    /// A snapshot within its bucket: 1 to 128 of `A-Z a-z 0-9 . _ -`.
+    SnapshotName
+}
 
 /// First path segments that the public listener serves itself.
 pub(crate) const RESERVED_BUCKET_NAMES: &[&str] =
@@ -155,6 +159,18 @@ impl TenantName {
             WHAT,
             "may have lower-case letters, digits and hyphens only, a letter or digit first",
         )?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl SnapshotName {
+    /// # Errors
+    /// What rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        const WHAT: &str = "snapshot name";
+        length(text, WHAT, 1, 128)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        form(text.bytes().all(allowed), WHAT, "may have letters, digits, dots, underscores and hyphens only")?;
         Ok(Self(text.to_owned()))
     }
 }

@@ -56,6 +56,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 object_lock: flag,
                 without_ownership_controls: false,
                 acl: None,
+                base: None,
             }
             .into(),
             11 => BucketDeleted { bucket, name: bucket_name }.into(),

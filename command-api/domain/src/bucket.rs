@@ -5,9 +5,10 @@
 
 use schemas::acl::Acl;
 use schemas::event::{
-    BucketAclSet, BucketCreated, BucketDeleted, BucketOwnershipSet, Event, ObjectOwnership, Versioning, VersioningSet,
+    Base, BucketAclSet, BucketCreated, BucketDeleted, BucketOwnershipSet, Event, ObjectOwnership, Versioning,
+    VersioningSet,
 };
-use schemas::{BucketId, BucketName, KeyId, UserId};
+use schemas::{BucketId, BucketName, KeyId, SnapshotName, UserId};
 
 use crate::Refusal;
 use crate::bucket_setting::{Configuration, EVENT_BYTES_MAX};
@@ -47,7 +48,29 @@ pub enum Bucket {
         /// Versions and delete markers in it: the exact counter. Events about objects do not come through [`evolve`];
         /// whoever builds the state takes the counter from its row.
         versions: u64,
+        /// What it shows of another bucket, if it does.
+        base: Option<Base>,
+        /// What keeps it: snapshots of it, and views and forks that show it. As `versions`, whoever builds the state looks.
+        kept_by: Vec<Keeper>,
     },
+}
+
+/// What a bucket cannot be deleted under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeper {
+    /// A snapshot of it.
+    Snapshot(SnapshotName),
+    /// A view or fork of it.
+    Bucket(BucketName),
+}
+
+impl std::fmt::Display for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Snapshot(name) => write!(f, "snapshot {name}"),
+            Self::Bucket(name) => write!(f, "bucket {name}"),
+        }
+    }
 }
 
 /// What may be asked of a bucket.
@@ -94,6 +117,8 @@ pub struct Create {
     pub object_lock: bool,
     /// Its list; none when only its owner may do anything.
     pub acl: Option<Acl>,
+    /// What it shows of another bucket of the tenant, if it does.
+    pub base: Option<Base>,
 }
 
 /// # Errors
@@ -105,6 +130,13 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
         (_, Command::Create(create)) => self::create(state, create),
         (Bucket::Absent, _) => Err(Refusal::NoSuchBucket),
         (Bucket::Live { versions: 1.., .. }, Command::Delete) => Err(Refusal::BucketNotEmpty),
+        (Bucket::Live { kept_by, .. }, Command::Delete) if !kept_by.is_empty() => {
+            let by = kept_by.iter().map(Keeper::to_string).collect::<Vec<_>>().join(", ");
+            Err(Refusal::BucketIsKept { by })
+        }
+        (Bucket::Live { base: Some(Base { writable: false, .. }), .. }, Command::SetVersioning(_)) => {
+            Err(Refusal::ReadOnlyBucket)
+        }
         (Bucket::Live { id, name, .. }, Command::Delete) => {
             Ok(vec![BucketDeleted { bucket: *id, name: name.clone() }.into()])
         }
@@ -153,7 +185,7 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
         Bucket::Absent if state.buckets >= state.buckets_max => return Err(Refusal::TooManyBuckets),
         Bucket::Absent => {}
     }
-    let Create { bucket, name, region, owner, key, ownership, versioning, object_lock, acl } = create;
+    let Create { bucket, name, region, owner, key, ownership, versioning, object_lock, acl, base } = create;
     let without_ownership_controls = ownership.is_none();
     let ownership = ownership.unwrap_or(ObjectOwnership::ObjectWriter);
     let versioning = if object_lock { Versioning::Enabled } else { versioning };
@@ -168,6 +200,7 @@ fn create(state: &State, create: Create) -> Result<Vec<Event>, Refusal> {
         object_lock,
         without_ownership_controls,
         acl,
+        base,
     };
     Ok(vec![created.into()])
 }
@@ -187,6 +220,8 @@ pub fn evolve(mut state: State, event: &Event) -> State {
                 ownership: created.ownership,
                 has_acl: created.acl.is_some(),
                 versions: 0,
+                base: created.base,
+                kept_by: Vec::new(),
             };
         }
         (Bucket::Live { id, .. }, Event::BucketDeleted(deleted)) if deleted.bucket == *id => {
@@ -243,6 +278,7 @@ mod tests {
             versioning: Versioning::Unversioned,
             object_lock: false,
             acl: None,
+            base: None,
         }
     }
 
@@ -258,6 +294,7 @@ mod tests {
             object_lock,
             without_ownership_controls: false,
             acl: None,
+            base: None,
         }
         .into()
     }

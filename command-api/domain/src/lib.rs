@@ -18,6 +18,7 @@ mod condition;
 pub mod content;
 pub mod cors;
 pub mod encryption;
+pub mod history;
 pub mod lifecycle;
 pub mod lock;
 pub mod logging;

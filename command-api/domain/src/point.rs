@@ -1,12 +1,12 @@
-//! Points in a log as people name them: its end, its beginning, a position, a time, so long ago.
+//! Points in a log as people name them: its end, its beginning, a position, a time, so long ago, a snapshot, just before something.
 //!
 //! Owns: reading them. Does not own: which position a time is (pipeline).
 
 use jiff::Timestamp;
-use schemas::{Position, Time};
+use schemas::{EventId, Position, RequestId, SnapshotName, Time, VersionId};
 
 /// A point in a tenant's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Point {
     /// `head`: where the next event goes.
     Head,
@@ -18,12 +18,18 @@ pub enum Point {
     Time(Time),
     /// `-2h`: the first event that is not older than so many microseconds.
     Ago(u64),
+    /// `snap:NAME`: what a snapshot of the bucket shows.
+    Snapshot(SnapshotName),
+    /// `before:VERSION`: just before the event that made a version.
+    BeforeVersion(EventId),
+    /// `before:REQUEST`: just before the first event of a request.
+    BeforeRequest(RequestId),
 }
 
 /// A text that names no point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a point is `head`, `earliest`, `pos:N`, a time as RFC 3339 writes it, or so long ago: `-90s`, `-30m`, `-2h`, `-7d`"
+    "a point is `head`, `earliest`, `pos:N`, a time as RFC 3339 writes it, so long ago (`-90s`, `-30m`, `-2h`, `-7d`), `snap:NAME`, or `before:` and a request id or version id"
 )]
 pub struct NoPoint;
 
@@ -39,6 +45,12 @@ impl std::str::FromStr for Point {
         if let Some(position) = text.strip_prefix("pos:") {
             return number(position).map(|position| Self::Position(Position(position)));
         }
+        if let Some(name) = text.strip_prefix("snap:") {
+            return SnapshotName::parse(name).map(Self::Snapshot).map_err(|_| NoPoint);
+        }
+        if let Some(what) = text.strip_prefix("before:") {
+            return before(what);
+        }
         if let Some(ago) = text.strip_prefix('-') {
             return self::ago(ago).map(Self::Ago);
         }
@@ -46,6 +58,18 @@ impl std::str::FromStr for Point {
         // What was before the epoch was before every event.
         Ok(Self::Time(Time(u64::try_from(time.as_microsecond()).unwrap_or(0))))
     }
+}
+
+/// A version id has 20 characters, a request id is a ULID of 26.
+fn before(text: &str) -> Result<Point, NoPoint> {
+    match text.parse() {
+        Ok(VersionId::Event(made_by)) => return Ok(Point::BeforeVersion(made_by)),
+        // Which one that is depends on the key.
+        Ok(VersionId::Null) => return Err(NoPoint),
+        Err(_) => {}
+    }
+    let is_ulid = text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_ulid { Ok(Point::BeforeRequest(RequestId(text.to_ascii_uppercase()))) } else { Err(NoPoint) }
 }
 
 fn ago(text: &str) -> Result<u64, NoPoint> {
@@ -98,6 +122,23 @@ mod tests {
             ("--2h", None),
             ("-18446744073709551615d", None),
             ("2h", None),
+            ("snap:a.b_c-1", Some(Point::Snapshot(SnapshotName::parse("a.b_c-1").expect("a name")))),
+            ("snap:", None),
+            ("snap:a/b", None),
+            (
+                "before:vvvvvvfvvvvvvvvvuc00",
+                "vvvvvvfvvvvvvvvvuc00".parse().ok().and_then(|id| match id {
+                    VersionId::Event(made_by) => Some(Point::BeforeVersion(made_by)),
+                    VersionId::Null => None,
+                }),
+            ),
+            (
+                "before:01HF7YAT00000000000000000A",
+                Some(Point::BeforeRequest(RequestId("01HF7YAT00000000000000000A".to_owned()))),
+            ),
+            ("before:null", None),
+            ("before:", None),
+            ("before:x", None),
             ("2026-01-01", None),
             ("2026-01-01T00:00:00", None),
         ] {

@@ -5,6 +5,11 @@
 use schemas::content::ETag;
 use schemas::{Position, VersionId};
 
+/// What ended what was asked for, if that is known.
+fn ended(by: Option<Position>) -> String {
+    by.map_or_else(String::new, |position| format!("; the event at pos:{position} had removed or replaced it"))
+}
+
 /// Why a command was refused. Asking again changes nothing until the state does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -40,6 +45,35 @@ pub enum Refusal {
     PointInFuture {
         /// The position that its next event gets.
         head: Position,
+    },
+    /// Content of the bucket's past that is not kept any more.
+    #[error("the content is not kept any more: all of it is there from pos:{earliest} on{}", ended(*removed_by))]
+    BeforeHorizon {
+        /// From this position on all of it is there.
+        earliest: Position,
+        /// The event that removed or replaced what was asked for; the content was given up when the bucket's history window had passed.
+        removed_by: Option<Position>,
+    },
+    /// No point of that name, or none that a request or version names.
+    #[error("no such point: {what}")]
+    NoSuchPoint {
+        /// What is not there.
+        what: &'static str,
+    },
+    /// No such snapshot of the bucket.
+    #[error("no such snapshot")]
+    NoSuchSnapshot,
+    /// A snapshot of another point has the name.
+    #[error("the snapshot exists")]
+    SnapshotExists,
+    /// The bucket shows what another one was. Nothing of it can be written.
+    #[error("the bucket is a view: it cannot be written")]
+    ReadOnlyBucket,
+    /// Others show what the bucket was, or keep it under a name. They must go first.
+    #[error("the bucket's past is kept by {by}")]
+    BucketIsKept {
+        /// Their names.
+        by: String,
     },
     /// There are as many as there may be. Some must end first.
     #[error("there are too many {what}")]

@@ -250,6 +250,12 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         | Refusal::DestinationNotAllowed { .. }
         | Refusal::KmsKeyNotNamed => (BAD, "invalid_request"),
         Refusal::PointInFuture { .. } => (BAD, "point_in_future"),
+        Refusal::NoSuchPoint { .. } => (BAD, "no_such_point"),
+        Refusal::BeforeHorizon { .. } => (StatusCode::GONE, "before_horizon"),
+        Refusal::NoSuchSnapshot => (StatusCode::NOT_FOUND, "not_found"),
+        Refusal::SnapshotExists => (StatusCode::CONFLICT, "snapshot_already_exists"),
+        Refusal::ReadOnlyBucket => (StatusCode::FORBIDDEN, "read_only_bucket"),
+        Refusal::BucketIsKept { .. } => (StatusCode::CONFLICT, "bucket_is_kept"),
         Refusal::TooMany { .. } => (StatusCode::CONFLICT, "too_many"),
         Refusal::ChangedMeanwhile => (StatusCode::CONFLICT, "conflict"),
         Refusal::KmsKeyNotFound => (BAD, "kms_key_not_found"),

@@ -12,6 +12,7 @@ use schemas::{BucketName, ObjectKey, VersionId};
 use crate::errors::DoorError;
 use crate::headers::encryption::{self, Customer};
 use crate::headers::text_of;
+use crate::past;
 use crate::route::{Query, Target};
 
 /// A request, understood as far as all operations need it.
@@ -131,6 +132,7 @@ impl Ask {
         let bucket = target.bucket.map(|name| bucket_name(&name)).transpose()?;
         let key = target.key.map(|key| object_key(&key)).transpose()?;
         let words = Arc::new(Words { headers, query });
+        caller.circumstances.past = past::asked(&words.headers, &words.query)?;
         let said: Arc<dyn Said> = words.clone();
         caller.circumstances.said = Some(said);
         Ok(Self { caller, words, bucket, key })

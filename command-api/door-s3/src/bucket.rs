@@ -44,9 +44,9 @@ pub(crate) async fn owned_by(
 pub(crate) async fn list(app: &App, ask: &Ask) -> Result<Response, Failure> {
     let prefix = ask.query.get("prefix").unwrap_or_default();
     let max = bounded(&ask.query, "max-buckets", PAGE_MAX)?.max(1);
-    let after = ask.query.filled("continuation-token").map(Token::decode).transpose()?;
+    let after = ask.query.filled("continuation-token").map(Token::decode).transpose()?.map(|token| token.after);
     let (mut buckets, truncated) = app.store.list_buckets(&ask.caller, prefix, after.as_deref(), max).await?;
-    let next = buckets.last().filter(|_| truncated).map(|bucket| Token::encode(bucket.name.as_str()));
+    let next = buckets.last().filter(|_| truncated).map(|bucket| Token::encode(bucket.name.as_str(), None));
     if let Some(region) = ask.query.filled("bucket-region") {
         buckets.retain(|bucket| bucket.region == region);
     }
@@ -85,6 +85,7 @@ pub(crate) async fn create(app: &App, ask: &Ask, payload: Payload) -> Result<Res
         ownership: ownership::asked_of_new(&ask.headers)?,
         acl: asked_acl(&ask.headers)?,
         region: Some(region.unwrap_or_else(|| app.options.default_region.clone())),
+        base: None,
     };
     let plain =
         !request.object_lock && request.ownership.is_none() && request.region.as_deref() == Some(CLASSIC_REGION);

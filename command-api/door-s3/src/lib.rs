@@ -35,6 +35,7 @@ mod notification;
 mod object_read;
 mod object_write;
 mod ownership;
+mod past;
 mod payload;
 mod policy;
 mod route;

@@ -4,6 +4,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pipeline::{ListObjects, ListPage, ListedObject};
+use schemas::Position;
 use schemas::content::{ChecksumAlgorithm, ChecksumType};
 
 use crate::answer;
@@ -11,6 +12,7 @@ use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::storage_class_name;
 use crate::names::Names;
+use crate::past;
 use crate::route::Query;
 use crate::service::App;
 use crate::xml::{Xml, timestamp, url_encoded};
@@ -18,26 +20,43 @@ use crate::xml::{Xml, timestamp, url_encoded};
 /// Most entries of a page.
 pub(crate) const PAGE_MAX: usize = 1000;
 
-/// A continuation token: opaque to clients, a version byte and the name to go on after.
-pub(crate) struct Token;
+/// A continuation token: opaque to clients, a version byte and the name to go on after; between them, where the pages show a
+/// moment of the past, its position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// The name to go on after.
+    pub(crate) after: String,
+    /// The last event that the pages show.
+    pub(crate) at: Option<Position>,
+}
 
 impl Token {
-    const VERSION: u8 = 1;
+    const OF_NOW: u8 = 1;
+    const OF_THEN: u8 = 2;
 
-    pub(crate) fn encode(after: &str) -> String {
-        URL_SAFE_NO_PAD.encode([&[Self::VERSION], after.as_bytes()].concat())
+    pub(crate) fn encode(after: &str, at: Option<Position>) -> String {
+        let bytes = match at {
+            None => [&[Self::OF_NOW], after.as_bytes()].concat(),
+            Some(at) => [&[Self::OF_THEN], &at.0.to_be_bytes()[..], after.as_bytes()].concat(),
+        };
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// # Errors
     /// It is none of ours.
-    pub(crate) fn decode(token: &str) -> Result<String, DoorError> {
+    pub(crate) fn decode(token: &str) -> Result<Self, DoorError> {
         const FOREIGN: DoorError = DoorError::InvalidArgument {
             name: "continuation-token",
             reason: "The continuation token provided is incorrect",
         };
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| FOREIGN)?;
+        let text = |after: &[u8]| String::from_utf8(after.to_vec()).map_err(|_| FOREIGN);
         match bytes.split_first() {
-            Some((&Self::VERSION, after)) => String::from_utf8(after.to_vec()).map_err(|_| FOREIGN),
+            Some((&Self::OF_NOW, after)) => Ok(Self { after: text(after)?, at: None }),
+            Some((&Self::OF_THEN, rest)) => {
+                let (at, after) = rest.split_first_chunk().ok_or(FOREIGN)?;
+                Ok(Self { after: text(after)?, at: Some(Position(u64::from_be_bytes(*at))) })
+            }
             _ => Err(FOREIGN),
         }
     }
@@ -173,25 +192,34 @@ struct Paging {
 }
 
 impl Paging {
-    fn asked(query: &Query) -> (Self, Result<Option<String>, DoorError>) {
+    /// Where the page begins, and in what moment of the past if it goes on in one.
+    fn asked(query: &Query) -> (Self, Result<Option<Token>, DoorError>) {
         let token = query.get("continuation-token").map(str::to_owned);
         let start_after = query.filled("start-after").map(str::to_owned);
         // An empty token is the first page: clients send it so.
         let after = match token.as_deref().filter(|token| !token.is_empty()) {
             Some(token) => Token::decode(token).map(Some),
-            None => Ok(start_after.clone()),
+            None => Ok(start_after.clone().map(|after| Token { after, at: None })),
         };
         (Self { token, start_after, fetch_owner: query.get("fetch-owner") == Some("true") }, after)
     }
 }
 
 pub(crate) async fn v2(app: &App, ask: &Ask) -> Result<Response, Failure> {
-    let (paging, after) = Paging::asked(&ask.query);
-    let Asked { request, encoding } = asked(ask, after?)?;
-    let page = app.store.list_objects(&ask.caller, request.clone()).await?;
+    let (paging, token) = Paging::asked(&ask.query);
+    let (after, at) = token?.map_or((None, None), |token| (Some(token.after), token.at));
+    let Asked { request, encoding } = asked(ask, after)?;
+    let caller = match paging.token.as_deref() {
+        Some(token) if !token.is_empty() => past::going_on(&ask.caller, at)?,
+        _ => ask.caller.clone(),
+    };
+    let page = app.store.list_objects(&caller, request.clone()).await?;
+    let at = caller.circumstances.past.as_ref().and_then(|past| past.found()).map(|found| found.at.position);
     let owners = page.entries.iter().map(|entry| &entry.owner).filter(|_| paging.fetch_owner);
     let names = Names::of(app, ask, owners)?;
-    Ok(answer::xml(v2_xml(&names, &request, encoding, &paging, &page)))
+    let mut response = answer::xml(v2_xml(&names, &request, encoding, &paging, &page, at));
+    past::say(response.headers_mut(), &caller);
+    Ok(response)
 }
 
 fn v2_xml(
@@ -200,13 +228,14 @@ fn v2_xml(
     encoding: Encoding,
     paging: &Paging,
     page: &ListPage<ListedObject>,
+    at: Option<Position>,
 ) -> String {
     let truncated = page.truncated && request.max > 0;
     Xml::document("ListBucketResult", |xml| {
         xml.text("Name", request.bucket.as_str());
         encoding.text(xml, "Prefix", &request.prefix);
         xml.optional("ContinuationToken", paging.token.as_deref());
-        let next = page.next_after.as_deref().filter(|_| truncated).map(Token::encode);
+        let next = page.next_after.as_deref().filter(|_| truncated).map(|after| Token::encode(after, at));
         xml.optional("NextContinuationToken", next);
         encoding.optional(xml, "StartAfter", paging.start_after.as_deref());
         xml.value("KeyCount", page.entries.len() + page.common_prefixes.len());
@@ -269,8 +298,9 @@ mod tests {
         insta::assert_snapshot!(v1_xml(&testing::names(), &request, encoding, &page()));
         let ask = testing::ask("GET /bucket?list-type=2&continuation-token=&start-after=a&max-keys=5000", &[]);
         let (paging, after) = Paging::asked(&ask.query);
-        let Asked { request, encoding } = asked(&ask, after.expect("a token")).expect("a request");
-        insta::assert_snapshot!(v2_xml(&testing::names(), &request, encoding, &paging, &page()));
+        let after = after.expect("a token").map(|token| token.after);
+        let Asked { request, encoding } = asked(&ask, after).expect("a request");
+        insta::assert_snapshot!(v2_xml(&testing::names(), &request, encoding, &paging, &page(), None));
     }
 
     #[test]
@@ -309,14 +339,18 @@ mod tests {
 
     #[test]
     fn where_a_page_begins() {
-        let after = |query: &str| Paging::asked(&Query::parse(Some(query)).expect("a query")).1;
+        let page = |query: &str| Paging::asked(&Query::parse(Some(query)).expect("a query")).1;
+        let after = |query: &str| page(query).map(|token| token.map(|token| token.after));
         assert_eq!(after("start-after=a"), Ok(Some("a".into())));
         assert_eq!(after("continuation-token=&start-after=a"), Ok(Some("a".into())));
         assert_eq!(
-            after(&format!("continuation-token={}&start-after=a", Token::encode("é\n"))),
+            after(&format!("continuation-token={}&start-after=a", Token::encode("é\n", None))),
             Ok(Some("é\n".into()))
         );
-        for foreign in ["x", "AA", "Av8", "AQ=="] {
+        let of_then = Token { after: "a".into(), at: Some(Position(7)) };
+        let token = Token::encode(&of_then.after, of_then.at);
+        assert_eq!(page(&format!("continuation-token={token}")), Ok(Some(of_then)));
+        for foreign in ["AgAA", "x", "AA", "Av8", "AQ=="] {
             assert!(after(&format!("continuation-token={foreign}")).is_err(), "{foreign}");
         }
     }

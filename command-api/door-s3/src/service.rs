@@ -31,7 +31,7 @@ use crate::policy::Access;
 use crate::route::{Operation, Target, without_port};
 use crate::{
     access_log, acl, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
-    multipart, notification, object_read, object_write, ownership, policy, tagging, uploads, versions,
+    multipart, notification, object_read, object_write, ownership, past, policy, tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -155,7 +155,11 @@ async fn run(
     if let Some(known) = known.get() {
         let _ = known.operation.set(operation);
     }
-    let done = perform(app, operation, &ask, Payload::new(verified, body, version)).await;
+    past::only_reads(&ask, &kept.method)?;
+    let mut done = perform(app, operation, &ask, Payload::new(verified, body, version)).await;
+    if let Ok(response) = &mut done {
+        past::say(response.headers_mut(), &ask.caller);
+    }
     done.map_err(|failure| denied_first(app, operation, &ask, failure))
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn bucket(name: &str) -> BucketInfo {
         default_retention: None,
         ownership: ObjectOwnership::BucketOwnerEnforced,
         has_ownership_controls: true,
+        base: None,
     }
 }
 

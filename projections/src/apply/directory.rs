@@ -6,12 +6,12 @@ use schemas::event::{
     Event, InstallationCreated, ObjectOwnership, Setting, TaskFinished, TaskProgressed, TaskStarted, TenantCreated,
     TenantDeleted, UserCreated, UserDeleted, VersioningSet,
 };
-use schemas::{AccessKeyId, TenantId, Time};
+use schemas::{AccessKeyId, BucketId, TenantId, Time};
 
 use super::Fold;
 use crate::row::{
     AccessKey, AccessKeyStatus, AccessKeyTenant, AdminToken, AdminTokenByHash, Bucket, BucketByName, Clock,
-    DeletedBucket, EndedTask, Installation, OrphanedBucket, RowError, Task, Tenant, TenantByName, User,
+    DeletedBucket, EndedTask, FormerBucket, Installation, OrphanedBucket, RowError, Task, Tenant, TenantByName, User,
 };
 
 impl Fold<'_> {
@@ -29,20 +29,25 @@ impl Fold<'_> {
             without_ownership_controls: event.without_ownership_controls,
             created_by: self.header.id(),
             default_retention: None,
+            window: None,
+            base: event.base,
             settings: event.acl.iter().map(|_| (Setting::Acl, self.header.id())).collect(),
         };
         self.put(Bucket::key(self.tenant, event.bucket), &bucket);
         self.put(BucketByName::key(self.tenant, &event.name), &BucketByName(event.bucket));
         self.delta.buckets += 1;
+        if let Some(base) = event.base {
+            self.derive(event.bucket, base);
+        }
         Ok(())
     }
 
     pub(super) fn bucket_deleted(&mut self, event: &BucketDeleted) -> Result<(), RowError> {
         self.bucket = event.bucket;
         let key = Bucket::key(self.tenant, event.bucket);
-        if self.get::<Bucket>(&key)?.is_none() {
-            return Ok(());
-        }
+        let Some(row) = self.get::<Bucket>(&key)? else { return Ok(()) };
+        self.underive(event.bucket, &row);
+        self.put_former_bucket(event.bucket, row);
         self.remove::<Bucket>(key);
         self.remove::<BucketByName>(BucketByName::key(self.tenant, &event.name));
         // What is told of it later still has its name.
@@ -59,47 +64,54 @@ impl Fold<'_> {
     }
 
     pub(super) fn versioning_set(&mut self, event: &VersioningSet) -> Result<(), RowError> {
-        let key = Bucket::key(self.tenant, event.bucket);
-        if let Some(bucket) = self.get::<Bucket>(&key)? {
-            self.put(key, &Bucket { versioning: event.versioning, ..bucket });
-        }
-        Ok(())
+        let versioning = event.versioning;
+        self.change_bucket(event.bucket, |row| Bucket { versioning, ..row })
     }
 
     pub(super) fn bucket_object_lock_set(&mut self, event: &BucketObjectLockSet) -> Result<(), RowError> {
-        let key = Bucket::key(self.tenant, event.bucket);
-        if let Some(mut row) = self.get::<Bucket>(&key)? {
-            row.object_lock = true;
-            row.default_retention = event.default;
-            row.settings.insert(Setting::ObjectLock, self.header.id());
-            self.put(key, &row);
-        }
-        Ok(())
+        let set_by = self.header.id();
+        self.change_bucket(event.bucket, |mut row| {
+            row.settings.insert(Setting::ObjectLock, set_by);
+            Bucket { object_lock: true, default_retention: event.default, ..row }
+        })
     }
 
     pub(super) fn bucket_ownership_set(&mut self, event: &BucketOwnershipSet) -> Result<(), RowError> {
-        let key = Bucket::key(self.tenant, event.bucket);
-        if let Some(bucket) = self.get::<Bucket>(&key)? {
-            let ownership = event.ownership.unwrap_or(ObjectOwnership::ObjectWriter);
-            let without_ownership_controls = event.ownership.is_none();
-            self.put(key, &Bucket { ownership, without_ownership_controls, ..bucket });
-        }
-        Ok(())
+        let ownership = event.ownership.unwrap_or(ObjectOwnership::ObjectWriter);
+        let without_ownership_controls = event.ownership.is_none();
+        self.change_bucket(event.bucket, |row| Bucket { ownership, without_ownership_controls, ..row })
     }
 
     /// Notes where the words of a setting stand.
     pub(super) fn bucket_setting_set(&mut self, event: &Event) -> Result<(), RowError> {
         let Some((bucket, setting, present)) = event.bucket_setting() else { return Ok(()) };
-        let key = Bucket::key(self.tenant, bucket);
-        if let Some(mut row) = self.get::<Bucket>(&key)? {
+        let set_by = self.header.id();
+        self.change_bucket(bucket, |mut row| {
             if present {
-                row.settings.insert(setting, self.header.id());
+                row.settings.insert(setting, set_by);
             } else {
                 row.settings.remove(&setting);
             }
-            self.put(key, &row);
+            row
+        })
+    }
+
+    /// Changes a bucket that is there, and notes what it was.
+    pub(super) fn change_bucket(
+        &mut self,
+        bucket: BucketId,
+        change: impl FnOnce(Bucket) -> Bucket,
+    ) -> Result<(), RowError> {
+        let key = Bucket::key(self.tenant, bucket);
+        if let Some(row) = self.get::<Bucket>(&key)? {
+            self.put(key, &change(row.clone()));
+            self.put_former_bucket(bucket, row);
         }
         Ok(())
+    }
+
+    fn put_former_bucket(&mut self, bucket: BucketId, row: Bucket) {
+        self.put(FormerBucket::key(self.tenant, bucket, self.header.position), &FormerBucket(row));
     }
 
     pub(super) fn user_created(&mut self, event: &UserCreated) -> Result<(), RowError> {

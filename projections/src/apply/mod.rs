@@ -8,6 +8,7 @@
 
 mod content;
 mod directory;
+mod history;
 mod object;
 mod quota;
 mod signed_url;
@@ -135,6 +136,16 @@ pub fn apply_event(
         | Event::BucketLifecycleSet(_)
         | Event::BucketPolicySet(_)
         | Event::BucketPublicAccessBlockSet(_) => fold.bucket_setting_set(event),
+        Event::BucketHistorySet(event) => fold.bucket_history_set(event),
+        Event::SnapshotCreated(event) => {
+            fold.snapshot_created(event);
+            Ok(())
+        }
+        Event::SnapshotDeleted(event) => {
+            fold.snapshot_deleted(event);
+            Ok(())
+        }
+        Event::KeyInherited(event) => fold.key_inherited(object()?, event),
         Event::BucketOwnershipSet(event) => fold.bucket_ownership_set(event),
         Event::QuotaSet(event) => fold.quota_set(event),
         Event::UrlSigned(event) => fold.url_signed(event),

@@ -6,7 +6,8 @@ use schemas::{EventId, ObjectKey};
 
 use super::Fold;
 use crate::row::{
-    self, Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Row as _, RowError, UploadState, Version,
+    self, Current, Details, Former, Marker, Noncurrent, NullPointer, Object, Past, Row as _, RowError, UploadState,
+    Version,
 };
 
 impl Fold<'_> {
@@ -50,7 +51,7 @@ impl Fold<'_> {
     pub(super) fn version_removed(&mut self, key: &ObjectKey, event: &VersionRemoved) -> Result<(), RowError> {
         match self.current(key)? {
             Some(current) if current.object.made_by == event.made_by => {
-                self.put_past(key, &current);
+                self.put_ended(key, &current);
                 self.remove::<Current>(Current::key(self.tenant, self.bucket, key));
                 self.count_object(&current.object, -1);
                 self.release_object(&current.object);
@@ -84,13 +85,16 @@ impl Fold<'_> {
         match self.current(key)? {
             Some(mut current) if current.object.made_by == made_by => {
                 self.put_past(key, &current);
+                self.put_former(key, Version::Object(current.object.clone()));
                 change(&mut current.object.details);
                 self.put_current(key, current.object);
             }
             _ => {
                 let Some(mut noncurrent) = self.noncurrent(key, made_by)? else { return Ok(()) };
+                let before = noncurrent.version.clone();
                 let Version::Object(object) = &mut noncurrent.version else { return Ok(()) };
                 change(&mut object.details);
+                self.put_former(key, before);
                 self.put_noncurrent(key, &noncurrent);
             }
         }
@@ -102,12 +106,13 @@ impl Fold<'_> {
     /// wherever it stands when the new one replaces it.
     fn supersede(&mut self, key: &ObjectKey, before: Option<&Current>, replaces_null: bool) -> Result<(), RowError> {
         if let Some(current) = before {
-            self.put_past(key, current);
             if replaces_null && current.object.null {
+                self.put_ended(key, current);
                 self.count_object(&current.object, -1);
                 self.release_object(&current.object);
                 return Ok(());
             }
+            self.put_past(key, current);
             self.delta.objects -= 1;
             if current.object.null {
                 let pointer = NullPointer(current.object.made_by);
@@ -182,7 +187,7 @@ impl Fold<'_> {
         Ok(None)
     }
 
-    fn put_current(&mut self, key: &ObjectKey, object: Object) {
+    pub(super) fn put_current(&mut self, key: &ObjectKey, object: Object) {
         let current = Current { since: self.header.position, object };
         self.put(Current::key(self.tenant, self.bucket, key), &current);
     }
@@ -197,7 +202,23 @@ impl Fold<'_> {
         self.put(Past::key(self.tenant, self.bucket, key, self.header.position), &past);
     }
 
+    /// The current version ends for good. What it was in the positions before it became current, if there are any, no other row
+    /// would say.
+    fn put_ended(&mut self, key: &ObjectKey, current: &Current) {
+        self.put_past(key, current);
+        if current.since != current.object.made_by.position {
+            self.put_former(key, Version::Object(current.object.clone()));
+        }
+    }
+
+    /// A version is amended or removed at this event: it is noted as it was.
+    fn put_former(&mut self, key: &ObjectKey, version: Version) {
+        let row_key = Former::key(self.tenant, self.bucket, key, version.made_by(), self.header.position);
+        self.put(row_key, &Former(version));
+    }
+
     fn forget_noncurrent(&mut self, key: &ObjectKey, noncurrent: &Noncurrent) {
+        self.put_former(key, noncurrent.version.clone());
         self.remove::<Noncurrent>(Noncurrent::key(self.tenant, self.bucket, key, noncurrent.version.made_by()));
         self.delta.versions -= 1;
         if let Version::Object(object) = &noncurrent.version {
@@ -207,15 +228,16 @@ impl Fold<'_> {
     }
 
     /// Counts a current object in or out.
-    fn count_object(&mut self, object: &Object, by: i128) {
+    pub(super) fn count_object(&mut self, object: &Object, by: i128) {
         self.delta.objects += by;
         self.delta.versions += by;
         self.delta.logical_bytes += by * i128::from(object.size_bytes);
     }
 
     fn release_object(&mut self, object: &Object) {
-        if let Some(blob) = object.root.blob() {
-            self.release(blob, Referrer::Version(object.made_by));
+        // What came from a fork's base is the base's to keep.
+        if let Some(blob) = object.root.blob().filter(|_| !object.inherited) {
+            self.release(blob, Referrer::Version(object.made_by), None);
         }
     }
 }
@@ -232,6 +254,7 @@ fn object(header: &schemas::record::Header, event: &VersionCommitted) -> Object 
         size_bytes: event.content.size_bytes,
         etag: event.etag,
         root: event.content.root,
+        inherited: false,
         details: Details {
             tags: None,
             acl: event.acl.as_ref().map(|_| header.id()),

@@ -129,7 +129,7 @@ impl Fold<'_> {
 
     fn release_part(&mut self, part: &Part) {
         if let Some(blob) = part.root.blob() {
-            self.release(blob, Referrer::Part(part.made_by));
+            self.release(blob, Referrer::Part(part.made_by), None);
         }
     }
 }

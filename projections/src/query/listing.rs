@@ -57,6 +57,18 @@ pub(crate) trait Source {
     fn next(&mut self) -> Result<Option<(String, Self::Entry)>, RowError>;
 }
 
+impl<S: Source + ?Sized> Source for Box<S> {
+    type Entry = S::Entry;
+
+    fn seek(&mut self, key: &[u8]) {
+        (**self).seek(key);
+    }
+
+    fn next(&mut self) -> Result<Option<(String, S::Entry)>, RowError> {
+        (**self).next()
+    }
+}
+
 /// Steps inside a group before seeking past it: a seek costs about as much as this many steps.
 const STEPS_MAX: usize = 32;
 

@@ -6,6 +6,7 @@
 mod directory;
 mod listing;
 mod objects;
+pub(crate) mod past;
 mod sweep;
 mod uploads;
 mod versions;
@@ -18,7 +19,11 @@ pub use directory::{
 };
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};
-pub use sweep::{DueRelease, ended_uploads, is_referenced, orphaned_buckets, references, releases};
+pub use past::{
+    DueRelease, LAYERS_MAX, Layer, Layers, bucket_at, current_at, derived, ended, horizon, latest_at, layers,
+    object_events, release_buckets, releases_of, snapshot, snapshots, version_at,
+};
+pub use sweep::{ended_uploads, is_referenced, orphaned_buckets, references};
 pub use uploads::{
     PartsPage, TenantUploads, UploadEntry, list_uploads, part, parts, staged_bytes, tenant_uploads, upload,
 };

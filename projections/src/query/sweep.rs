@@ -4,36 +4,9 @@ use std::ops::Bound;
 
 use event_log::{Rows, prefix, prefix_end};
 use schemas::event::Referrer;
-use schemas::{BlobId, BucketId, TenantId, Time, UploadId};
+use schemas::{BlobId, BucketId, TenantId, UploadId};
 
-use crate::row::{self, EndedUpload, OrphanedBucket, Reference, Release, Row as _, RowError};
-
-/// A reference that was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DueRelease {
-    /// When.
-    pub released: Time,
-    /// Root of the content.
-    pub blob: BlobId,
-    /// Who had referred to it.
-    pub referrer: Referrer,
-}
-
-/// References given up not later than `until`, oldest first, at most `max`.
-///
-/// # Errors
-/// [`RowError`].
-pub fn releases(rows: &dyn Rows, tenant: TenantId, until: Time, max: usize) -> Result<Vec<DueRelease>, RowError> {
-    let from = Bound::Included(Release::at(tenant, Time(0)).bytes());
-    let to = prefix_end(&Release::at(tenant, until).bytes()).map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = rows.range(Release::TABLE, from, to).take(max);
-    rows.map(|row| {
-        let parsed = Release::parse_key(&row?.0).ok_or(RowError::malformed::<Release>())?;
-        let (released, blob, referrer) = parsed;
-        Ok(DueRelease { released, blob, referrer })
-    })
-    .collect()
-}
+use crate::row::{self, EndedUpload, OrphanedBucket, Reference, Row as _, RowError};
 
 /// Whether anyone refers or has referred to a blob: if not, its bytes may be swept. Content that many share is not read
 /// to its last reference.

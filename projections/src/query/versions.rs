@@ -142,13 +142,18 @@ pub fn list_versions(
         _ => false,
     };
     let page = page(&mut source, query, resumed)?;
+    let next = next_version(&page);
+    Ok((page, next))
+}
+
+/// The version to resume behind, of a page that is truncated behind one.
+pub(super) fn next_version(page: &Page<VersionEntry>) -> Option<VersionId> {
     let last = page.entries.last().filter(|last| page.next_after.as_deref() == Some(last.key.as_str()));
-    let next_version = last.map(|last| VersionId::Event(last.version.made_by()));
-    Ok((page, next_version))
+    last.map(|last| VersionId::Event(last.version.made_by()))
 }
 
 /// Current and noncurrent rows of a bucket, merged.
-struct VersionRows<'a> {
+pub(super) struct VersionRows<'a> {
     rows: &'a dyn Rows,
     tenant: TenantId,
     bucket: BucketId,
@@ -171,7 +176,7 @@ struct Resume {
 }
 
 impl<'a> VersionRows<'a> {
-    fn new(rows: &'a dyn Rows, tenant: TenantId, bucket: BucketId) -> Self {
+    pub(super) fn new(rows: &'a dyn Rows, tenant: TenantId, bucket: BucketId) -> Self {
         Self {
             rows,
             tenant,
@@ -187,7 +192,7 @@ impl<'a> VersionRows<'a> {
     }
 
     /// Begins inside the versions of a key. False when no such key can be.
-    fn resume(&mut self, after: &str, behind: VersionId) -> Result<bool, RowError> {
+    pub(super) fn resume(&mut self, after: &str, behind: VersionId) -> Result<bool, RowError> {
         let Ok(key) = ObjectKey::parse(after) else { return Ok(false) };
         let behind = match behind {
             VersionId::Event(event) => Some(event),

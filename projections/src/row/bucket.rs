@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::event::{DefaultRetention, ObjectOwnership, Setting, Versioning};
+use schemas::event::{Base, DefaultRetention, HistoryWindow, ObjectOwnership, Setting, Versioning};
 use schemas::{BucketId, BucketName, EventId, KeyId, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,12 @@ pub struct Bucket {
     /// Whether `ownership` is nobody's choice: there are no ownership controls to show.
     #[serde(default)]
     pub without_ownership_controls: bool,
+    /// How long its past content is kept; none for the installation's default.
+    #[serde(default)]
+    pub window: Option<HistoryWindow>,
+    /// What it shows of another bucket, if it does.
+    #[serde(default)]
+    pub base: Option<Base>,
 }
 super::packed!(Bucket, DIRECTORY, "bucket");
 
@@ -138,6 +144,10 @@ mod tests {
         (mode, period).prop_map(|(mode, period)| DefaultRetention { mode, period })
     }
 
+    fn window() -> impl Strategy<Value = HistoryWindow> {
+        prop_oneof![Just(HistoryWindow::Forever), any::<u64>().prop_map(HistoryWindow::Seconds)]
+    }
+
     /// What the row was before versions had a default retention.
     #[derive(Serialize)]
     struct Shorter(
@@ -173,7 +183,8 @@ mod tests {
             name in "[a-z0-9]{3,20}", created: u64, region in ".{0,20}", owner in user(), key: u64, choice in 0..3usize,
             object_lock: bool, without_ownership_controls: bool, created_by in event_id(),
             settings in prop::collection::vec((setting(), event_id()), 0..12),
-            default_retention in prop::option::of(default_retention()),
+            default_retention in prop::option::of(default_retention()), window in prop::option::of(window()),
+            base in prop::option::of((any::<u64>(), event_id(), any::<bool>())),
         ) {
             let ownerships = [
                 ObjectOwnership::BucketOwnerEnforced, ObjectOwnership::BucketOwnerPreferred, ObjectOwnership::ObjectWriter,
@@ -191,6 +202,8 @@ mod tests {
                 created_by,
                 settings: settings.into_iter().collect(),
                 default_retention,
+                window,
+                base: base.map(|(bucket, at, writable)| Base { bucket: BucketId(bucket), at, writable }),
             });
             reads_back(&BucketByName(BucketId(key)));
             reads_back(&DeletedBucket(BucketName::parse(&format!("b{}", "c".repeat(key as usize % 60 + 2))).expect("a name")));

@@ -10,11 +10,13 @@ mod access_key;
 mod admin_token;
 mod bucket;
 mod change;
+mod former;
 mod installation;
 mod object;
 mod quota;
 mod reference;
 mod signed_url;
+mod snapshot;
 mod task;
 mod tenant;
 mod upload;
@@ -26,11 +28,13 @@ pub use access_key::{AccessKey, AccessKeyStatus, AccessKeyTenant};
 pub use admin_token::{AdminToken, AdminTokenByHash};
 pub use bucket::{Bucket, BucketByName, DeletedBucket, OrphanedBucket};
 pub use change::ObjectChange;
+pub use former::{Former, FormerBucket};
 pub use installation::{Clock, Installation};
 pub use object::{Current, Details, Marker, Noncurrent, NullPointer, Object, Past, Version};
 pub use quota::Quota;
 pub use reference::{Reference, Release};
 pub use signed_url::SignedUrl;
+pub use snapshot::{Derived, Horizon, OwnKey, Snapshot};
 pub use task::{EndedTask, Task};
 pub use tenant::{Tenant, TenantByName};
 pub use upload::{EndedUpload, Part, Staged, Upload, UploadListing, UploadState};
@@ -42,7 +46,7 @@ use std::borrow::Cow;
 
 use event_log::{Changes, ReadError, Rows, Table};
 
-use crate::tables::{DIRECTORY, KIND_BYTES, directory};
+use crate::tables::{DIRECTORY, HISTORY, KIND_BYTES, directory, history};
 
 /// A kind of row.
 pub trait Row: Sized {
@@ -103,6 +107,7 @@ pub(crate) fn remove<R: Row>(changes: &mut Changes, key: Vec<u8>) {
 pub(crate) fn renewed<'v>(table: Table, key: &[u8], value: &'v [u8]) -> Cow<'v, [u8]> {
     let again = match (table, key.get(KIND_BYTES - 1)) {
         (DIRECTORY, Some(&directory::BUCKET)) => Bucket::decode(value).map(|row| row.encode()),
+        (HISTORY, Some(&history::FORMER_BUCKET)) => FormerBucket::decode(value).map(|row| row.encode()),
         (DIRECTORY, Some(&directory::USER)) => User::decode(value).map(|row| row.encode()),
         (DIRECTORY, Some(&directory::ACCESS_KEY)) => AccessKey::decode(value).map(|row| row.encode()),
         _ => None,

@@ -1,7 +1,7 @@
 //! Versions of objects: current, noncurrent, past, and the pointer to a noncurrent `null` version.
 //!
 //! Layout of an object, part of the format: format 1 u8; flags u8 (bit 0 null, bits 1-2 root: 0 empty, 1 blob, 2 manifest,
-//! bit 3 delete marker); then epoch, position, time of making as varints; owner as length u8 and text. A marker ends here.
+//! bit 3 delete marker, bit 4 details, bit 5 inherited); then epoch, position, time of making as varints; owner as length u8 and text. A marker ends here.
 //! Then storage class u8, checksum u8 (0 none, else 1 + 2 x algorithm + type), size varint, MD5 16 bytes, parts varint, blob
 //! id 16 bytes unless empty. With flag bit 4, details follow: a byte (bit 0 tags, bit 1 ACL, bit 2 governance, bit 3 compliance,
 //! bit 4 legal hold, bit 5 ACL in the version's own event), then epoch and position of the event with the tags and of the one
@@ -37,6 +37,8 @@ pub struct Object {
     pub etag: ETag,
     /// Where its bytes begin: whoever removes the version must find its reference without the log.
     pub root: Root,
+    /// Whether it came with its key from a fork's base: the base keeps its content, under the base's key.
+    pub inherited: bool,
     /// What can change while the version stays.
     pub details: Details,
 }
@@ -212,8 +214,11 @@ impl Past {
     /// Key of the row: tenant, kind, bucket, escaped object key, position at which it ended.
     #[must_use]
     pub fn key(tenant: TenantId, bucket: BucketId, key: &ObjectKey, valid_to: Position) -> Vec<u8> {
-        let prefix = Key::kind(tenant, history::PAST).bucket(bucket);
-        prefix.object(key.as_str().as_bytes()).number(valid_to.0).bytes()
+        Self::of_object(tenant, bucket, key.as_str().as_bytes()).number(valid_to.0).bytes()
+    }
+
+    pub(crate) fn of_object(tenant: TenantId, bucket: BucketId, key: &[u8]) -> Key {
+        Key::kind(tenant, history::PAST).bucket(bucket).object(key)
     }
 
     /// What the keys of a bucket's rows begin with.
@@ -304,10 +309,29 @@ impl Row for Past {
     }
 }
 
+impl Version {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        match self {
+            Version::Object(object) => write_object(&mut out, object),
+            Version::Marker(marker) => write_marker(&mut out, marker),
+        }
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let version = reader.version()?;
+        reader.end()?;
+        Some(version)
+    }
+}
+
 const FORMAT: u8 = 1;
 const NULL: u8 = 1;
 const MARKER: u8 = 8;
 const DETAILS: u8 = 16;
+const INHERITED: u8 = 32;
 
 /// Bits of the byte that details begin with. Part of the format.
 mod detail {
@@ -377,7 +401,8 @@ fn write_object(out: &mut Vec<u8>, object: &Object) {
         Root::Manifest(_) => 2,
     };
     let details = if object.details == Details::default() { 0 } else { DETAILS };
-    let flags = u8::from(object.null) | root << 1 | details;
+    let inherited = if object.inherited { INHERITED } else { 0 };
+    let flags = u8::from(object.null) | root << 1 | details | inherited;
     write_head(out, flags, object.made_by, object.modified, &object.owner);
     out.push(number_of(&STORAGE_CLASSES, &object.storage_class));
     out.push(object.checksum.map_or(0, |kind| 1 + number_of(&CHECKSUMS, &kind)));
@@ -472,15 +497,27 @@ impl Reader<'_> {
         };
         let size_bytes = self.varint()?;
         let etag = ETag { md5: self.array()?, parts: u32::try_from(self.varint()?).ok()? };
-        let root = match (flags & !DETAILS) >> 1 {
+        let root = match (flags & !DETAILS & !INHERITED) >> 1 {
             0 => Root::Empty,
             1 => Root::Blob(BlobId(self.array()?)),
             2 => Root::Manifest(BlobId(self.array()?)),
             _ => return None,
         };
         let details = if flags & DETAILS == 0 { Details::default() } else { self.details(made_by)? };
-        let object =
-            Object { made_by, modified, null, owner, storage_class, checksum, size_bytes, etag, root, details };
+        let inherited = flags & INHERITED != 0;
+        let object = Object {
+            made_by,
+            modified,
+            null,
+            owner,
+            storage_class,
+            checksum,
+            size_bytes,
+            etag,
+            root,
+            inherited,
+            details,
+        };
         Some(Version::Object(object))
     }
 
@@ -533,9 +570,9 @@ mod tests {
     use super::*;
 
     fn object() -> impl Strategy<Value = Object> {
-        let content = (storage_class(), checksum_kind(), any::<u64>(), etag(), root());
+        let content = (storage_class(), checksum_kind(), any::<u64>(), etag(), root(), any::<bool>());
         (event_id(), any::<u64>(), any::<bool>(), user(), content).prop_map(
-            |(made_by, modified, null, owner, (storage_class, checksum, size_bytes, etag, root))| Object {
+            |(made_by, modified, null, owner, (storage_class, checksum, size_bytes, etag, root, inherited))| Object {
                 made_by,
                 modified: Time(modified),
                 null,
@@ -545,6 +582,7 @@ mod tests {
                 size_bytes,
                 etag,
                 root,
+                inherited,
                 details: Details::default(),
             },
         )
@@ -611,6 +649,7 @@ mod tests {
             size_bytes: 5 << 40,
             etag: ETag { md5: [9; 16], parts: 10_000 },
             root: Root::Manifest(BlobId([8; 16])),
+            inherited: false,
             details: Details::default(),
         };
         let since = Position(position.0 * 2);

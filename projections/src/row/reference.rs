@@ -1,11 +1,9 @@
 //! References: which version or part shows which content, and which have been given up since when.
 
-use event_log::Table;
 use schemas::event::Referrer;
-use schemas::{BlobId, BucketId, TenantId, Time};
+use schemas::{BlobId, BucketId, Position, TenantId, Time};
 use serde::{Deserialize, Serialize};
 
-use super::Row;
 use crate::tables::{DIRECTORY, KIND_BYTES, Key, KeyReader, directory};
 
 /// A version or part that refers to a root blob. Content may be given up when no row of it is left.
@@ -38,41 +36,42 @@ impl Reference {
     }
 }
 
-/// A released reference by time, so that a sweep finds the oldest by seek.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Release;
+/// A released reference by bucket and time, so that a sweep finds the oldest of a bucket by seek.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Where it was released: whatever shows an earlier point may show its content.
+    pub at: Position,
+    /// Not to be given up before, whatever the bucket's history window says.
+    pub keep_until: Option<Time>,
+}
+super::packed!(Release, DIRECTORY, "release");
 
 impl Release {
-    /// Key of the row: tenant, kind, time, blob, referrer.
+    /// Key of the row: tenant, kind, bucket, time, blob, referrer.
     #[must_use]
-    pub fn key(tenant: TenantId, released: Time, blob: BlobId, referrer: Referrer) -> Vec<u8> {
-        write_referrer(Self::at(tenant, released).raw(&blob.0), referrer).bytes()
+    pub fn key(tenant: TenantId, bucket: BucketId, released: Time, blob: BlobId, referrer: Referrer) -> Vec<u8> {
+        write_referrer(Self::of_bucket(tenant, bucket).number(released.0).raw(&blob.0), referrer).bytes()
     }
 
-    pub(crate) fn at(tenant: TenantId, released: Time) -> Key {
-        Key::kind(tenant, directory::RELEASE).number(released.0)
+    pub(crate) fn of_tenant(tenant: TenantId) -> Key {
+        Key::kind(tenant, directory::RELEASE)
+    }
+
+    pub(crate) fn of_bucket(tenant: TenantId, bucket: BucketId) -> Key {
+        Self::of_tenant(tenant).bucket(bucket)
+    }
+
+    pub(crate) fn bucket_of_key(key: &[u8]) -> Option<BucketId> {
+        KeyReader::behind(key, KIND_BYTES)?.number().map(BucketId)
     }
 
     pub(crate) fn parse_key(key: &[u8]) -> Option<(Time, BlobId, Referrer)> {
-        let mut reader = KeyReader::behind(key, KIND_BYTES)?;
+        let mut reader = KeyReader::behind(key, KIND_BYTES + 8)?;
         let released = Time(reader.number()?);
         let blob = BlobId(reader.array()?);
         let referrer = read_referrer(&mut reader)?;
         reader.end()?;
         Some((released, blob, referrer))
-    }
-}
-
-impl Row for Release {
-    const TABLE: Table = DIRECTORY;
-    const WHAT: &'static str = "release";
-
-    fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        bytes.is_empty().then_some(Self)
     }
 }
 
@@ -102,11 +101,12 @@ mod tests {
         #[test]
         fn rows_and_keys_read_back(bucket: u64, released: Option<u64>, blob: [u8; 16], event in event_id(), part: bool) {
             reads_back(&Reference { bucket: BucketId(bucket), released: released.map(Time) });
-            reads_back(&Release);
+            reads_back(&Release { at: Position(bucket), keep_until: released.map(Time) });
             let referrer = if part { Referrer::Part(event) } else { Referrer::Version(event) };
             let key = Reference::key(TenantId(1), BlobId(blob), referrer);
             prop_assert_eq!(Reference::parse_key(&key), Some((BlobId(blob), referrer)));
-            let key = Release::key(TenantId(1), Time(bucket), BlobId(blob), referrer);
+            let key = Release::key(TenantId(1), BucketId(3), Time(bucket), BlobId(blob), referrer);
+            prop_assert_eq!(Release::bucket_of_key(&key), Some(BucketId(3)));
             prop_assert_eq!(Release::parse_key(&key), Some((Time(bucket), BlobId(blob), referrer)));
         }
     }

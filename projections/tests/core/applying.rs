@@ -170,7 +170,7 @@ fn a_deleted_bucket_without_uploads_leaves_no_orphan_and_frees_its_name() {
     assert!(query::bucket_by_name(&log.rows, TENANT, &name).expect("reads").is_some());
     log.happens(BUCKET, None, BucketDeleted { bucket: BUCKET, name: name.clone() });
     assert!(query::bucket_by_name(&log.rows, TENANT, &name).expect("reads").is_none());
-    assert_eq!(log.rows.len(), 1, "nothing but its name is remembered");
+    assert_eq!(log.rows.len(), 2, "nothing but its name and what it was is remembered");
     assert_eq!(query::bucket_name(&log.rows, TENANT, BUCKET).expect("reads"), Some(name));
 }
 
@@ -297,8 +297,8 @@ fn what_can_change_of_a_version_changes_in_its_row_current_or_not() {
     assert_eq!(current(&log, "k").expect("is there").details.acl, Some(listed));
     log.happens(BUCKET, Some("k"), acl_set(None));
     assert_eq!(current(&log, "k").expect("is there").details.acl, None, "a list like none is none");
-    // What it was before can still be found: past, change, current.
-    assert_eq!(log.happens(BUCKET, Some("k"), LegalHoldSet { version, made_by, on: true }).1, 3);
+    // What it was before can still be found: past, former, change, current.
+    assert_eq!(log.happens(BUCKET, Some("k"), LegalHoldSet { version, made_by, on: true }).1, 4);
     log.happens(BUCKET, Some("k"), version_committed(false, blob(2), None));
     assert_eq!(current(&log, "k").expect("is there").details, Default::default(), "a new version begins without");
     log.happens(BUCKET, Some("k"), RetentionSet { version, made_by, retention, bypass: false });

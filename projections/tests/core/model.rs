@@ -156,10 +156,6 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn current(&self) -> BTreeMap<BucketId, BTreeMap<String, (EventId, Details)>> {
-        self.buckets.iter().map(|(&id, bucket)| (id, bucket.current().into_iter().collect())).collect()
-    }
-
     pub(crate) fn usage(&self, id: BucketId) -> Usage {
         let bucket = &self.buckets[&id];
         let versions = || bucket.keys.values().flatten();
@@ -558,6 +554,7 @@ pub(crate) fn bucket_created(bucket: BucketId, versioning: Versioning) -> Bucket
         object_lock: false,
         without_ownership_controls: false,
         acl: None,
+        base: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::RetentionMode;
+use super::{Base, RetentionMode};
 use crate::acl::{Acl, PublicAccessBlock};
 use crate::{BucketId, BucketName, KeyId, UserId};
 
@@ -56,6 +56,9 @@ pub struct BucketCreated {
     /// Its access control list; none when only its owner may do anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acl: Option<Acl>,
+    /// What it shows of another bucket, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
 }
 
 /// An empty bucket was deleted.

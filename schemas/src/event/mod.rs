@@ -7,6 +7,7 @@
 
 mod bucket;
 mod cors;
+mod history;
 mod lifecycle;
 mod log;
 mod logging;
@@ -24,6 +25,7 @@ pub use bucket::{
     ObjectOwnership, RetentionPeriod, Setting, Versioning, VersioningSet,
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
+pub use history::{Base, BucketHistorySet, HistoryWindow, KeyInherited, SnapshotCreated, SnapshotDeleted};
 pub use lifecycle::BucketLifecycleSet;
 pub use log::{
     BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
@@ -122,7 +124,12 @@ macro_rules! events {
             }
         }
 
-        $(impl From<$name> for Event {
+        $(impl $name {
+            /// Type code of this event, in the record's header.
+            pub const TYPE_CODE: u16 = $code;
+        }
+
+        impl From<$name> for Event {
             fn from(event: $name) -> Self {
                 Event::$name(event)
             }
@@ -179,6 +186,14 @@ events! {
     31 1 BucketDeleted,
     /// A bucket's versioning was enabled or suspended.
     32 1 VersioningSet,
+    /// How long a bucket's past content is kept was set.
+    33 1 BucketHistorySet,
+    /// A point of a bucket's past got a name.
+    34 1 SnapshotCreated,
+    /// A snapshot was deleted.
+    35 1 SnapshotDeleted,
+    /// A fork's key that came from its base stands on its own.
+    36 1 KeyInherited,
     /// An object's new current version.
     40 1 VersionCommitted,
     /// A delete marker became current.

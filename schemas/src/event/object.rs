@@ -56,6 +56,8 @@ pub enum Cause {
     Copy,
     /// CompleteMultipartUpload.
     CompleteMultipartUpload,
+    /// A restore to an earlier point, or an undo.
+    Restore,
 }
 
 /// How the content is encrypted, as a client sees it. Everything is encrypted on disk in any case.

@@ -13,7 +13,7 @@ use schemas::subscription::{
 };
 use schemas::{
     AccessKeyId, BlobId, BucketId, BucketName, CommandId, Epoch, EventId, KeyId, LeafHash, ObjectKey, Position,
-    RequestId, SubscriptionId, TenantId, TenantName, Time, UploadId, UserId, VersionId,
+    RequestId, SnapshotName, SubscriptionId, TenantId, TenantName, Time, UploadId, UserId, VersionId,
 };
 
 fn event_id(position: u64) -> EventId {
@@ -263,6 +263,7 @@ fn buckets() -> Vec<Event> {
         object_lock,
         without_ownership_controls: false,
         acl: None,
+        base: None,
     };
     vec![
         created(ObjectOwnership::BucketOwnerEnforced, Versioning::Unversioned, false).into(),
@@ -292,6 +293,16 @@ fn buckets() -> Vec<Event> {
             without_ownership_controls: true,
             acl: Some(acl()),
             ..created(ObjectOwnership::ObjectWriter, Versioning::Unversioned, false)
+        }
+        .into(),
+        BucketCreated {
+            base: Some(Base { bucket: BucketId(4), at: event_id(40), writable: false }),
+            ..created(ObjectOwnership::BucketOwnerEnforced, Versioning::Unversioned, false)
+        }
+        .into(),
+        BucketCreated {
+            base: Some(Base { bucket: BucketId(4), at: event_id(40), writable: true }),
+            ..created(ObjectOwnership::BucketOwnerEnforced, Versioning::Unversioned, false)
         }
         .into(),
         BucketAclSet { bucket: BucketId(5), acl: Some(acl()) }.into(),
@@ -437,6 +448,20 @@ fn webhooks() -> Vec<Event> {
     ]
 }
 
+fn history() -> Vec<Event> {
+    let name = || SnapshotName::parse("before-the-flood").expect("a name");
+    let bucket = BucketId(5);
+    let window = |window| BucketHistorySet { bucket, window }.into();
+    vec![
+        window(Some(HistoryWindow::Forever)),
+        window(Some(HistoryWindow::Seconds(604_800))),
+        window(None),
+        SnapshotCreated { bucket, name: name(), at: event_id(40) }.into(),
+        SnapshotDeleted { bucket, name: name() }.into(),
+        KeyInherited { made_by: event_id(39) }.into(),
+    ]
+}
+
 fn logging() -> Vec<Event> {
     let set = |logging| BucketLoggingSet { bucket: BucketId(5), logging }.into();
     let to =
@@ -540,6 +565,7 @@ fn objects() -> Vec<Event> {
         locked(RetentionMode::Compliance, false).into(),
         VersionCommitted { encryption: in_context, ..least() }.into(),
         VersionCommitted { acl: Some(acl()), ..least() }.into(),
+        VersionCommitted { cause: Cause::Restore, ..least() }.into(),
         DeleteMarkerCreated { null: true, owner: user("ann") }.into(),
         DeleteMarkerCreated { null: false, owner: user("ann") }.into(),
         VersionRemoved { version: VersionId::Null, made_by: event_id(40), was_marker: false, size_bytes: 1 << 40 }
@@ -617,6 +643,7 @@ pub(crate) fn events() -> Vec<Event> {
         notifications(),
         webhooks(),
         logging(),
+        history(),
         quotas(),
         signed_urls(),
     ]

@@ -79,6 +79,7 @@ impl Client {
             object_lock: false,
             ownership: None,
             acl: None,
+            base: None,
         };
         store.create_bucket(&caller, request).await?;
         Ok(Self { store, caller, bucket })

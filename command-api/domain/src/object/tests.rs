@@ -560,6 +560,7 @@ fn a_bucket_made_again_has_nothing_of_the_one_before() {
         object_lock: true,
         without_ownership_controls: false,
         acl: None,
+        base: None,
     };
     let deleted = BucketDeleted { bucket: BucketId(1), name: name() };
     let key = given(Versioning::Unversioned, [committed_null("a"), deleted.into(), created.into()]);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use pipeline::{BucketInfo, CreateBucket};
+use pipeline::{AskedBase, BaseInfo, BucketInfo, CreateBucket, Point};
 use schemas::event::{RetentionMode, RetentionPeriod, Versioning};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ask::{Ask, bucket_name};
+use super::webhooks::words::point;
 use super::{Answer, App, Entry, answer, entry, page};
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -31,7 +32,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .takes::<NewBucket>()
         .answers::<Bucket>(201, "The bucket.")
         .with_headers(&[answer::POSITION_TEXT])
-        .refuses(&[409, 413, 507]);
+        .refuses(&[404, 409, 410, 413, 507]);
     let get = Operation::new(Method::GET, "/buckets/{bucket}", "getBucket", TAG, "Get a bucket")
         .answers::<Bucket>(200, "The bucket.")
         .refuses(&[404]);
@@ -89,6 +90,24 @@ pub(super) struct Bucket {
     region: String,
     /// Who owns it.
     owner: String,
+    /// What it shows of another bucket, if it is a view of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view_of: Option<Base>,
+    /// What it began with of another bucket, if it is a fork of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fork_of: Option<Base>,
+}
+
+/// Another bucket as of a point.
+#[derive(Serialize, ToSchema)]
+struct Base {
+    /// Its name.
+    bucket: String,
+    /// The last event that is shown.
+    position: u64,
+    /// When that happened.
+    #[schema(format = DateTime)]
+    time: String,
 }
 
 /// The retention of new versions that ask for none: of days or of years.
@@ -127,6 +146,20 @@ struct NewBucket {
     object_lock_enabled: Option<bool>,
     /// The same by another name.
     object_lock: Option<bool>,
+    /// The bucket is to show what another one was, and cannot be written.
+    view_of: Option<NewBase>,
+    /// The bucket is to begin with the objects that another one had, and shares their content until they are changed.
+    fork_of: Option<NewBase>,
+}
+
+/// Another bucket as of a point.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBase {
+    /// Its name.
+    bucket: String,
+    /// `pos:N`, a time as RFC 3339 writes it, `-2h`, `snap:NAME`, `before:` and a request id or version id; now, if none is said.
+    point: Option<String>,
 }
 
 /// Versioning, by name or as a flag.
@@ -177,7 +210,13 @@ pub(super) fn shown(info: BucketInfo) -> Bucket {
         default_retention,
         region: info.region,
         owner: info.owner.to_string(),
+        view_of: info.base.as_ref().filter(|base| !base.writable).map(base),
+        fork_of: info.base.as_ref().filter(|base| base.writable).map(base),
     }
+}
+
+fn base(info: &BaseInfo) -> Base {
+    Base { bucket: info.bucket.to_string(), position: info.as_of.at.position.0, time: answer::time(info.as_of.time) }
 }
 
 /// As this API spells it.
@@ -212,11 +251,26 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
     if object_lock && versioning.is_some_and(|asked| asked != Versioning::Enabled) {
         return Err(Problem::invalid("a bucket with object lock is versioned"));
     }
-    let request = CreateBucket { name, region: None, object_lock, versioning, ownership: None, acl: None };
+    let base = match (&new.view_of, &new.fork_of) {
+        (None, None) => None,
+        (Some(base), None) => Some((base, false)),
+        (None, Some(base)) => Some((base, true)),
+        (Some(_), Some(_)) => return Err(Problem::invalid("`viewOf` and `forkOf` exclude each other")),
+    };
+    if new.view_of.is_some() && (versioning.is_some() || object_lock) {
+        return Err(Problem::invalid("a view is versioned as what it shows was, and has no object lock"));
+    }
+    let base = base.map(|(base, writable)| asked_base(base, writable)).transpose()?;
+    let request = CreateBucket { name, region: None, object_lock, versioning, ownership: None, acl: None, base };
     let (made, position) = app.store.create_bucket(ask.caller()?, request).await?;
     let mut response = answer::json(StatusCode::CREATED, &shown(made));
     answer::position(response.headers_mut(), position);
     Ok(response)
+}
+
+fn asked_base(new: &NewBase, writable: bool) -> Result<AskedBase, Problem> {
+    let point = new.point.as_deref().map_or(Ok(Point::Head), point)?;
+    Ok(AskedBase { bucket: bucket_name(&new.bucket)?, point, writable })
 }
 
 pub(super) fn asked_versioning(given: Option<&GivenVersioning>) -> Result<Option<Versioning>, Problem> {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::ask::{Ask, version_id};
 use super::stored::{self, Details, ObjectEntry};
-use super::{Answer, App, Entry, answer, entry, page};
+use super::{Answer, App, Entry, answer, entry, page, past};
 use crate::operation::Operation;
 use crate::problem::Problem;
 
@@ -79,8 +79,10 @@ struct ObjectList {
 
 async fn objects(app: Arc<App>, ask: Ask) -> Answer {
     let query = &ask.words.query;
-    let after = match page::after(query)? {
-        Some(after) => Some(after),
+    let token = page::after_at(query)?;
+    let caller = &past::going_on(ask.caller()?, token.is_some(), token.as_ref().and_then(|(_, at)| *at))?;
+    let after = match token {
+        Some((after, _)) => Some(after),
         None => query.filled("startAfter")?.map(str::to_owned),
     };
     let request = ListObjects {
@@ -91,8 +93,9 @@ async fn objects(app: Arc<App>, ask: Ask) -> Answer {
         max: page::size(query, "maxKeys")?,
     };
     let details = query.flag("details", true)?;
-    let caller = ask.caller()?;
     let listed = app.store.list_objects(caller, request.clone()).await?;
+    let past = caller.circumstances.past.as_ref();
+    let at = past.and_then(|past| past.found()).map(|found| found.at.position);
     let keys = listed.entries.iter().map(|it| (it.key.clone(), None)).collect();
     let described = described(&app, caller, &request.bucket, keys, details).await?;
     let objects = listed.entries.into_iter().zip(described).map(|(it, described)| {
@@ -116,12 +119,18 @@ async fn objects(app: Arc<App>, ask: Ask) -> Answer {
         objects,
         common_prefixes: listed.common_prefixes,
         is_truncated: listed.truncated,
-        next_continuation_token: listed.next_after.as_deref().filter(|_| listed.truncated).map(page::token),
+        next_continuation_token: listed
+            .next_after
+            .as_deref()
+            .filter(|_| listed.truncated)
+            .map(|after| page::token_at(after, at)),
         prefix: request.prefix,
         delimiter: request.delimiter,
         max_keys: request.max,
     };
-    Ok(answer::json(StatusCode::OK, &page))
+    let mut response = answer::json(StatusCode::OK, &page);
+    past::say(response.headers_mut(), past);
+    Ok(response)
 }
 
 async fn described(

@@ -14,6 +14,7 @@ mod copy;
 mod cors;
 mod events;
 mod gate;
+mod history;
 mod idempotency;
 mod keys;
 mod limits;
@@ -26,6 +27,7 @@ mod notifications;
 mod object_acl;
 mod objects;
 mod page;
+mod past;
 mod prefix_stats;
 mod presign;
 mod said;
@@ -106,11 +108,12 @@ fn routes() -> Routes<Handler> {
         locks::operations(),
         multipart::operations(),
     ];
-    Routes::new(all.into_iter().chain(beside()).flatten().collect())
+    let all = all.into_iter().chain(beside()).flatten();
+    Routes::new(all.map(|(operation, handler)| (past::described(operation), handler)).collect())
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 13] {
+fn beside() -> [Vec<Entry>; 14] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -125,6 +128,7 @@ fn beside() -> [Vec<Entry>; 13] {
         zip::operations(),
         webhooks::operations(),
         events::operations(),
+        history::operations(),
     ]
 }
 
@@ -163,6 +167,7 @@ const ABOUT: About = About {
         ("tasks", "Work that goes on behind its request."),
         ("webhooks", "Who is told of what happens in the tenant."),
         ("events", "What happened in the tenant, in order."),
+        ("history", "What buckets were, and how much of it is kept."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };
@@ -230,6 +235,11 @@ async fn run(
         tracing::Span::current().record("tenant", field::display(caller.tenant));
         sender.get_or_init(|| caller.tenant);
     }
+    let past = past::asked(found.operation, &words)?;
+    let caller = caller.map(|mut caller| {
+        caller.circumstances.past.clone_from(&past);
+        caller
+    });
     let ask = Ask::new(caller, visit, found.values, words, body, framed);
     if idempotency::applies(found.operation)
         && let Some(key) = idempotency::key(&ask)?
@@ -237,5 +247,9 @@ async fn run(
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         return idempotency::once(app, found.operation, found.handler, ask, key, target).await;
     }
-    (found.handler)(Arc::clone(app), ask).await
+    let mut done = (found.handler)(Arc::clone(app), ask).await;
+    if let Ok(response) = &mut done {
+        past::say(response.headers_mut(), past.as_ref());
+    }
+    done
 }

@@ -149,7 +149,7 @@ impl Api {
         ownership: Option<ObjectOwnership>,
     ) {
         let (name, versioning) = (bucket(name), Some(versioning));
-        let request = CreateBucket { name, region: None, versioning, object_lock, ownership, acl: None };
+        let request = CreateBucket { name, region: None, versioning, object_lock, ownership, acl: None, base: None };
         self.store.create_bucket(&self.caller(MAIN), request).await.expect("a bucket");
     }
 

@@ -6,6 +6,7 @@ use domain::Refusal;
 use http::header::{ALLOW, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::{HeaderName, HeaderValue, StatusCode};
 use pipeline::StoreError;
+use schemas::Position;
 
 use super::DoorError;
 use crate::answer::{http_date, quoted, text_value};
@@ -113,6 +114,17 @@ pub(crate) fn body_header(error: &BodyHeaderError) -> Described {
     }
 }
 
+/// From where on there is content, and what ended what was asked for.
+fn before_horizon(earliest: Position, removed_by: Option<Position>) -> Described {
+    const MESSAGE: &str = "The content is not kept any more: the bucket's history window has passed.";
+    let described =
+        Described::new(StatusCode::GONE, "BeforeHorizon", MESSAGE).field("EarliestPoint", format!("pos:{earliest}"));
+    match removed_by {
+        Some(position) => described.field("RemovedBy", format!("pos:{position}")),
+        None => described,
+    }
+}
+
 fn refused(refusal: &Refusal) -> Described {
     use StatusCode as S;
     let plain = Described::new;
@@ -124,7 +136,23 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::TenantNotEmpty { .. } => plain(S::CONFLICT, "TenantNotEmpty", "The specified tenant has buckets."),
         Refusal::NoSuchSignedUrl => plain(S::NOT_FOUND, "NoSuchSignedUrl", "The specified URL does not exist."),
         Refusal::NoSuchWebhook => plain(S::NOT_FOUND, "NoSuchWebhook", "The specified webhook does not exist."),
-        Refusal::PointInFuture { .. } => plain(S::BAD_REQUEST, "InvalidArgument", "The point is in the future."),
+        Refusal::PointInFuture { .. } => plain(S::BAD_REQUEST, "PointInFuture", "The point is in the future."),
+        Refusal::BeforeHorizon { earliest, removed_by } => before_horizon(*earliest, *removed_by),
+        Refusal::NoSuchPoint { what } => {
+            Described::new(S::BAD_REQUEST, "NoSuchPoint", format!("There is no {what} of that id."))
+        }
+        Refusal::NoSuchSnapshot => plain(S::NOT_FOUND, "NoSuchSnapshot", "The specified snapshot does not exist."),
+        Refusal::SnapshotExists => {
+            plain(S::CONFLICT, "SnapshotAlreadyExists", "The snapshot exists, and shows another point.")
+        }
+        Refusal::ReadOnlyBucket => {
+            plain(S::FORBIDDEN, "AccessDenied", "The bucket shows what another one was. It cannot be written.")
+        }
+        Refusal::BucketIsKept { by } => Described::new(
+            S::CONFLICT,
+            "BucketIsKept",
+            format!("The past of the bucket is kept by {by}. They must be deleted first."),
+        ),
         Refusal::TooMany { what } => Described::new(S::CONFLICT, "TooMany", format!("There are too many {what}.")),
         Refusal::DestinationNotAllowed { reason } => Described::new(S::BAD_REQUEST, "InvalidArgument", reason.clone())
             .field("ArgumentName", "NotificationConfiguration"),

@@ -3,7 +3,7 @@
 use schemas::event::{DefaultRetention, ObjectOwnership, Versioning};
 use schemas::{BucketId, BucketName, Time, UserId};
 
-use super::AskedAcl;
+use super::{AskedAcl, AskedBase, BaseInfo};
 use crate::customer_key::CustomerKey;
 
 /// CreateBucket.
@@ -21,6 +21,8 @@ pub struct CreateBucket {
     pub ownership: Option<ObjectOwnership>,
     /// A list of grants, if given.
     pub acl: Option<AskedAcl>,
+    /// What it is to show of another bucket, if anything.
+    pub base: Option<AskedBase>,
 }
 
 /// A bucket.
@@ -48,6 +50,8 @@ pub struct BucketInfo {
     pub ownership: ObjectOwnership,
     /// Whether somebody chose it.
     pub has_ownership_controls: bool,
+    /// What it shows of another bucket, if anything.
+    pub base: Option<BaseInfo>,
 }
 
 /// How a write asks to be encrypted.

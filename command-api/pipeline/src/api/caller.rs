@@ -7,7 +7,7 @@ use schemas::scope::Scopes;
 use schemas::{AccessKeyId, BucketName, RequestId, TenantId, Time, UserId};
 use secrecy::SecretString;
 
-use super::{Said, Signature};
+use super::{AskedPast, Said, Signature};
 
 /// Who asks. A door makes it from a verified credential, or of a request without one where the operator allows those, and
 /// from nothing else.
@@ -38,6 +38,8 @@ pub struct Circumstances {
     pub said: Option<Arc<dyn Said>>,
     /// The key that it came with, as it was when it was looked at.
     pub key: KeyThen,
+    /// As of which point it asks, if not as of now.
+    pub past: Option<Arc<AskedPast>>,
 }
 
 /// What of a key may change while a request of it goes on.

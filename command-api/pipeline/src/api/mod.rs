@@ -3,6 +3,7 @@
 mod account;
 mod bucket;
 mod caller;
+mod history;
 mod listing;
 mod object;
 mod upload;
@@ -27,6 +28,7 @@ use schemas::content::ChecksumAlgorithm;
 pub use account::*;
 pub use bucket::*;
 pub use caller::*;
+pub use history::*;
 pub use listing::*;
 pub use object::*;
 pub use upload::*;

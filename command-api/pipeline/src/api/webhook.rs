@@ -78,7 +78,7 @@ pub struct AskedDelivery {
 }
 
 /// Part of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// Where it begins.
     pub from: Point,

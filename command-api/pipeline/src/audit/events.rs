@@ -10,6 +10,7 @@ pub(super) fn action(event: &Event) -> &'static str {
             Cause::Post => "PostObject",
             Cause::Copy => "CopyObject",
             Cause::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Cause::Restore => "RestoreToPoint",
         },
         Event::DeleteMarkerCreated(_) | Event::VersionRemoved(_) => "DeleteObject",
         Event::ObjectTagsSet(set) if set.tags.is_empty() => "DeleteObjectTagging",
@@ -34,6 +35,9 @@ pub(super) fn action(event: &Event) -> &'static str {
         Event::BucketLoggingSet(_) => "PutBucketLogging",
         Event::BucketObjectLockSet(_) => "PutObjectLockConfiguration",
         Event::BucketEncryptionSet(_) => "PutBucketEncryption",
+        Event::BucketHistorySet(_) => "PutBucketHistory",
+        Event::SnapshotCreated(_) => "PutBucketSnapshot",
+        Event::SnapshotDeleted(_) => "DeleteBucketSnapshot",
         Event::WebhookSet(set) => match set.change {
             WebhookChange::Created => "CreateWebhook",
             WebhookChange::Updated => "UpdateWebhook",

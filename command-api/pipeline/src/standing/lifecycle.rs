@@ -21,7 +21,7 @@ use schemas::{EventId, ObjectKey, TenantId, Time, UploadId};
 use super::Stop;
 use crate::api::StoreError;
 use crate::sequencer::{Decide, Outcome, Unit, describe};
-use crate::store::{Found, Inner, Request, Rules, log_error, planned, rows_error, situation};
+use crate::store::{Found, Inner, Request, Rules, log_error, planned_object, rows_error, situation};
 
 /// Versions or uploads looked at under one snapshot.
 const PAGE: usize = 1_000;
@@ -114,7 +114,7 @@ impl Walk<'_> {
                 drop(snapshot);
                 after = buckets.last().map(|(_, row)| row.name.to_string());
                 for (id, row) in buckets.into_iter().filter(|(_, row)| row.settings.contains_key(&Setting::Lifecycle)) {
-                    match self.bucket(tenant, Found { id, row }) {
+                    match self.bucket(tenant, Found::now(id, row)) {
                         Ok(()) => {}
                         Err(StoreError::Unavailable) => return Err(StoreError::Unavailable),
                         // What is wrong with one bucket is no reason to leave the others.
@@ -254,7 +254,7 @@ impl Walk<'_> {
                 if stand(rows, tenant, &bucket, set_by)? {
                     for due in &*unit {
                         match decide(rows, tenant, &bucket, due, time) {
-                            Ok(more) => events.extend(planned(&bucket, Some(&due.key), more)),
+                            Ok(more) => events.extend(planned_object(rows, tenant, &bucket, &due.key, more)?),
                             Err(StoreError::Refused(_)) => kept += 1,
                             Err(error) => return Err(error),
                         }
@@ -467,6 +467,7 @@ mod tests {
             object_lock: true,
             ownership: None,
             acl: None,
+            base: None,
         };
         store.create_bucket(&caller, create).await.expect("a bucket");
         let delete = crate::DeleteObject {
@@ -606,7 +607,7 @@ mod tests {
                 let (buckets, _) = query::list_buckets(snapshot.as_ref(), tenant, "", None, 1).expect("reads");
                 for (id, row) in buckets {
                     let rules = inner.rules(snapshot.as_ref(), tenant, &row).expect("reads").expect("has rules");
-                    of = Some(Ruled { tenant, bucket: Found { id, row }, rules });
+                    of = Some(Ruled { tenant, bucket: Found::now(id, row), rules });
                 }
             }
             work(&mut walk, &of.expect("a bucket"))

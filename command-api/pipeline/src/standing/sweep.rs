@@ -16,8 +16,8 @@ use domain::content;
 use event_log::{Changes, Rows};
 use projections::query;
 use projections::row;
-use schemas::event::Released;
-use schemas::{BlobId, BucketId, SegmentId, TenantId, Time};
+use schemas::event::{Event, HistoryWindow, Referrer, Released};
+use schemas::{BlobId, BucketId, Position, SegmentId, TenantId, Time};
 
 use crate::api::StoreError;
 use crate::content::{Mode, Scope, blob_row, write_error};
@@ -75,6 +75,17 @@ pub(super) fn run(inner: &Inner) -> Result<SweepReport, StoreError> {
     Ok(report)
 }
 
+impl Inner {
+    /// How long past content of a bucket is kept, seconds; none for ever.
+    pub(crate) fn window_s(&self, chosen: Option<HistoryWindow>) -> Option<u64> {
+        match chosen {
+            None => self.settings.history_window_s,
+            Some(HistoryWindow::Forever) => None,
+            Some(HistoryWindow::Seconds(seconds)) => Some(seconds),
+        }
+    }
+}
+
 fn request(inner: &Inner, tenant: TenantId) -> Request {
     Request::system("sweep", tenant, inner.ids.request(inner.clock.wall()))
 }
@@ -91,59 +102,86 @@ fn unless_closing(tenant: TenantId, done: Result<(), StoreError>) -> Result<(), 
     }
 }
 
-/// Gives up references whose history window has passed, oldest first.
+/// Gives up references whose bucket's history window has passed and that nothing else keeps, oldest first.
 fn release(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(), StoreError> {
-    let Some(window_s) = inner.settings.history_window_s else { return Ok(()) };
     // Judged by the retention clock: a wall clock set ahead must not end history early, and one that is not believed not
     // at all.
     if inner.retention.lock().expiry_frozen() {
         return Ok(());
     }
-    let until = Time(inner.now().0.saturating_sub(window_s.saturating_mul(1_000_000)));
+    let buckets = query::release_buckets(inner.log.snapshot().as_ref(), tenant).map_err(rows_error)?;
+    for bucket in buckets {
+        let row = query::bucket(inner.log.snapshot().as_ref(), tenant, bucket).map_err(rows_error)?;
+        if let Some(window_s) = inner.window_s(row.and_then(|row| row.window)) {
+            let until = Time(inner.now().0.saturating_sub(window_s.saturating_mul(1_000_000)));
+            release_of(inner, tenant, bucket, until, report)?;
+        }
+    }
+    Ok(())
+}
+
+fn release_of(
+    inner: &Inner,
+    tenant: TenantId,
+    bucket: BucketId,
+    until: Time,
+    report: &mut SweepReport,
+) -> Result<(), StoreError> {
+    let mut after: Option<query::DueRelease> = None;
     loop {
         let snapshot = inner.log.snapshot();
-        let due = query::releases(snapshot.as_ref(), tenant, until, TOGETHER).map_err(rows_error)?;
-        let Some(first) = due.first().copied() else { return Ok(()) };
-        let bucket = bucket_of(snapshot.as_ref(), tenant, first.blob, first.referrer)?;
-        let mut asked = Vec::new();
-        for one in due {
-            if bucket_of(snapshot.as_ref(), tenant, one.blob, one.referrer)? == bucket {
-                asked.push(Released { blob: one.blob, referrer: one.referrer });
-            }
-        }
-        report.released += asked.len() as u64;
+        let due = query::releases_of(snapshot.as_ref(), tenant, bucket, until, after.as_ref(), TOGETHER);
+        let due = due.map_err(rows_error)?;
+        let Some(last) = due.last().copied() else { return Ok(()) };
+        after = Some(last);
         let (sealed_for, key) = match inner.contents.vault.bucket_key(tenant, bucket) {
             Some(key) => (bucket, key),
             None => (BucketId::NONE, inner.tenant_key(tenant)?),
         };
-        let decide: Decide = Box::new(move |rows, _| {
-            let mut state = content::State::default();
-            for one in &asked {
+        let decide: Decide = Box::new(move |rows, now| {
+            // Asked again here: a snapshot of an earlier point may have come since.
+            let keepers = Keepers::of(rows, tenant, bucket)?;
+            let (mut state, mut asked) = (content::State::default(), Vec::new());
+            for one in due.iter().filter(|one| !keepers.keep(one, now)) {
                 let reference = row::Reference::key(tenant, one.blob, one.referrer);
                 let reference = row::get::<row::Reference>(rows, &reference).map_err(rows_error)?;
                 if reference.is_some_and(|reference| reference.released.is_some()) {
                     state.held.insert((one.blob, one.referrer));
+                    asked.push(Released { blob: one.blob, referrer: one.referrer });
                 }
             }
-            let events = content::decide(&state, content::Command::Release(asked.clone()))?;
+            let events = content::decide(&state, content::Command::Release(asked))?;
             let plan = |event| Planned { bucket: sealed_for, key, object: None, event };
             Ok(Unit { events: events.into_iter().map(plan).collect(), changes: Changes::default() })
         });
-        if inner.run_blocking(request(inner, tenant), decide)?.is_empty() {
-            // The rows say that it is due and the decision that it is not: once more would be for ever.
-            return Err(StoreError::Corrupt { what: format!("releases of tenant {tenant} do not fit its references") });
+        for made in inner.run_blocking(request(inner, tenant), decide)? {
+            let event = made.body.as_ref().and_then(|body| body.event(&made.header).ok());
+            if let Some(Event::ContentReleased(event)) = event {
+                report.released += event.released.len() as u64;
+            }
         }
     }
 }
 
-fn bucket_of(
-    rows: &dyn Rows,
-    tenant: TenantId,
-    blob: BlobId,
-    referrer: schemas::event::Referrer,
-) -> Result<BucketId, StoreError> {
-    let reference = row::get::<row::Reference>(rows, &row::Reference::key(tenant, blob, referrer));
-    Ok(reference.map_err(rows_error)?.map_or(BucketId::NONE, |reference| reference.bucket))
+/// What keeps a bucket's past content whatever its window: points that something shows.
+struct Keepers(Vec<Position>);
+
+impl Keepers {
+    fn of(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Self, StoreError> {
+        let snapshots = query::snapshots(rows, tenant, bucket).map_err(rows_error)?;
+        let derived = query::derived(rows, tenant, bucket).map_err(rows_error)?;
+        let points =
+            snapshots.into_iter().map(|(_, snapshot)| snapshot.at).chain(derived.into_iter().map(|(_, at)| at));
+        Ok(Self(points.map(|at| at.position).collect()))
+    }
+
+    /// Whether content must stay that a version had from its event up to its release: a point in between shows it, or the version
+    /// was kept until later.
+    fn keep(&self, due: &query::DueRelease, now: Time) -> bool {
+        let Referrer::Version(made_by) = due.referrer else { return false };
+        due.release.keep_until.is_some_and(|until| now < until)
+            || self.0.iter().any(|at| made_by.position <= *at && *at < due.release.at)
+    }
 }
 
 /// Frees blobs that nothing refers to and that are older than the grace.

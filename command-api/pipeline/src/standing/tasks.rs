@@ -23,7 +23,7 @@ use super::Stop;
 use crate::api::{Caller, StoreError};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Unit, describe};
 use crate::store::{
-    Arguments, Cursor, DELETE_PREFIX, Found, Inner, Request, log_error, planned, rows_error, situation,
+    Arguments, Cursor, DELETE_PREFIX, Found, Inner, Request, log_error, planned_object, rows_error, situation,
 };
 
 /// Keys looked at under one snapshot, before another task has its turn.
@@ -146,7 +146,9 @@ impl Run<'_> {
             let row = query::bucket(snapshot.as_ref(), tenant, id).map_err(rows_error)?;
             let Some(row) = row else { return Ok(Err("the bucket was deleted")) };
             let query = ListQuery { prefix: prefix.clone(), delimiter: None, after, max: PAGE };
-            let listed = query::list_current(snapshot.as_ref(), tenant, id, &query).map_err(rows_error)?;
+            let bucket = Found::now(id, row);
+            let listed = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let listed = listed.list(snapshot.as_ref(), &query).map_err(rows_error)?;
             let mut keys = Vec::with_capacity(listed.entries.len());
             for entry in listed.entries.into_iter().filter(|entry| entry.object.modified <= task.started) {
                 let asked = (name, &entry.key, None);
@@ -165,7 +167,6 @@ impl Run<'_> {
                 self.wait(Duration::from_micros(REST_MIN_US))?;
                 continue;
             }
-            let bucket = Found { id, row };
             return Ok(Ok(Page { bucket, caller, prefix, keys, is_last: !listed.truncated, cursor }));
         }
     }
@@ -210,7 +211,7 @@ impl Run<'_> {
                     match decide(&state, Command::Delete { conditions, owner: owner.clone(), now }) {
                         Ok(more) => {
                             done += 1;
-                            events.extend(planned(&bucket, Some(key), more));
+                            events.extend(planned_object(rows, tenant, &bucket, key, more)?);
                         }
                         Err(Refusal::ObjectLocked) => locked += 1,
                         Err(refusal) => return Err(refusal.into()),

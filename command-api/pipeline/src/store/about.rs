@@ -84,7 +84,7 @@ impl Inner {
             Err(StoreError::Refused(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stored = self.contents.stored_form(&opened.bucket.scope(tenant, Mode::Managed), &opened.content);
+        let stored = self.contents.stored_form(&opened.scope(tenant, Mode::Managed), &opened.content);
         let request = GetObject {
             bucket: bucket.clone(),
             key: key.clone(),

@@ -143,7 +143,10 @@ impl Inner {
             let about = upload.map_or(About::Object, About::Upload);
             self.decide_access(snapshot, caller, caller.scopes(), &found, asked, about)?;
         }
-        Ok(found)
+        if asked.action.changes_content() && found.is_view() {
+            return Err(Refusal::ReadOnlyBucket.into());
+        }
+        self.as_it_was(snapshot, caller, found, asked)
     }
 
     /// The bucket, for one who may know of it: as S3's HeadBucket for one who may list it, and for a key that is limited
@@ -161,7 +164,7 @@ impl Inner {
         let asked = Asked::new(Action::ListBucket, Resource::Bucket(bucket));
         let scopes = caller.scopes().map(|_| Scopes::full());
         self.decide_access(snapshot, caller, scopes.as_ref(), &found, &asked, About::Object)?;
-        Ok(found)
+        self.as_it_was(snapshot, caller, found, &asked)
     }
 
     /// Whether the caller may set the list of an object that it is about to own. Nobody known has no key that could forbid it.
@@ -341,7 +344,7 @@ impl Inner {
         version: Option<VersionId>,
         with_tags: bool,
     ) -> Result<Option<ObjectFacts>, StoreError> {
-        let named = named_version(snapshot, tenant, bucket.id, key, version)?;
+        let named = named_version(snapshot, tenant, bucket, key, version)?;
         let Some(Version::Object(object)) = named else { return Ok(None) };
         let tags = if with_tags { self.tags_of(snapshot, tenant, &object)? } else { BTreeMap::new() };
         let acl = self.object_acl(snapshot, tenant, bucket, &object)?;

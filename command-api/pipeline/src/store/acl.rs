@@ -260,7 +260,7 @@ impl Inner {
         let Some(acl) = acl.filter(|acl| acl::is_public(acl)) else { return Ok(()) };
         let snapshot = self.log.snapshot();
         let row = query::bucket(snapshot.as_ref(), tenant, bucket.id).map_err(rows_error)?;
-        let now = Found { id: bucket.id, row: row.ok_or(Refusal::NoSuchBucket)? };
+        let now = Found::now(bucket.id, row.ok_or(Refusal::NoSuchBucket)?);
         self.acl_rules(snapshot.as_ref(), tenant, &now)?.object(&now.row.owner, Wanted::List(acl.clone()))?;
         Ok(())
     }

@@ -17,7 +17,8 @@ use schemas::action::Action;
 use schemas::event::{Event, Retention, RetentionMode};
 use schemas::{BucketName, EventId, ObjectKey, VersionId};
 
-use super::{Found, Inner, Request, Store, planned, situation};
+use super::forks::planned_object;
+use super::{Found, Inner, Request, Store, situation};
 use crate::api::{Amended, Caller, LockAsked, ObjectVersion, StoreError, VersionHold, VersionRetention};
 use crate::sequencer::{Decide, Outcome, Unit};
 
@@ -176,7 +177,8 @@ impl Inner {
             let target = named.map_or(domain::object::Target::Current, domain::object::Target::Named);
             let command = domain::object::Command::Amend { target, change: change.clone(), now };
             let events = domain::object::decide(&state, command)?;
-            Ok(Unit { events: planned(&decided, Some(&decided_key), events), changes: Changes::default() })
+            let events = planned_object(rows, tenant, &decided, &decided_key, events)?;
+            Ok(Unit { events, changes: Changes::default() })
         });
         let rows = situation::object_rows(tenant, found.id, &key);
         let recorded = match self.run(Request::of(caller).loading(rows), decide).await {

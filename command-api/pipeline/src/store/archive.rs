@@ -4,7 +4,7 @@
 //! form of archives (doors).
 
 use domain::policy::Resource;
-use projections::query::{self, ListQuery};
+use projections::query::ListQuery;
 use schemas::action::Action;
 use schemas::content::ETag;
 use schemas::{BucketName, ObjectKey, Time};
@@ -81,7 +81,8 @@ impl Inner {
                 let of = self.enter_for(snapshot.as_ref(), caller, Action::ListBucket, resource)?;
                 let left = (max + 1 - found.len()).min(PAGE);
                 let query = ListQuery { prefix: prefix.to_owned(), delimiter: None, after, max: left };
-                let page = query::list_current(snapshot.as_ref(), caller.tenant, of.id, &query).map_err(rows_error)?;
+                let layers = super::past::layers(snapshot.as_ref(), caller.tenant, &of)?;
+                let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
                 after = page.next_after.filter(|_| page.truncated);
                 page.entries.into_iter().map(|entry| entry.key).collect()
             };

@@ -11,7 +11,7 @@ use schemas::action::Action;
 use schemas::event::{ObjectOwnership, Versioning};
 use schemas::{BucketName, ObjectKey, Position, TenantId, UserId};
 
-use super::{Found, Inner, Request, Store, log_error, planned, rows_error, situation};
+use super::{Found, Inner, Request, Store, bases, log_error, planned, rows_error, situation};
 use crate::api::{BucketInfo, Caller, CreateBucket, StoreError};
 use crate::sequencer::{Decide, Outcome, Planned, Unit};
 
@@ -46,6 +46,14 @@ impl Store {
             let rules = domain::acl::Rules { owner: &owner, ownership: in_effect, block };
             inner.new_bucket_acl(inner.log.snapshot().as_ref(), tenant, &rules, asked_acl)?
         };
+        let shown = request.base.as_ref().map(|asked| inner.base(caller, asked)).transpose()?;
+        let base = shown.as_ref().map(|shown| shown.base);
+        let versioning = match &shown {
+            // What is shown is shown as it is versioned.
+            Some(shown) if !shown.base.writable => shown.versioning,
+            Some(shown) => request.versioning.unwrap_or(shown.versioning),
+            None => request.versioning.unwrap_or(Versioning::Unversioned),
+        };
         // Decided once before a key file is made for nothing, and again in the commit.
         let create = domain::bucket::Create {
             bucket: id,
@@ -54,9 +62,10 @@ impl Store {
             owner,
             key: schemas::KeyId::default(),
             ownership,
-            versioning: request.versioning.unwrap_or(Versioning::Unversioned),
+            versioning,
             object_lock: request.object_lock,
             acl,
+            base,
         };
         let state = situation::bucket(inner.log.snapshot().as_ref(), tenant, &request.name)?;
         domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
@@ -70,6 +79,9 @@ impl Store {
             // Deleted since the credential was looked up: only a tenant without buckets is.
             if query::tenant(rows, tenant).map_err(rows_error)?.is_none() {
                 return Err(Refusal::NoSuchTenant.into());
+            }
+            if let Some(base) = base {
+                bases::still_there(rows, tenant, base)?;
             }
             let state = situation::bucket(rows, tenant, &name)?;
             let events = domain::bucket::decide(&state, domain::bucket::Command::Create(create.clone()))?;
@@ -196,7 +208,7 @@ impl Store {
                 if found.len() == max {
                     return Ok((found, true));
                 }
-                found.push(self.inner.bucket_info(rows, caller.tenant, Found { id, row })?);
+                found.push(self.inner.bucket_info(rows, caller.tenant, Found::now(id, row))?);
             }
             if !more {
                 return Ok((found, false));
@@ -228,7 +240,13 @@ impl Store {
 }
 
 impl Inner {
-    fn bucket_info(&self, rows: &dyn Rows, tenant: TenantId, bucket: Found) -> Result<BucketInfo, StoreError> {
+    fn bucket_info(
+        &self,
+        rows: &dyn event_log::Snapshot,
+        tenant: TenantId,
+        bucket: Found,
+    ) -> Result<BucketInfo, StoreError> {
+        let base = self.base_info(rows, tenant, &bucket)?;
         let display_name = display_name(rows, tenant, &bucket.row.owner)?;
         Ok(BucketInfo {
             id: bucket.id,
@@ -242,6 +260,7 @@ impl Inner {
             default_retention: bucket.row.default_retention,
             ownership: bucket.row.ownership,
             has_ownership_controls: !bucket.row.without_ownership_controls,
+            base,
         })
     }
 

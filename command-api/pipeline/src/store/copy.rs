@@ -135,7 +135,7 @@ impl Store {
             || chosen.encryption != opened.info.encryption
             || request.source_version.is_some();
         domain::validate::copy(onto_itself, changes_something)?;
-        let (from, to) = (opened.bucket.scope(caller.tenant, mode), bucket.scope(caller.tenant, chosen.mode));
+        let (from, to) = (opened.scope(caller.tenant, mode), bucket.scope(caller.tenant, chosen.mode));
         let is_shared = from.mode.shares_with(&to.mode);
         // S3 bounds copies. What is moved without being written anew may be as large as it is.
         if opened.content.size_bytes > super::PUT_BYTES_MAX && !(is_shared && kept == Kept::All) {

@@ -6,7 +6,8 @@ use schemas::action::Action;
 use schemas::event::{Event, Versioning};
 use schemas::{BucketName, ObjectKey, VersionId};
 
-use super::{Found, Inner, Request, Store, planned, situation};
+use super::forks::planned_object;
+use super::{Found, Inner, Request, Store, situation};
 use crate::api::{Caller, DeleteObject, Deleted, StoreError, WriteConditions};
 use crate::sequencer::{Decide, Unit};
 
@@ -88,7 +89,8 @@ impl Inner {
                 },
             };
             let events = domain::object::decide(&state, command)?;
-            Ok(Unit { events: planned(&decided, Some(&decided_key), events), changes: event_log::Changes::default() })
+            let events = planned_object(rows, tenant, &decided, &decided_key, events)?;
+            Ok(Unit { events, changes: event_log::Changes::default() })
         });
         let rows = situation::object_rows(tenant, bucket.id, &key);
         let recorded = self.run(Request::of(caller).loading(rows), decide).await?;

@@ -249,7 +249,7 @@ impl Inner {
     }
 
     /// Asks whoever delivers, where one may block.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Announcements) -> Result<T, AnnounceError> + Send + 'static,
     ) -> Result<T, StoreError> {

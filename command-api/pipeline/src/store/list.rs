@@ -33,7 +33,8 @@ impl Store {
                 after: request.after,
                 max: request.max,
             };
-            let page = query::list_current(snapshot.as_ref(), tenant, bucket.id, &query).map_err(rows_error)?;
+            let layers = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
             let entries = page.entries.into_iter().map(|query::ObjectEntry { key, object }| ListedObject {
                 key,
                 size_bytes: object.size_bytes,
@@ -76,7 +77,8 @@ impl Store {
                 max: request.max,
             };
             let resume = request.after_version.map_or(VersionResume::NextKey, VersionResume::Behind);
-            let page = query::list_versions(snapshot.as_ref(), tenant, bucket.id, &query, resume);
+            let layers = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let page = layers.list_versions(snapshot.as_ref(), &query, resume);
             let (page, next_version) = page.map_err(rows_error)?;
             Ok(ListPage {
                 entries: page.entries.into_iter().map(|entry| listed_version(&bucket, entry)).collect(),

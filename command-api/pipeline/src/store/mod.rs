@@ -14,13 +14,16 @@ mod amend;
 mod announce;
 mod archive;
 mod audit;
+mod bases;
 mod bearer;
 mod bucket_settings;
 mod buckets;
 mod copy;
 mod delete;
 mod deliveries;
+pub(crate) mod difference;
 mod encryption;
+mod forks;
 mod idempotency;
 mod identity;
 mod keys;
@@ -31,10 +34,12 @@ mod move_object;
 mod notifications;
 mod objects;
 mod open;
+mod past;
 mod patch;
 mod points;
 mod quota;
 pub(crate) mod situation;
+mod snapshots;
 mod stats;
 mod subscriptions;
 mod tasks;
@@ -57,6 +62,7 @@ pub use account::{Account, Bounds};
 pub use archive::{Selected, Selection};
 pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
+pub(crate) use forks::planned_object;
 pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
@@ -68,7 +74,7 @@ pub(crate) use tasks::{Arguments, Cursor, DELETE_PREFIX};
 pub use tasks::{TaskInfo, TaskStatus};
 
 use crate::access_log::AccessLog;
-use crate::api::{AdminCaller, Caller, Component, StoreError, Who};
+use crate::api::{AdminCaller, AsOf, Caller, Component, StoreError, Who};
 use crate::audit::{Sink, Writing};
 use crate::clock::{Clock, Ids};
 use crate::content::{Contents, Mode, Scope, StagedContent};
@@ -155,10 +161,23 @@ where
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) id: BucketId,
+    /// Its row, of now or of then.
     pub(crate) row: row::Bucket,
+    /// As of when it was found, if not as of now.
+    pub(crate) as_of: Option<AsOf>,
 }
 
 impl Found {
+    /// As it is now.
+    pub(crate) fn now(id: BucketId, row: row::Bucket) -> Self {
+        Self { id, row, as_of: None }
+    }
+
+    /// Whether it shows what another one was, and cannot be written.
+    pub(crate) fn is_view(&self) -> bool {
+        self.row.base.is_some_and(|base| !base.writable)
+    }
+
     pub(crate) fn scope(&self, tenant: TenantId, mode: Mode) -> Scope {
         Scope { tenant, bucket: self.id, key: self.row.key, mode }
     }
@@ -234,7 +253,9 @@ impl Inner {
     pub(crate) async fn run(&self, request: Request, decide: Decide) -> Result<Outcome, StoreError> {
         // The outcome of a repeated command is that of an earlier request, and so are its events.
         let repeatable = request.command.is_some().then(|| request.context.request.clone());
-        let outcome = self.sequencer.submit(self.work(request, decide)?).await?;
+        let mut outcome = self.sequencer.submit(self.work(request, decide)?).await?;
+        // That a key became a fork's own goes before what was asked for, and answers nothing.
+        outcome.retain(|recorded| !forks::is_inheritance(&recorded.header));
         let is_of = |body: &schemas::record::Body| repeatable.as_ref().is_none_or(|id| body.context.request == *id);
         if let Some(first) = outcome.first().filter(|first| first.body.as_ref().is_some_and(is_of)) {
             crate::audit::made(first.header.position);
@@ -266,7 +287,7 @@ impl Inner {
     pub(crate) fn bucket(&self, rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Result<Found, StoreError> {
         let found = projections::query::bucket_by_name(rows, tenant, name).map_err(rows_error)?;
         let (id, row) = found.ok_or(Refusal::NoSuchBucket)?;
-        Ok(Found { id, row })
+        Ok(Found::now(id, row))
     }
 
     /// The retention clock: what records are stamped with, and what expiry is judged by.

@@ -19,8 +19,9 @@ use schemas::{BucketName, ObjectKey, Position, VersionId};
 use super::amend::{ATTEMPTS, OVERTAKEN};
 use super::copy::{Kept, Prepared};
 use super::delete::deleted;
+use super::forks::planned_object;
 use super::quota::{Charged, charge_move};
-use super::{Request, Store, planned, read_again, situation};
+use super::{Request, Store, read_again, situation};
 use crate::api::{
     AskedEncryption, Caller, Circumstances, CopyObject, Deleted, LockAsked, ReadConditions, StoreError,
     WriteConditions, Written,
@@ -139,8 +140,8 @@ impl Store {
             let freed = freed(&leaves, &meant, version.is_none());
             let write = Charged::Version { key: &to_key, size_bytes: commit.content.size_bytes, upload: None };
             let charged = charge_move(rows, tenant, &to, write, (from.id, freed))?;
-            let mut events = planned(&to, Some(&to_key), arrives);
-            events.extend(planned(&from, Some(&from_key), leaves));
+            let mut events = planned_object(rows, tenant, &to, &to_key, arrives)?;
+            events.extend(planned_object(rows, tenant, &from, &from_key, leaves)?);
             events.extend(charged);
             Ok(Unit { events, changes: changes.clone() })
         });

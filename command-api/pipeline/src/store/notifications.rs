@@ -165,7 +165,7 @@ impl Inner {
     ) -> Result<Decide, StoreError> {
         let snapshot = self.log.snapshot();
         let row = query::bucket(snapshot.as_ref(), tenant, bucket).map_err(rows_error)?;
-        let found = Found { id: bucket, row: row.ok_or(Refusal::NoSuchBucket)? };
+        let found = Found::now(bucket, row.ok_or(Refusal::NoSuchBucket)?);
         let read = self.notifications(snapshot.as_ref(), tenant, &found)?;
         Ok(Box::new(move |rows, now| {
             by.as_ref().map_or(Ok(()), |by| situation::still_works(rows, by))?;

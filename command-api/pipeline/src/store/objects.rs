@@ -17,13 +17,15 @@ use projections::row::{Object, Version};
 use schemas::action::Action;
 use schemas::content::{Checksum, Content};
 use schemas::event::{Event, VersionCommitted, Versioning};
-use schemas::{BucketId, EventId, ObjectKey, TenantId, VersionId};
+use schemas::{BucketId, EventId, KeyId, ObjectKey, TenantId, VersionId};
 
 use super::amend::lock_asked;
 use super::bucket_settings::{corrupt_event, record};
 use super::encryption::opening;
+use super::forks::planned_object;
+use super::past::layers;
 use super::quota::{Charged, charge};
-use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, planned, read_again, rows_error, situation};
+use super::{Found, Inner, PUT_BYTES_MAX, Request, Store, log_error, read_again, rows_error, situation};
 use crate::api::{Caller, GetObject, ObjectHead, ObjectInfo, ObjectRead, PutObject, StoreError, Written};
 use crate::content::{Ingested, Limits, Mode, Scope, StagedContent};
 use crate::sequencer::{Decide, Outcome, Unit};
@@ -35,6 +37,16 @@ pub(crate) struct Opened {
     pub(crate) info: ObjectInfo,
     pub(crate) content: Content,
     pub(crate) committed: VersionCommitted,
+    /// Where its content is kept, and the key of that bucket: another bucket's where this one shows another.
+    kept_in: (BucketId, KeyId),
+}
+
+impl Opened {
+    /// Whose content, and what opens it.
+    pub(crate) fn scope(&self, tenant: TenantId, mode: Mode) -> Scope {
+        let (bucket, key) = self.kept_in;
+        Scope { tenant, bucket, key, mode }
+    }
 }
 
 /// What of an object a request asks for.
@@ -125,7 +137,7 @@ impl Store {
     async fn get_once(&self, caller: &Caller, request: &GetObject) -> Result<ObjectRead, StoreError> {
         let snapshot = self.inner.log.snapshot();
         let (opened, mode) = self.inner.open_object(snapshot.as_ref(), caller, request)?;
-        let scope = opened.bucket.scope(caller.tenant, mode);
+        let scope = opened.scope(caller.tenant, mode);
         let selected = self.inner.select(&snapshot, &scope, &opened, request).await?;
         let start = selected.range.map_or(0, |(first, _)| first);
         let range = start..start + selected.length_bytes;
@@ -140,7 +152,7 @@ impl Store {
     pub async fn head_object(&self, caller: &Caller, request: GetObject) -> Result<ObjectHead, StoreError> {
         let snapshot = self.inner.log.snapshot();
         let (opened, mode) = self.inner.open_object(snapshot.as_ref(), caller, &request)?;
-        let scope = opened.bucket.scope(caller.tenant, mode);
+        let scope = opened.scope(caller.tenant, mode);
         let selected = self.inner.select(&snapshot, &scope, &opened, &request).await?;
         Ok(ObjectHead { info: opened.info, range: selected.range, length_bytes: selected.length_bytes })
     }
@@ -165,7 +177,8 @@ impl Inner {
             let _held = &staged;
             let state = situation::object(rows, tenant, bucket.id, &key)?;
             let command = domain::object::Command::Commit { version: commit.clone(), now };
-            let mut events = planned(&bucket, Some(&key), domain::object::decide(&state, command)?);
+            let events = domain::object::decide(&state, command)?;
+            let mut events = planned_object(rows, tenant, &bucket, &key, events)?;
             let write = Charged::Version { key: &key, size_bytes: commit.content.size_bytes, upload: None };
             events.extend(charge(rows, tenant, &bucket, write)?);
             Ok(Unit { events, changes: changes.clone() })
@@ -216,7 +229,12 @@ impl Inner {
         let mode = opening(&opened.committed.encryption, request.customer_key.as_ref())?;
         domain::read::check(&request.conditions, &representation(&opened.info))?;
         let (bucket, key) = (&opened.bucket, &request.key);
-        opened.info.expiry = self.expiry_of_read(snapshot, caller.tenant, bucket, key, &version, request.version)?;
+        if bucket.as_of.is_none() {
+            opened.info.expiry =
+                self.expiry_of_read(snapshot, caller.tenant, bucket, key, &version, request.version)?;
+        } else {
+            self.still_kept(snapshot, caller.tenant, bucket, key, &version)?;
+        }
         self.hide(snapshot, caller, request, &mut opened.info);
         Ok((opened, mode))
     }
@@ -245,7 +263,7 @@ impl Inner {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Object, StoreError> {
-        let named = named_version(rows, tenant, bucket.id, key, version)?;
+        let named = named_version(rows, tenant, bucket, key, version)?;
         let versioned = bucket.row.versioning != Versioning::Unversioned;
         match (named, version) {
             (Some(Version::Object(object)), _) => Ok(object),
@@ -302,7 +320,14 @@ impl Inner {
             retention: object.details.retention,
             legal_hold: object.details.legal_hold,
         };
-        Ok(Opened { bucket, event, info, content: committed.content, committed })
+        let kept_in = match record.header.bucket {
+            own if own == bucket.id => (own, bucket.row.key),
+            other => {
+                let base = query::bucket(snapshot, tenant, other).map_err(rows_error)?;
+                (other, base.ok_or_else(|| corrupt("is of a bucket that is gone"))?.key)
+            }
+        };
+        Ok(Opened { bucket, event, info, content: committed.content, committed, kept_in })
     }
 
     /// The bytes that a range or part number selects.
@@ -355,13 +380,14 @@ impl Inner {
 pub(super) fn named_version(
     rows: &dyn Rows,
     tenant: TenantId,
-    bucket: BucketId,
+    bucket: &Found,
     key: &ObjectKey,
     version: Option<VersionId>,
 ) -> Result<Option<Version>, StoreError> {
+    let layers = layers(rows, tenant, bucket)?;
     let found = match version {
-        None => query::latest(rows, tenant, bucket, key),
-        Some(id) => query::version(rows, tenant, bucket, key, id).map(|found| found.map(|found| found.version)),
+        None => layers.latest(rows, key),
+        Some(id) => layers.version(rows, key, id).map(|found| found.map(|found| found.version)),
     };
     found.map_err(rows_error)
 }

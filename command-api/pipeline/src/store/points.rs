@@ -33,6 +33,13 @@ impl Inner {
             Point::Position(position) if position <= next => Ok(position),
             Point::Time(time) if time <= now => first_not_older(snapshot, tenant, next, time),
             Point::Ago(ago_us) => first_not_older(snapshot, tenant, next, Time(now.0.saturating_sub(ago_us))),
+            Point::Snapshot(_) => Err(Refusal::NoSuchSnapshot.into()),
+            Point::BeforeVersion(made_by) if made_by.position <= next => Ok(made_by.position),
+            Point::BeforeVersion(_) => Err(Refusal::PointInFuture { head: next }.into()),
+            Point::BeforeRequest(request) => {
+                let positions = self.positions_of(tenant, &request, 1)?;
+                Ok(*positions.first().ok_or(Refusal::NoSuchPoint { what: "request" })?)
+            }
             Point::Position(_) | Point::Time(_) => Err(Refusal::PointInFuture { head: next }.into()),
         }
     }
@@ -73,7 +80,7 @@ fn first_not_older(
 }
 
 /// The first record that is so, of those that are so from one on; `next` if none is. Some twenty headers are read.
-fn first(
+pub(super) fn first(
     snapshot: &dyn Snapshot,
     tenant: TenantId,
     next: Position,

@@ -11,7 +11,7 @@ use projections::row::{self, AccessKeyStatus, Current, Row, Usage, Version};
 use schemas::event::{Setting, Versioning};
 use schemas::{AccessKeyId, BucketId, BucketName, ObjectKey, TenantId, TenantName, UserId, VersionId};
 
-use super::rows_error;
+use super::{Found, forks, rows_error};
 use crate::api::{Caller, StoreError};
 
 /// Buckets a tenant may have.
@@ -57,9 +57,15 @@ pub(crate) fn object(
     let Some(live) = live else {
         return Ok(object::State { bucket: object::Bucket::Absent, current: None, older: Vec::new() });
     };
-    let current = query::current(rows, tenant, bucket, key).map_err(rows_error)?;
+    let live = Found::now(bucket, live);
+    let current = query::current(rows, tenant, bucket, key).map_err(rows_error)?.map(|current| current.object);
     let current = match current {
-        Some(current) => Some(Version::Object(current.object)),
+        Some(current) => Some(current),
+        None => forks::inherited(rows, tenant, &live, key)?,
+    };
+    let live = live.row;
+    let current = match current {
+        Some(current) => Some(Version::Object(current)),
         // Only a bucket with versions or markers beneath can have a marker on top: others are spared the search.
         None => {
             let usage = query::usage(rows, tenant, bucket).map_err(rows_error)?;
@@ -94,7 +100,12 @@ pub(crate) fn target(
     id: VersionId,
 ) -> Result<Option<object::Version>, StoreError> {
     let found = query::version(rows, tenant, bucket, key, id).map_err(rows_error)?;
-    Ok(found.map(|found| version(found.version)))
+    if let Some(found) = found {
+        return Ok(Some(version(found.version)));
+    }
+    let Some(live) = query::bucket(rows, tenant, bucket).map_err(rows_error)? else { return Ok(None) };
+    let inherited = forks::inherited(rows, tenant, &Found::now(bucket, live), key)?.map(Version::Object);
+    Ok(inherited.filter(|inherited| inherited.id() == id).map(version))
 }
 
 /// A bucket, by the name that it is to have or has.
@@ -112,9 +123,26 @@ pub(crate) fn bucket(rows: &dyn Rows, tenant: TenantId, name: &BucketName) -> Re
             ownership: row.ownership,
             has_acl: row.settings.contains_key(&Setting::Acl),
             versions: query::usage(rows, tenant, id).map_err(rows_error)?.versions,
+            base: row.base,
+            kept_by: keepers(rows, tenant, id)?,
         },
     };
     Ok(bucket::State { bucket, buckets, buckets_max: BUCKETS_MAX })
+}
+
+/// Keepers that are named, at most: the answer to a refused deletion is no listing.
+const KEEPERS_NAMED: usize = 20;
+
+/// What a bucket cannot be deleted under.
+fn keepers(rows: &dyn Rows, tenant: TenantId, id: BucketId) -> Result<Vec<bucket::Keeper>, StoreError> {
+    let snapshots = query::snapshots(rows, tenant, id).map_err(rows_error)?;
+    let mut keepers: Vec<_> = snapshots.into_iter().map(|(name, _)| bucket::Keeper::Snapshot(name)).collect();
+    for (derived, _) in query::derived(rows, tenant, id).map_err(rows_error)?.into_iter().take(KEEPERS_NAMED) {
+        let name = query::bucket_name(rows, tenant, derived).map_err(rows_error)?;
+        keepers.extend(name.map(bucket::Keeper::Bucket));
+    }
+    keepers.truncate(KEEPERS_NAMED);
+    Ok(keepers)
 }
 
 /// A tenant that exists, or the question whether its name is free.

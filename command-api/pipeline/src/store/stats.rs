@@ -91,8 +91,8 @@ impl Store {
                 let found = inner.enter_for(snapshot.as_ref(), &caller, Action::ListBucket, resource)?;
                 let (prefix, after) = (prefix.clone(), stats.next_after.take());
                 let query = ListQuery { prefix, delimiter: None, after, max: PAGE };
-                let page =
-                    query::list_current(snapshot.as_ref(), caller.tenant, found.id, &query).map_err(rows_error)?;
+                let layers = super::past::layers(snapshot.as_ref(), caller.tenant, &found)?;
+                let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
                 stats.objects += page.entries.len() as u64;
                 stats.bytes += page.entries.iter().map(|entry| entry.object.size_bytes).sum::<u64>();
                 stats.next_after = page.next_after.filter(|_| page.truncated);

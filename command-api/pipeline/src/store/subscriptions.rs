@@ -187,7 +187,7 @@ impl Inner {
             after = buckets.last().map(|(_, row)| row.name.to_string());
             let with_rules = |(_, row): &(BucketId, row::Bucket)| row.settings.contains_key(&Setting::Notification);
             for (bucket, row) in buckets.into_iter().filter(with_rules) {
-                let found = Found { id: bucket, row };
+                let found = Found::now(bucket, row);
                 let set = match self.notifications(snapshot.as_ref(), tenant, &found) {
                     // Of a bucket whose key was destroyed nobody is told anything.
                     Err(StoreError::Refused(Refusal::Erased)) => None,

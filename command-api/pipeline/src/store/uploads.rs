@@ -17,6 +17,7 @@ use schemas::{BucketName, EventId, ObjectKey, Position, TenantId, Time, UploadId
 use super::amend::lock_asked;
 use super::bucket_settings::{corrupt_event, record};
 use super::encryption::adding;
+use super::forks::planned_object;
 use super::lifecycle::abort_of;
 use super::list::on_thread;
 use super::objects::representation;
@@ -169,7 +170,7 @@ impl Store {
             domain::read::check_copy_range(range, size)?;
         }
         let range = request.range.map_or(0..size, |(first, last)| first..last + 1);
-        let from = opened.bucket.scope(caller.tenant, from);
+        let from = opened.scope(caller.tenant, from);
         let body = inner.contents.read(snapshot, &from, opened.content, range.clone()).await?;
         let also = begun.open.checksum.map(|(algorithm, _)| algorithm);
         let limits =
@@ -242,7 +243,8 @@ impl Store {
             }
             let state = super::situation::object(rows, tenant, decided.id, &key)?;
             let command = domain::object::Command::Commit { version: commit.clone(), now };
-            let mut events = planned(&decided, Some(&key), domain::object::decide(&state, command)?);
+            let events = domain::object::decide(&state, command)?;
+            let mut events = planned_object(rows, tenant, &decided, &key, events)?;
             let write = Charged::Version { key: &key, size_bytes: commit.content.size_bytes, upload: Some(id) };
             events.extend(charge(rows, tenant, &decided, write)?);
             Ok(Unit { events, changes: changes.clone() })

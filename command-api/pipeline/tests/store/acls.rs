@@ -34,7 +34,8 @@ fn within(caller: &Caller, narrower: &str) -> Caller {
 
 async fn create(house: &House, caller: &Caller, ownership: ObjectOwnership) {
     let (name, ownership) = (bucket("bucket"), Some(ownership));
-    let request = CreateBucket { name, region: None, versioning: None, object_lock: false, ownership, acl: None };
+    let request =
+        CreateBucket { name, region: None, versioning: None, object_lock: false, ownership, acl: None, base: None };
     house.store.create_bucket(caller, request).await.expect("a bucket");
 }
 

@@ -390,6 +390,7 @@ async fn rules_of_one_tenant_are_none_of_anothers() {
         object_lock: false,
         ownership: None,
         acl: None,
+        base: None,
     };
     house.store.create_bucket(&other, request).await.expect("a bucket");
     house.put(&caller, "key", b"x").await.expect("put");

@@ -164,6 +164,7 @@ impl House {
             object_lock: false,
             ownership: None,
             acl: None,
+            base: None,
         };
         self.store.create_bucket(caller, request).await.map(|_| ())
     }

@@ -24,6 +24,10 @@ shapes! {
         object_lock_enabled: bool,
         /// What it grants, if anybody but its owner may do anything.
         grants: Option<Vec<GrantShape<'a>>>,
+        /// `view` or `fork` of a bucket that shows another one's past.
+        kind: Option<&'static str>,
+        /// The position of the other's last event that it shows.
+        base_position: Option<u64>,
     }
 
     /// A bucket that was deleted.
@@ -131,6 +135,8 @@ impl<'a> Created<'a> {
             versioning: versioning_name(created.versioning),
             object_lock_enabled: created.object_lock,
             grants: created.acl.as_ref().map(grants),
+            kind: created.base.map(|base| if base.writable { "fork" } else { "view" }),
+            base_position: created.base.map(|base| base.at.position.0),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! ids of keys and blobs, encryption contexts, the insides of tasks, an address's query.
 
 mod bucket;
+mod history;
 mod log;
 mod object;
 mod rules;
@@ -91,6 +92,14 @@ details! {
     BucketNotificationSet(subscription::NotificationSet<'a>),
     /// Where a bucket's access log goes.
     BucketLoggingSet(bucket::LoggingSet<'a>),
+    /// How long a bucket's past content is kept.
+    BucketHistorySet(history::HistorySet),
+    /// A point of a bucket's past that got a name.
+    SnapshotCreated(history::SnapshotCreated<'a>),
+    /// A snapshot that was deleted.
+    SnapshotDeleted(history::SnapshotDeleted<'a>),
+    /// A key of a fork that came from its base.
+    KeyInherited(history::KeyInherited),
     /// A quota.
     QuotaSet(tenant::QuotaSet),
     /// A share of a quota that is reached.
@@ -186,6 +195,10 @@ impl<'a> Detail<'a> {
             Event::BucketObjectLockSet(it) => Self::BucketObjectLockSet(bucket::ObjectLockSet::of(it)),
             Event::BucketNotificationSet(it) => Self::BucketNotificationSet(subscription::NotificationSet::of(it)),
             Event::BucketLoggingSet(it) => Self::BucketLoggingSet(bucket::LoggingSet::of(it)),
+            Event::BucketHistorySet(it) => Self::BucketHistorySet(history::HistorySet::of(it)),
+            Event::SnapshotCreated(it) => Self::SnapshotCreated(history::SnapshotCreated::of(it, tenant)),
+            Event::SnapshotDeleted(it) => Self::SnapshotDeleted(history::SnapshotDeleted::of(it)),
+            Event::KeyInherited(it) => Self::KeyInherited(history::KeyInherited::of(*it)),
             Event::QuotaSet(it) => Self::QuotaSet(tenant::QuotaSet::of(it)),
             Event::QuotaThresholdReached(it) => Self::QuotaThresholdReached(tenant::ThresholdReached::of(it)),
             Event::UploadCreated(it) => Self::UploadCreated(upload::Created::of(it)),

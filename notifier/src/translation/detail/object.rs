@@ -180,6 +180,7 @@ impl<'a> Committed<'a> {
                 Cause::Post => "Post",
                 Cause::Copy => "Copy",
                 Cause::CompleteMultipartUpload => "CompleteMultipartUpload",
+                Cause::Restore => "Restore",
             },
             version_id: shown_version(announcement.version),
             size_bytes: made.content.size_bytes,
