@@ -68,6 +68,8 @@ fn before(text: &str) -> Result<Point, NoPoint> {
         Ok(VersionId::Null) => return Err(NoPoint),
         Err(_) => {}
     }
+    // As the native API shows it.
+    let text = text.strip_prefix("req_").unwrap_or(text);
     let is_ulid = text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_ulid { Ok(Point::BeforeRequest(RequestId(text.to_ascii_uppercase()))) } else { Err(NoPoint) }
 }
@@ -134,6 +136,10 @@ mod tests {
             ),
             (
                 "before:01HF7YAT00000000000000000A",
+                Some(Point::BeforeRequest(RequestId("01HF7YAT00000000000000000A".to_owned()))),
+            ),
+            (
+                "before:req_01HF7YAT00000000000000000A",
                 Some(Point::BeforeRequest(RequestId("01HF7YAT00000000000000000A".to_owned()))),
             ),
             ("before:null", None),

@@ -67,6 +67,7 @@ pub(crate) fn going_on(caller: &Caller, at: Option<Position>) -> Result<Caller, 
         (None, None) => {}
         (None, Some(_)) => return Err(OTHER),
         (Some(at), Some(Point::Position(asked))) if *asked != at => return Err(OTHER),
+        (Some(_), Some(Point::Head)) => return Err(OTHER),
         // Of a time so long ago the first page has chosen the moment.
         (Some(at), _) => caller.circumstances.past = Some(Arc::new(AskedPast::new(Point::Position(at)))),
     }

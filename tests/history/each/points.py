@@ -113,7 +113,8 @@ def before_a_request_or_a_version(scene):
 @test
 def before_another_tenants_request_is_no_point(scene):
     there, other = Told(scene), Told(scene)
-    for point in (f"before:{request_id(other.writes[2])}", f"before:{other.writes[2].json()['versionId']}"):
+    # A version id says a place in a log: the same place of one's own log may have made a version too.
+    for point in (f"before:{request_id(other.writes[2])}",):
         answer = past.ask(there.native, "GET", there.native.of(there.bucket, "/objects", "k"), point)
         assert answer.status_code in (400, 404), f"another tenant's {point} answered {answer.status_code} {answer.content[:200]!r}"
 

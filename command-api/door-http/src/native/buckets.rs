@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use pipeline::{AskedBase, BaseInfo, BucketInfo, CreateBucket, Point};
+use pipeline::{AskedBase, BaseInfo, BucketInfo, CreateBucket};
 use schemas::event::{RetentionMode, RetentionPeriod, Versioning};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -158,8 +158,8 @@ struct NewBucket {
 struct NewBase {
     /// Its name.
     bucket: String,
-    /// `pos:N`, a time as RFC 3339 writes it, `-2h`, `snap:NAME`, `before:` and a request id or version id; now, if none is said.
-    point: Option<String>,
+    /// `head`, `pos:N`, a time as RFC 3339 writes it, `-2h`, `snap:NAME`, `before:` and a request id or version id.
+    point: String,
 }
 
 /// Versioning, by name or as a flag.
@@ -269,8 +269,7 @@ async fn create(app: Arc<App>, mut ask: Ask) -> Answer {
 }
 
 fn asked_base(new: &NewBase, writable: bool) -> Result<AskedBase, Problem> {
-    let point = new.point.as_deref().map_or(Ok(Point::Head), point)?;
-    Ok(AskedBase { bucket: bucket_name(&new.bucket)?, point, writable })
+    Ok(AskedBase { bucket: bucket_name(&new.bucket)?, point: point(&new.point)?, writable })
 }
 
 pub(super) fn asked_versioning(given: Option<&GivenVersioning>) -> Result<Option<Versioning>, Problem> {

@@ -30,7 +30,7 @@ pub(super) fn operations() -> Vec<Entry> {
     let of_bucket = |method, path, id, summary| Operation::new(method, path, id, TAG, summary).refuses(&[404]);
     let object_history = of_bucket(
         Method::GET,
-        "/buckets/{bucket}/object-history/{key}",
+        "/buckets/{bucket}/object-history/{key...}",
         "getObjectHistory",
         "Get every event of an object",
     )
@@ -48,7 +48,7 @@ pub(super) fn operations() -> Vec<Entry> {
              changed, not what there is.",
         )
         .query("from", text(), "The first point.")
-        .query("to", text(), "The second point; now, if it is not said.")
+        .query("to", text(), "The second point, `head` maybe.")
         .query("prefix", text(), "Only keys that begin with it.")
         .answers::<Difference>(200, "Lines of JSON: `application/x-ndjson`.");
     let path = "/buckets/{bucket}/snapshots/{name}";
@@ -288,7 +288,7 @@ async fn diff(app: Arc<App>, ask: Ask) -> Answer {
     let asked = AskedDifference {
         bucket: ask.bucket()?,
         from: point(from)?,
-        to: query.filled("to")?.map_or(Ok(pipeline::Point::Head), point)?,
+        to: point(query.filled("to")?.ok_or_else(|| Problem::invalid("`to` is needed"))?)?,
         prefix: query.get("prefix")?.unwrap_or_default().to_owned(),
     };
     let differences = app.store.difference(ask.caller()?, asked).await?;

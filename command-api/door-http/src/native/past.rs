@@ -93,6 +93,7 @@ pub(super) fn going_on(caller: &Caller, is_continued: bool, at: Option<Position>
         (None, Some(_)) if is_continued => return Err(other()),
         (None, _) => {}
         (Some(at), Some(Point::Position(asked))) if *asked != at => return Err(other()),
+        (Some(_), Some(Point::Head)) => return Err(other()),
         // Of a time so long ago the first page has chosen the moment.
         (Some(at), _) => caller.circumstances.past = Some(Arc::new(AskedPast::new(Point::Position(at)))),
     }

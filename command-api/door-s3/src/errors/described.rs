@@ -116,9 +116,11 @@ pub(crate) fn body_header(error: &BodyHeaderError) -> Described {
 
 /// From where on there is content, and what ended what was asked for.
 fn before_horizon(earliest: Position, removed_by: Option<Position>) -> Described {
-    const MESSAGE: &str = "The content is not kept any more: the bucket's history window has passed.";
+    let ended = removed_by.map(|position| format!(" The event at pos:{position} had removed or replaced it."));
+    let ended = ended.unwrap_or_default();
+    let message = format!("The content is not kept any more: all of it is there from pos:{earliest} on.{ended}");
     let described =
-        Described::new(StatusCode::GONE, "BeforeHorizon", MESSAGE).field("EarliestPoint", format!("pos:{earliest}"));
+        Described::new(StatusCode::GONE, "BeforeHorizon", message).field("EarliestPoint", format!("pos:{earliest}"));
     match removed_by {
         Some(position) => described.field("RemovedBy", format!("pos:{position}")),
         None => described,

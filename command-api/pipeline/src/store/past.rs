@@ -13,7 +13,7 @@ use projections::query::{self, Layers};
 use projections::row::Object;
 use schemas::action::{Access, Action};
 use schemas::content::Root;
-use schemas::event::Referrer;
+use schemas::event::{DeleteMarkerCreated, Referrer, VersionCommitted};
 use schemas::record::Header;
 use schemas::{BucketId, EventId, ObjectKey, Position, RequestId, TenantId, Time};
 
@@ -73,6 +73,7 @@ impl Inner {
             });
         }
         authorise(caller.scopes().ok_or(Refusal::AccessDenied)?, Action::ReadHistory, asked.resource)?;
+        self.not_denied(snapshot, caller, &found, &Asked::new(Action::ReadHistory, asked.resource))?;
         let as_of = past.find(|| self.as_of(snapshot, caller.tenant, found.id, &past.point))?;
         self.at(snapshot, caller.tenant, found.id, as_of)
     }
@@ -125,7 +126,8 @@ impl Inner {
             }
             Point::BeforeVersion(made_by) => {
                 let header = self.header(snapshot, tenant, made_by.position)?;
-                let is_it = header.is_some_and(|header| header.id() == *made_by);
+                let makes = [VersionCommitted::TYPE_CODE, DeleteMarkerCreated::TYPE_CODE];
+                let is_it = header.is_some_and(|it| it.id() == *made_by && makes.contains(&it.event_type));
                 if is_it { made_by.position } else { return Err(Refusal::NoSuchPoint { what: "version" }.into()) }
             }
             Point::BeforeRequest(request) => {

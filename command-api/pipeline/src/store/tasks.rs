@@ -299,7 +299,8 @@ impl Inner {
         let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
         let resource = Resource::Prefix(bucket, prefix);
         authorise(scopes, Action::DeleteObject, resource)?;
-        self.enter_for(self.log.snapshot().as_ref(), caller, Action::ListBucket, resource)
+        let found = self.enter_for(self.log.snapshot().as_ref(), caller, Action::ListBucket, resource)?;
+        if found.is_view() { Err(Refusal::ReadOnlyBucket.into()) } else { Ok(found) }
     }
 
     /// An id that sorts before those that were made earlier, so that a list begins with the newest.

@@ -15,6 +15,7 @@ mod keys;
 mod lifecycle;
 mod locks;
 mod mixed;
+mod past;
 mod quotas;
 mod support;
 mod sweep;
