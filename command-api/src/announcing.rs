@@ -136,14 +136,10 @@ impl Directory for Subscribers {
     }
 
     fn tenants(&self) -> Result<Vec<(TenantId, TenantName)>, DirectoryError> {
-        self.store.all_tenants().map_err(|error| unreadable(&error))
+        self.store.enabled_tenants().map_err(|error| unreadable(&error))
     }
 
     fn subscriptions(&self, tenant: TenantId) -> Result<Vec<notifier::Subscription>, DirectoryError> {
-        // Of a tenant that is disabled nothing is told.
-        if !self.tenants()?.iter().any(|(id, _)| *id == tenant) {
-            return Ok(Vec::new());
-        }
         let all = self.store.subscriptions(tenant).map_err(|error| unreadable(&error))?;
         let known = |it: pipeline::Subscription| notifier::Subscription {
             id: it.id,

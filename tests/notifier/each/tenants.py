@@ -1,5 +1,7 @@
 """Another tenant's webhooks are not there; whoever may not administer gets none."""
 
+import time
+
 from contract import refused
 from hooks import hook, hooks, put
 from receiver import Receiver
@@ -39,6 +41,35 @@ def another_tenants_webhook_is_not_there(scene):
         put(owner.native, bucket, "key")
         told.wait(came + 2)
         assert {each.path for each in told.deliveries} == {"/", "/bucket"}, told.told()
+
+
+@test(settings=PATIENT)
+def a_disabled_tenant_is_told_nothing_until_it_is_enabled(scene):
+    """Neither by the server that it was disabled on nor after a restart; then it is told of everything."""
+    owner = scene.tenant("disabled")
+    bucket = scene.bucket("disabled", owner)
+    with Receiver() as told:
+        told.rule = 503
+        one = hook(owner.native, told.url, events=["s3:ObjectCreated:*"])
+        written = [put(owner.native, bucket, f"key-{number}") for number in range(3)]
+        told.wait(1, of=lambda: told.deliveries)
+        scene.manage("POST", f"/tenants/{owner.tenant}/disable", json={"reason": "a test says so"})
+        # What was under way when it was disabled ends.
+        time.sleep(1)
+        told.rule, before = 200, len(told.deliveries)
+        # Retries are due every second.
+        time.sleep(4)
+        assert len(told.deliveries) == before, told.told()
+        scene.kill()
+        scene.start()
+        time.sleep(2)
+        assert len(told.deliveries) == before, f"told after a restart: {told.told()}"
+        scene.manage("POST", f"/tenants/{owner.tenant}/enable")
+        told.wait_for(written[-1])
+        written.append(put(owner.native, bucket, "key-0"))
+        told.wait_for(written[-1])
+        assert sorted(each.position for each in told.accepted()) == written, told.told()
+        assert one.get()["status"] == "active", one.get()
 
 
 @test(settings=PATIENT)

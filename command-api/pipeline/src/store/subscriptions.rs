@@ -35,14 +35,21 @@ struct Rule<'a> {
 
 impl Store {
     /// Everyone who is told of a tenant's events, and whoever was stopped: webhooks by id, then rules by bucket. Secrets are
-    /// open. For followers of the log: it takes no caller, and blocks.
+    /// open. Nobody is told of a tenant that is disabled or deleted. For followers of the log: it takes no caller, and blocks.
     ///
     /// # Errors
     /// [`StoreError`] when rows or secrets cannot be read.
     pub fn subscriptions(&self, tenant: TenantId) -> Result<Vec<Subscription>, StoreError> {
         let inner = &self.inner;
         let now = inner.now();
-        let webhooks = query::webhooks(inner.log.snapshot().as_ref(), tenant).map_err(rows_error)?;
+        let snapshot = inner.log.snapshot();
+        let enabled = query::tenant(snapshot.as_ref(), tenant).map_err(rows_error)?.is_some_and(|row| is_enabled(&row));
+        if !enabled {
+            return Ok(Vec::new());
+        }
+        let webhooks = query::webhooks(snapshot.as_ref(), tenant).map_err(rows_error)?;
+        // Rules are read in snapshots of their own: none may live long.
+        drop(snapshot);
         let webhook = |(id, row): (SubscriptionId, row::Webhook)| {
             let row::Webhook { webhook, start, .. } = row;
             let secrets = inner.signing_secrets(tenant, id, &webhook.secrets, now)?;
@@ -75,9 +82,8 @@ impl Store {
     /// [`StoreError`] when rows cannot be read.
     pub fn tenants_subscribed(&self) -> Result<Vec<TenantId>, StoreError> {
         let inner = &self.inner;
-        let tenants = query::tenants(inner.log.snapshot().as_ref()).map_err(rows_error)?;
         let mut subscribed = Vec::new();
-        for (id, _) in tenants.into_iter().filter(|(_, row)| row.disabled.is_none()) {
+        for (id, _) in self.enabled_tenants()? {
             let webhooks = query::webhooks(inner.log.snapshot().as_ref(), id).map_err(rows_error)?;
             let any = !webhooks.is_empty() || inner.each_rule(id, |_| Ok(ControlFlow::Break(())))?.is_some();
             if any {
@@ -104,13 +110,13 @@ impl Store {
         Ok(row.map(|row| row.name))
     }
 
-    /// All tenants by name, disabled ones included. For followers of the log: it takes no caller, and blocks.
+    /// Tenants that are enabled, by name. For followers of the log: it takes no caller, and blocks.
     ///
     /// # Errors
     /// [`StoreError`] when rows cannot be read.
-    pub fn all_tenants(&self) -> Result<Vec<(TenantId, TenantName)>, StoreError> {
+    pub fn enabled_tenants(&self) -> Result<Vec<(TenantId, TenantName)>, StoreError> {
         let tenants = query::tenants(self.inner.log.snapshot().as_ref()).map_err(rows_error)?;
-        Ok(tenants.into_iter().map(|(id, row)| (id, row.name)).collect())
+        Ok(tenants.into_iter().filter(|(_, row)| is_enabled(row)).map(|(id, row)| (id, row.name)).collect())
     }
 
     /// Tells a subscription nothing more until somebody resumes it: a webhook, or a rule of a bucket. Nothing happens when it is
@@ -207,6 +213,10 @@ impl Inner {
             }
         }
     }
+}
+
+fn is_enabled(tenant: &row::Tenant) -> bool {
+    tenant.disabled.is_none()
 }
 
 fn start_of(found: &Rule<'_>) -> Position {

@@ -14,7 +14,7 @@ use schemas::{Epoch, EventId, Position, SubscriptionId, Time, UserId};
 use secrecy::ExposeSecret;
 
 use crate::announced::{Announced, after_s};
-use crate::support::{House, bucket, refusal};
+use crate::support::{House, bucket, refusal, tenant_name};
 
 fn asked() -> CreateWebhook {
     CreateWebhook {
@@ -125,6 +125,38 @@ async fn a_webhook_is_changed_stopped_resumed_and_deleted() {
     assert_eq!(refusal(house.store.webhook(&caller, webhook.id).await), Refusal::NoSuchWebhook);
     house.store.stop_subscription(caller.tenant, webhook.id, gone).await.expect("gone is stopped");
     assert!(house.store.tenants_subscribed().expect("reads").is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_disabled_is_told_nothing_until_it_is_enabled() {
+    let house = House::new();
+    let caller = house.with_bucket().await;
+    let other = house.tenant("other").await;
+    Announced::bound_to(&house.store);
+    let store = &house.store;
+    let (webhook, _) = store.create_webhook(&caller, asked()).await.expect("made");
+    store.create_webhook(&other, asked()).await.expect("made");
+    set(&house, &caller, &[rule("a", "a/")]).await.expect("set");
+    let before = subscriptions(&house, &caller);
+    assert_eq!((before.len(), before[0].id), (2, webhook.id));
+    let name = tenant_name("tenant");
+    let disabled = store.set_tenant_disabled(&house.admin, &name, true, "unpaid".to_owned()).await.expect("disabled");
+    assert!(disabled.disabled);
+    assert!(subscriptions(&house, &caller).is_empty(), "neither the webhook nor the bucket's rule");
+    assert_eq!(store.tenants_subscribed().expect("reads"), [other.tenant]);
+    assert_eq!(store.enabled_tenants().expect("reads"), [(other.tenant, tenant_name("other"))]);
+    assert_eq!(subscriptions(&house, &other).len(), 1, "of another tenant as before");
+    store.set_tenant_disabled(&house.admin, &name, false, String::new()).await.expect("enabled");
+    let after = subscriptions(&house, &caller);
+    let place = |all: &[Subscription]| all.iter().map(|it| (it.id, it.start, it.status.clone())).collect::<Vec<_>>();
+    assert_eq!(place(&after), place(&before), "they go on where they stood");
+    assert_eq!(store.tenants_subscribed().expect("reads").len(), 2);
+    // Whoever is deleted has no subscriptions either.
+    let gone = house.tenant("gone").await;
+    store.create_webhook(&gone, asked()).await.expect("made");
+    let name = tenant_name("gone");
+    store.delete_tenant(&house.admin, &name, "it left".to_owned()).await.expect("deleted");
+    assert!(subscriptions(&house, &gone).is_empty());
 }
 
 #[tokio::test]
