@@ -10,7 +10,7 @@ use schemas::action::Action;
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::{read_conditions, storage_class_name, text_of};
+use crate::headers::{read_conditions, text_of};
 use crate::service::App;
 use crate::xml::Xml;
 
@@ -88,7 +88,7 @@ fn attributes_xml(info: &ObjectInfo, wanted: &Wanted) -> String {
             xml.group("ObjectParts", |xml| parts_xml(xml, info, wanted));
         }
         if is_wanted("StorageClass") {
-            xml.text("StorageClass", storage_class_name(info.storage_class));
+            xml.text("StorageClass", info.storage_class.as_str());
         }
         if is_wanted("ObjectSize") {
             xml.value("ObjectSize", info.size_bytes);

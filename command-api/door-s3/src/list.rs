@@ -10,7 +10,6 @@ use schemas::content::{ChecksumAlgorithm, ChecksumType};
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::storage_class_name;
 use crate::names::Names;
 use crate::past;
 use crate::route::Query;
@@ -258,7 +257,7 @@ fn contents(xml: &mut Xml, names: &Names, encoding: Encoding, page: &ListPage<Li
             if owner {
                 xml.person("Owner", object.owner.as_str(), names.get(&object.owner));
             }
-            xml.text("StorageClass", storage_class_name(object.storage_class));
+            xml.text("StorageClass", object.storage_class.as_str());
         });
     }
     encoding.groups(xml, &page.common_prefixes);

@@ -5,14 +5,14 @@
 use axum::response::Response;
 use http::StatusCode;
 use schemas::action::Action;
-use schemas::event::{DefaultRetention, Retention, RetentionPeriod};
+use schemas::event::{DefaultRetention, Retention, RetentionMode, RetentionPeriod};
 
 use domain::bucket_setting::Configuration;
 
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::{bypass_governance, legal_hold, retention_end, retention_mode, retention_mode_name};
+use crate::headers::{bypass_governance, legal_hold, retention_end};
 use crate::payload::{Payload, XML_BYTES_MAX};
 use crate::service::App;
 use crate::xml::{self, Element, Xml, timestamp};
@@ -36,7 +36,7 @@ fn configuration_xml(default: Option<DefaultRetention>) -> String {
         let Some(default) = default else { return };
         xml.group("Rule", |xml| {
             xml.group("DefaultRetention", |xml| {
-                xml.text("Mode", retention_mode_name(default.mode));
+                xml.text("Mode", default.mode.as_str());
                 match default.period {
                     RetentionPeriod::Days(days) => xml.value("Days", days),
                     RetentionPeriod::Years(years) => xml.value("Years", years),
@@ -76,9 +76,9 @@ fn asked_configuration(body: &[u8]) -> Result<Option<DefaultRetention>, Failure>
     Ok(Some(DefaultRetention { mode, period }))
 }
 
-fn asked_mode(element: &Element) -> Result<Option<schemas::event::RetentionMode>, Failure> {
+fn asked_mode(element: &Element) -> Result<Option<RetentionMode>, Failure> {
     let Some(text) = element.child_text("Mode")? else { return Ok(None) };
-    Ok(Some(retention_mode(text.trim()).ok_or(DoorError::MalformedXml)?))
+    Ok(Some(RetentionMode::parse(text.trim()).ok_or(DoorError::MalformedXml)?))
 }
 
 pub(crate) async fn retention(app: &App, ask: &Ask) -> Result<Response, Failure> {
@@ -90,7 +90,7 @@ pub(crate) async fn retention(app: &App, ask: &Ask) -> Result<Response, Failure>
 
 fn retention_xml(retention: Retention) -> String {
     Xml::document("Retention", |xml| {
-        xml.text("Mode", retention_mode_name(retention.mode));
+        xml.text("Mode", retention.mode.as_str());
         xml.text("RetainUntilDate", &timestamp(retention.until));
     })
 }
@@ -141,7 +141,6 @@ fn asked_hold(body: &[u8]) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use schemas::Time;
-    use schemas::event::RetentionMode;
 
     use super::*;
 

@@ -15,9 +15,7 @@ use crate::answer::{self, text_value};
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
 use crate::headers::encryption::Customer;
-use crate::headers::{
-    LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, from_text, read_conditions, retention_mode_name, storage_class_name, text_of,
-};
+use crate::headers::{LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, from_text, read_conditions, text_of};
 use crate::lifecycle::announce_expiry;
 use crate::route::Query;
 use crate::service::App;
@@ -173,7 +171,7 @@ fn stored(headers: &mut HeaderMap, info: &ObjectInfo) {
         headers.insert(HeaderName::from_static("x-amz-tagging-count"), HeaderValue::from(info.tags_count));
     }
     if info.storage_class != schemas::event::StorageClass::Standard {
-        let class = HeaderValue::from_static(storage_class_name(info.storage_class));
+        let class = HeaderValue::from_static(info.storage_class.as_str());
         headers.insert(HeaderName::from_static("x-amz-storage-class"), class);
     }
 }
@@ -181,7 +179,7 @@ fn stored(headers: &mut HeaderMap, info: &ObjectInfo) {
 /// What keeps it from being removed, as far as the client may see it.
 fn locked(headers: &mut HeaderMap, info: &ObjectInfo) {
     if let Some(retention) = info.retention {
-        let mode = HeaderValue::from_static(retention_mode_name(retention.mode));
+        let mode = HeaderValue::from_static(retention.mode.as_str());
         headers.insert(HeaderName::from_static(LOCK_MODE), mode);
         headers.insert(HeaderName::from_static(LOCK_UNTIL), text_value(timestamp(retention.until)));
     }

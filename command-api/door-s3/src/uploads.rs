@@ -6,7 +6,6 @@ use pipeline::{ListParts, ListUploads, PartsPage, UploadsPage};
 use crate::answer;
 use crate::ask::Ask;
 use crate::errors::{DoorError, Failure};
-use crate::headers::storage_class_name;
 use crate::lifecycle::announce_abort;
 use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
 use crate::multipart::upload_id;
@@ -61,7 +60,7 @@ fn uploads_xml(names: &Names, request: &ListUploads, encoding: Encoding, page: &
                 xml.value("UploadId", upload.upload);
                 xml.person("Initiator", upload.initiator.as_str(), names.get(&upload.initiator));
                 xml.person("Owner", upload.owner.as_str(), names.get(&upload.owner));
-                xml.text("StorageClass", storage_class_name(upload.storage_class));
+                xml.text("StorageClass", upload.storage_class.as_str());
                 xml.text("Initiated", &timestamp(upload.initiated));
                 checksum_xml(xml, upload.checksum);
             });
@@ -115,7 +114,7 @@ fn parts_xml(names: &Names, request: &ListParts, page: &PartsPage) -> String {
         }
         xml.person("Initiator", page.initiator.as_str(), names.get(&page.initiator));
         xml.person("Owner", page.owner.as_str(), names.get(&page.owner));
-        xml.text("StorageClass", storage_class_name(page.storage_class));
+        xml.text("StorageClass", page.storage_class.as_str());
         checksum_xml(xml, page.checksum);
     })
 }

@@ -6,7 +6,6 @@ use pipeline::{ListPage, ListVersions, ListedVersion};
 use crate::answer;
 use crate::ask::{Ask, version_id};
 use crate::errors::{DoorError, Failure};
-use crate::headers::storage_class_name;
 use crate::list::{Encoding, PAGE_MAX, bounded, checksum_xml};
 use crate::names::Names;
 use crate::service::App;
@@ -71,7 +70,7 @@ fn entry(xml: &mut Xml, names: &Names, encoding: Encoding, version: &ListedVersi
     }
     xml.person("Owner", version.owner.as_str(), names.get(&version.owner));
     if !version.is_marker {
-        xml.text("StorageClass", storage_class_name(version.storage_class));
+        xml.text("StorageClass", version.storage_class.as_str());
     }
 }
 

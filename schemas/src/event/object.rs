@@ -107,6 +107,30 @@ pub enum StorageClass {
     IntelligentTiering,
 }
 
+impl StorageClass {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Standard, Self::ReducedRedundancy, Self::StandardIa, Self::OnezoneIa, Self::IntelligentTiering];
+
+    /// As S3 spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::ReducedRedundancy => "REDUCED_REDUNDANCY",
+            Self::StandardIa => "STANDARD_IA",
+            Self::OnezoneIa => "ONEZONE_IA",
+            Self::IntelligentTiering => "INTELLIGENT_TIERING",
+        }
+    }
+
+    /// The class that S3 spells so, in these letters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+}
+
 /// An object's new current version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionCommitted {
@@ -161,6 +185,26 @@ pub enum RetentionMode {
     Governance,
     /// Nobody.
     Compliance,
+}
+
+impl RetentionMode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Governance, Self::Compliance];
+
+    /// As clients and documents spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Governance => "GOVERNANCE",
+            Self::Compliance => "COMPLIANCE",
+        }
+    }
+
+    /// The mode that is spelled so, in these letters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
 }
 
 /// Until when a version cannot be removed.

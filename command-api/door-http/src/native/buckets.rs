@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use pipeline::{AskedBase, BaseInfo, BucketInfo, CreateBucket};
-use schemas::event::{RetentionMode, RetentionPeriod, Versioning};
+use schemas::event::{RetentionPeriod, Versioning};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -200,7 +200,7 @@ pub(super) fn shown(info: BucketInfo) -> Bucket {
             RetentionPeriod::Days(days) => (Some(days), None),
             RetentionPeriod::Years(years) => (None, Some(years)),
         };
-        DefaultRetention { mode: mode_name(default.mode), days, years }
+        DefaultRetention { mode: default.mode.as_str(), days, years }
     });
     Bucket {
         name: info.name.to_string(),
@@ -217,14 +217,6 @@ pub(super) fn shown(info: BucketInfo) -> Bucket {
 
 fn base(info: &BaseInfo) -> Base {
     Base { bucket: info.bucket.to_string(), position: info.as_of.at.position.0, time: answer::time(info.as_of.time) }
-}
-
-/// As this API spells it.
-pub(super) fn mode_name(mode: RetentionMode) -> &'static str {
-    match mode {
-        RetentionMode::Governance => "GOVERNANCE",
-        RetentionMode::Compliance => "COMPLIANCE",
-    }
 }
 
 async fn list(app: Arc<App>, ask: Ask) -> Answer {

@@ -107,7 +107,7 @@ async fn objects(app: Arc<App>, ask: Ask) -> Answer {
             size: it.size_bytes,
             etag: stored::quoted(&it.etag),
             last_modified: answer::time(it.modified),
-            storage_class: stored::class_name(it.storage_class),
+            storage_class: it.storage_class.as_str(),
             owner: it.owner.to_string(),
             version_id,
             details: same.map(|of| Details::of(&of.info, of.stored)).unwrap_or_default(),
@@ -233,7 +233,7 @@ async fn versions(app: Arc<App>, ask: Ask) -> Answer {
         VersionEntry {
             etag: Some(stored::quoted(&it.etag)),
             size: Some(it.size_bytes),
-            storage_class: Some(stored::class_name(it.storage_class)),
+            storage_class: Some(it.storage_class.as_str()),
             details: same.map(|of| Details::of(&of.info, of.stored)).unwrap_or_default(),
             ..bare(it)
         }

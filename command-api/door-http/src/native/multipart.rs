@@ -414,7 +414,7 @@ async fn uploads(app: Arc<App>, ask: Ask) -> Answer {
         initiated_at: answer::time(upload.initiated),
         initiator: upload.initiator.to_string(),
         owner: upload.owner.to_string(),
-        storage_class: stored::class_name(upload.storage_class),
+        storage_class: upload.storage_class.as_str(),
         checksum_algorithm: upload.checksum.map(|(algorithm, _)| algorithm.as_str()),
     });
     let body = UploadList {

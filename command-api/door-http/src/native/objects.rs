@@ -256,7 +256,7 @@ fn describe(
     standard(headers, info);
     let mut insert = |name: &'static str, value: HeaderValue| headers.insert(HeaderName::from_static(name), value);
     insert("x-lockwell-encryption", HeaderValue::from_static(stored::encryption_name(&info.encryption)));
-    insert("x-lockwell-storage-class", HeaderValue::from_static(stored::class_name(info.storage_class)));
+    insert("x-lockwell-storage-class", HeaderValue::from_static(info.storage_class.as_str()));
     insert("x-lockwell-content-length", HeaderValue::from(info.size_bytes));
     insert(said::HOLD, HeaderValue::from_static(said::hold_name(info.legal_hold)));
     if let Some(kept) = kept {
@@ -266,7 +266,7 @@ fn describe(
         }
     }
     if let Some(retention) = info.retention {
-        insert(said::MODE, HeaderValue::from_static(super::buckets::mode_name(retention.mode)));
+        insert(said::MODE, HeaderValue::from_static(retention.mode.as_str()));
         insert(said::UNTIL, answer::text_value(answer::time(retention.until)));
     }
     if info.tags_count > 0 {

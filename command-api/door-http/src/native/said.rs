@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 
 use super::answer;
 use super::ask::Ask;
-use super::buckets::mode_name;
 use crate::problem::Problem;
 use crate::query::Query;
 
@@ -155,14 +154,13 @@ pub(super) struct RetentionBody {
 
 impl RetentionBody {
     pub(super) fn of(retention: Retention) -> Self {
-        Self { mode: mode_name(retention.mode).to_owned(), retain_until: answer::time(retention.until) }
+        Self { mode: retention.mode.as_str().to_owned(), retain_until: answer::time(retention.until) }
     }
 
     /// # Errors
     /// A mode or time that is none.
     pub(super) fn parse(&self) -> Result<Retention, Problem> {
-        let modes = [RetentionMode::Governance, RetentionMode::Compliance];
-        let mode = modes.into_iter().find(|mode| mode_name(*mode) == self.mode);
+        let mode = RetentionMode::parse(&self.mode);
         let mode = mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE or COMPLIANCE"))?;
         let until = retention_end(&self.retain_until);
         let until = until.ok_or_else(|| Problem::invalid("the retention must end at a time as RFC 3339 writes it"))?;

@@ -51,17 +51,6 @@ pub(super) fn encryption_name(encryption: &Encryption) -> &'static str {
     }
 }
 
-/// As S3 spells it.
-pub(super) fn class_name(class: StorageClass) -> &'static str {
-    match class {
-        StorageClass::Standard => "STANDARD",
-        StorageClass::ReducedRedundancy => "REDUCED_REDUNDANCY",
-        StorageClass::StandardIa => "STANDARD_IA",
-        StorageClass::OnezoneIa => "ONEZONE_IA",
-        StorageClass::IntelligentTiering => "INTELLIGENT_TIERING",
-    }
-}
-
 /// The names of headers that say something of an object.
 pub(super) const VERSION_ID: HeaderName = HeaderName::from_static("x-lockwell-version-id");
 const DELETE_MARKER: HeaderName = HeaderName::from_static("x-lockwell-delete-marker");
@@ -167,7 +156,7 @@ impl ObjectEntry {
             size: info.size_bytes,
             etag: quoted(&info.etag),
             last_modified: answer::time(info.modified),
-            storage_class: class_name(info.storage_class),
+            storage_class: info.storage_class.as_str(),
             owner: info.owner.to_string(),
             version_id: info.version.map(|version| version.to_string()),
             details: Details::of(info, stored),
@@ -231,7 +220,7 @@ pub(super) async fn written(
         checksums: checksums(&written.checksums),
         encryption: encryption_name(&written.encryption),
         compression: stored.map(compression_name),
-        storage_class: class_name(StorageClass::Standard),
+        storage_class: StorageClass::Standard.as_str(),
         last_modified: answer::time(written.modified),
         part_count: (written.etag.parts > 0).then_some(written.etag.parts),
     };

@@ -21,7 +21,9 @@ pub(crate) fn lock(headers: &HeaderMap) -> Result<LockAsked, DoorError> {
     let retention = match (text_of(headers, LOCK_MODE), text_of(headers, LOCK_UNTIL)) {
         (None, None) => None,
         (Some(mode), Some(until)) => {
-            let Some(mode) = retention_mode(&mode) else { return invalid(LOCK_MODE, "Unknown wormMode directive.") };
+            let Some(mode) = RetentionMode::parse(&mode) else {
+                return invalid(LOCK_MODE, "Unknown wormMode directive.");
+            };
             let Some(until) = retention_end(&until) else {
                 return invalid(LOCK_UNTIL, "The retain until date must be provided in ISO 8601 format");
             };
@@ -45,19 +47,6 @@ pub(crate) fn lock(headers: &HeaderMap) -> Result<LockAsked, DoorError> {
 /// `x-amz-bypass-governance-retention`. It asks; whether the caller may is the store's to say.
 pub(crate) fn bypass_governance(headers: &HeaderMap) -> bool {
     text_of(headers, "x-amz-bypass-governance-retention").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
-}
-
-/// `GOVERNANCE` or `COMPLIANCE`, in these letters.
-pub(crate) fn retention_mode(text: &str) -> Option<RetentionMode> {
-    [RetentionMode::Governance, RetentionMode::Compliance].into_iter().find(|mode| retention_mode_name(*mode) == text)
-}
-
-/// As S3 spells it.
-pub(crate) fn retention_mode_name(mode: RetentionMode) -> &'static str {
-    match mode {
-        RetentionMode::Governance => "GOVERNANCE",
-        RetentionMode::Compliance => "COMPLIANCE",
-    }
 }
 
 /// `ON` or `OFF`.

@@ -10,10 +10,7 @@ mod stored;
 mod text;
 
 pub(crate) use condition::{copy_source_conditions, etag_condition, read_conditions, seconds, write_conditions};
-pub(crate) use lock::{
-    LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, bypass_governance, legal_hold, lock, retention_end, retention_mode,
-    retention_mode_name,
-};
+pub(crate) use lock::{LOCK_HOLD, LOCK_MODE, LOCK_UNTIL, bypass_governance, legal_hold, lock, retention_end};
 pub(crate) use refused::refuse_unimplemented;
-pub(crate) use stored::{METADATA_BYTES_MAX, metadata, storage_class, storage_class_name, storage_class_named, tags};
+pub(crate) use stored::{METADATA_BYTES_MAX, metadata, storage_class, storage_class_named, tags};
 pub(crate) use text::{from_text, text, text_of};

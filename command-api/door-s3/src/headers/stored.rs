@@ -61,25 +61,7 @@ pub(crate) fn storage_class(headers: &HeaderMap) -> Result<Option<StorageClass>,
 /// # Errors
 /// Not a storage class, or one that is not stored here.
 pub(crate) fn storage_class_named(name: &str) -> Result<StorageClass, DoorError> {
-    match name {
-        "STANDARD" => Ok(StorageClass::Standard),
-        "REDUCED_REDUNDANCY" => Ok(StorageClass::ReducedRedundancy),
-        "STANDARD_IA" => Ok(StorageClass::StandardIa),
-        "ONEZONE_IA" => Ok(StorageClass::OnezoneIa),
-        "INTELLIGENT_TIERING" => Ok(StorageClass::IntelligentTiering),
-        _ => Err(DoorError::InvalidStorageClass),
-    }
-}
-
-/// As S3 spells it.
-pub(crate) fn storage_class_name(class: StorageClass) -> &'static str {
-    match class {
-        StorageClass::Standard => "STANDARD",
-        StorageClass::ReducedRedundancy => "REDUCED_REDUNDANCY",
-        StorageClass::StandardIa => "STANDARD_IA",
-        StorageClass::OnezoneIa => "ONEZONE_IA",
-        StorageClass::IntelligentTiering => "INTELLIGENT_TIERING",
-    }
+    StorageClass::parse(name).ok_or(DoorError::InvalidStorageClass)
 }
 
 /// `x-amz-tagging`: tags as the query of an address.

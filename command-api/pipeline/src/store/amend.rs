@@ -14,7 +14,7 @@ use domain::object::Amendment;
 use domain::policy::Resource;
 use event_log::{Changes, Snapshot};
 use schemas::action::Action;
-use schemas::event::{Event, Retention, RetentionMode};
+use schemas::event::{Event, Retention};
 use schemas::{BucketName, EventId, ObjectKey, VersionId};
 
 use super::forks::planned_object;
@@ -226,10 +226,7 @@ impl Inner {
 
 /// What is asked of a lock, in the words of policies.
 pub(crate) fn lock_asked(asked: &LockAsked) -> bucket_policy::Lock {
-    let mode = asked.retention.map(|retention| match retention.mode {
-        RetentionMode::Governance => "GOVERNANCE",
-        RetentionMode::Compliance => "COMPLIANCE",
-    });
+    let mode = asked.retention.map(|retention| retention.mode.as_str());
     let retain_until = asked.retention.map(|retention| retention.until);
     bucket_policy::Lock { mode, retain_until, legal_hold: asked.legal_hold }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::event::{self, BucketEncryption, LogKeyFormat, ObjectOwnership, RetentionPeriod, Versioning};
 
-use super::object::{GrantShape, grants, mode_name};
+use super::object::{GrantShape, grants};
 use crate::translation::shape::shapes;
 
 shapes! {
@@ -206,7 +206,7 @@ impl ObjectLockSet {
                 RetentionPeriod::Days(days) => (Some(days), None),
                 RetentionPeriod::Years(years) => (None, Some(years)),
             };
-            DefaultRetention { mode: mode_name(default.mode), days, years }
+            DefaultRetention { mode: default.mode.as_str(), days, years }
         });
         Self { default_retention }
     }

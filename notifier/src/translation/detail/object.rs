@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use schemas::acl::{Acl, Grant, Grantee, Permission};
 use schemas::content::{Checksum, ChecksumAlgorithm, ChecksumType, ETag};
-use schemas::event::{self, Cause, Encryption, Retention, RetentionMode, StorageClass};
+use schemas::event::{self, Cause, Encryption, Retention};
 use schemas::{EventId, TenantId, UploadId, VersionId};
 
 use crate::Announcement;
@@ -196,7 +196,7 @@ impl<'a> Committed<'a> {
             website_redirect_location: headers.website_redirect.as_deref(),
             metadata: &made.metadata.user,
             owner: made.owner.as_str(),
-            storage_class: class_name(made.storage_class),
+            storage_class: made.storage_class.as_str(),
             encryption: encryption_name(&made.encryption),
             upload_id: made.upload.map(Text),
             part_count: (made.etag.parts > 0).then_some(made.etag.parts),
@@ -268,7 +268,7 @@ impl ContentReleased {
 
 impl RetentionShape {
     pub(super) fn of(retention: Retention) -> Self {
-        Self { mode: mode_name(retention.mode), retain_until: Moment(retention.until) }
+        Self { mode: retention.mode.as_str(), retain_until: Moment(retention.until) }
     }
 }
 
@@ -314,28 +314,11 @@ pub(super) fn algorithm(algorithm: ChecksumAlgorithm) -> String {
     algorithm.as_str().to_ascii_lowercase()
 }
 
-pub(super) fn mode_name(mode: RetentionMode) -> &'static str {
-    match mode {
-        RetentionMode::Governance => "GOVERNANCE",
-        RetentionMode::Compliance => "COMPLIANCE",
-    }
-}
-
 /// Of a customer's key not even the digest is told; of a named one not the name, which may say what it protects.
 pub(super) fn encryption_name(encryption: &Encryption) -> &'static str {
     match encryption {
         Encryption::Managed => "aes-256-gcm",
         Encryption::Kms { .. } => "aws:kms",
         Encryption::Customer { .. } => "sse-c",
-    }
-}
-
-pub(super) fn class_name(class: StorageClass) -> &'static str {
-    match class {
-        StorageClass::Standard => "STANDARD",
-        StorageClass::ReducedRedundancy => "REDUCED_REDUNDANCY",
-        StorageClass::StandardIa => "STANDARD_IA",
-        StorageClass::OnezoneIa => "ONEZONE_IA",
-        StorageClass::IntelligentTiering => "INTELLIGENT_TIERING",
     }
 }

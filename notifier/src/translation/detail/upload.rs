@@ -6,7 +6,7 @@ use schemas::UploadId;
 use schemas::content::ETag;
 use schemas::event;
 
-use super::object::{GrantShape, RetentionShape, algorithm, checksums, class_name, encryption_name, grants};
+use super::object::{GrantShape, RetentionShape, algorithm, checksums, encryption_name, grants};
 use crate::translation::shape::shapes;
 use crate::translation::text::Text;
 
@@ -80,7 +80,7 @@ impl<'a> Created<'a> {
             owner: created.owner.as_str(),
             content_type: created.metadata.headers.content_type.as_deref(),
             metadata: &created.metadata.user,
-            storage_class: class_name(created.storage_class),
+            storage_class: created.storage_class.as_str(),
             encryption: encryption_name(&created.encryption),
             checksum_algorithm: created.checksum.map(|(of, _)| algorithm(of)),
             checksum_type: created.checksum.map(|(_, covers)| covers.as_str()),

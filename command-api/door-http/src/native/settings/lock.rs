@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Answer, App, Ask, Entry, answer, changing, entry, of_bucket};
-use crate::native::buckets::mode_name;
 use crate::problem::Problem;
 
 const PATH: &str = "/buckets/{bucket}/object-lock";
@@ -76,14 +75,13 @@ impl RetentionOfNew {
             RetentionPeriod::Days(days) => (Some(days), None),
             RetentionPeriod::Years(years) => (None, Some(years)),
         };
-        Self { mode: mode_name(default.mode).to_owned(), days, years }
+        Self { mode: default.mode.as_str().to_owned(), days, years }
     }
 
     /// # Errors
     /// A mode that is none, or not one of days and years. How many there may be is decided when it is set.
     pub(super) fn asked(&self) -> Result<DefaultRetention, Problem> {
-        let modes = [RetentionMode::Governance, RetentionMode::Compliance];
-        let mode = modes.into_iter().find(|mode| mode_name(*mode) == self.mode);
+        let mode = RetentionMode::parse(&self.mode);
         let mode = mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE or COMPLIANCE"))?;
         let period = match (self.days, self.years) {
             (Some(days), None) => RetentionPeriod::Days(days),
