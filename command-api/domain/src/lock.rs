@@ -2,8 +2,8 @@
 //!
 //! Owns: S3's rules of retention and legal hold; the bounds of a default retention.
 //! Does not own: the clock (the time comes in), whether the caller may bypass governance (policy), which versions there are.
-//! Invariants: nobody removes a version under compliance or a hold; a compliance never ends earlier than it was once said
-//! to; prolonging is always allowed. There is no caller here, so there is none to whom a rule would not apply.
+//! Invariants: nobody removes a version under compliance or a hold; a compliance or audit trail never ends earlier than it was
+//! once said to; prolonging is always allowed. There is no caller here, so there is none to whom a rule would not apply.
 
 use schemas::Time;
 use schemas::event::{DefaultRetention, Retention, RetentionMode, RetentionPeriod};
@@ -48,13 +48,22 @@ impl Asked {
     }
 }
 
-/// What keeps a version from being removed for good.
+/// What keeps a version from being removed for good, or from being erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lock {
     /// Until when.
     pub retention: Option<Retention>,
     /// Until somebody takes it off.
     pub legal_hold: bool,
+}
+
+/// A rule that is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// A retention that has not ended.
+    Retention(Retention),
+    /// A legal hold.
+    LegalHold,
 }
 
 impl BucketLock {
@@ -106,9 +115,20 @@ impl Lock {
         let retained = match self.retained(now).map(|retention| retention.mode) {
             Some(RetentionMode::Compliance) => true,
             Some(RetentionMode::Governance) => !bypass_governance,
-            None => false,
+            // The version goes; what it was stays: its content is kept until then.
+            Some(RetentionMode::AuditTrail) | None => false,
         };
         if retained || self.legal_hold { Err(Refusal::ObjectLocked) } else { Ok(()) }
+    }
+
+    /// What forbids that the version's content, or a key that opens it, is destroyed: a hold, or a retention of any mode.
+    /// Nobody bypasses governance by the way. For a version that was removed, see [`erasable_after_removal`].
+    #[must_use]
+    pub fn against_erasure(&self, now: Time) -> Option<Holding> {
+        if self.legal_hold {
+            return Some(Holding::LegalHold);
+        }
+        self.retained(now).map(Holding::Retention)
     }
 
     /// Whether the retention may become another, or none; and whether governance is bypassed by it.
@@ -132,6 +152,12 @@ impl Lock {
             _ => Err(Refusal::ObjectLocked),
         }
     }
+}
+
+/// Whether what was kept until a time, of a version that was removed ([`Retention::keeps_content_until`]), may be destroyed.
+#[must_use]
+pub fn erasable_after_removal(kept_until: Option<Time>, now: Time) -> bool {
+    kept_until.is_none_or(|until| until <= now)
 }
 
 /// Whether a bucket may have it as its default.
@@ -186,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_version_is_removed_when_nothing_holds_it() {
-        use RetentionMode::{Compliance, Governance};
+        use RetentionMode::{AuditTrail, Compliance, Governance};
         let held = Lock { retention: None, legal_hold: true };
         for (lock, plainly, bypassing) in [
             (Lock::default(), true, true),
@@ -194,8 +220,10 @@ mod tests {
             (retained(Governance, 1_001), false, true),
             (retained(Compliance, 1_000), true, true),
             (retained(Compliance, 1_001), false, false),
+            (retained(AuditTrail, 1_001), true, true),
             (held, false, false),
             (Lock { legal_hold: true, ..retained(Governance, 1_001) }, false, false),
+            (Lock { legal_hold: true, ..retained(AuditTrail, 1_001) }, false, false),
         ] {
             for (bypass, allowed) in [(false, plainly), (true, bypassing)] {
                 let expected = if allowed { Ok(()) } else { Err(Refusal::ObjectLocked) };
@@ -206,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_retention_is_prolonged_by_anybody_and_shortened_only_where_governance_is_bypassed() {
-        use RetentionMode::{Compliance, Governance};
+        use RetentionMode::{AuditTrail, Compliance, Governance};
         let (yes, bypassed, no) = (Ok(false), Ok(true), Err(Refusal::ObjectLocked));
         for (held, asked, plainly, bypassing) in [
             (until(Governance, 2_000), until(Governance, 2_000), &yes, &yes),
@@ -219,9 +247,18 @@ mod tests {
             (until(Compliance, 2_000), until(Compliance, 1_999), &no, &no),
             (until(Compliance, 2_000), until(Governance, 9_000), &no, &no),
             (until(Compliance, 2_000), None, &no, &no),
+            (until(AuditTrail, 2_000), until(AuditTrail, 2_000), &yes, &yes),
+            (until(AuditTrail, 2_000), until(AuditTrail, 2_001), &yes, &yes),
+            (until(AuditTrail, 2_000), until(AuditTrail, 1_999), &no, &no),
+            (until(AuditTrail, 2_000), until(Compliance, 9_000), &no, &no),
+            (until(AuditTrail, 2_000), until(Governance, 9_000), &no, &no),
+            (until(AuditTrail, 2_000), None, &no, &no),
+            (until(Compliance, 2_000), until(AuditTrail, 9_000), &no, &no),
+            (until(Governance, 2_000), until(AuditTrail, 9_000), &no, &bypassed),
             // What has ended binds nobody.
             (until(Compliance, 1_000), until(Governance, 1_001), &yes, &yes),
             (until(Compliance, 1_000), None, &yes, &yes),
+            (until(AuditTrail, 1_000), None, &yes, &yes),
             (None, None, &yes, &yes),
         ] {
             // A hold is another matter.
@@ -233,6 +270,21 @@ mod tests {
         }
         let past = Lock::default().allow_retention(until(Governance, 1_000), NOW, true);
         assert!(matches!(past, Err(Refusal::InvalidArgument { .. })));
+    }
+
+    #[test]
+    fn nothing_is_erased_while_a_rule_of_any_kind_holds() {
+        for mode in RetentionMode::ALL {
+            let kept = retained(mode, 1_001);
+            assert_eq!(kept.against_erasure(NOW), kept.retention.map(Holding::Retention), "{mode:?}");
+            assert_eq!(retained(mode, 1_000).against_erasure(NOW), None, "{mode:?}");
+            let held = Lock { legal_hold: true, ..retained(mode, 1_000) };
+            assert_eq!(held.against_erasure(NOW), Some(Holding::LegalHold), "{mode:?}");
+        }
+        assert_eq!(Lock::default().against_erasure(NOW), None);
+        for (kept_until, erasable) in [(None, true), (Some(Time(1_000)), true), (Some(Time(1_001)), false)] {
+            assert_eq!(erasable_after_removal(kept_until, NOW), erasable, "{kept_until:?}");
+        }
     }
 
     #[test]

@@ -146,8 +146,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_reads_back() {
-        for period in [RetentionPeriod::Days(1), RetentionPeriod::Years(3)] {
-            let default = Some(DefaultRetention { mode: RetentionMode::Compliance, period });
+        let periods = [RetentionPeriod::Days(1), RetentionPeriod::Years(3)];
+        for (mode, period) in RetentionMode::ALL.into_iter().flat_map(|mode| periods.map(|period| (mode, period))) {
+            let default = Some(DefaultRetention { mode, period });
             assert_eq!(asked_configuration(configuration_xml(default).as_bytes()).expect("reads"), default);
         }
         assert_eq!(asked_configuration(configuration_xml(None).as_bytes()).expect("reads"), None);

@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn default_retention() -> impl Strategy<Value = DefaultRetention> {
-        let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+        let mode = prop::sample::select(RetentionMode::ALL.as_slice());
         let period =
             prop_oneof![any::<u32>().prop_map(RetentionPeriod::Days), any::<u32>().prop_map(RetentionPeriod::Years)];
         (mode, period).prop_map(|(mode, period)| DefaultRetention { mode, period })

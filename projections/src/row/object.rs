@@ -339,6 +339,8 @@ mod detail {
     pub(super) const ACL: u8 = 2;
     pub(super) const GOVERNANCE: u8 = 4;
     pub(super) const COMPLIANCE: u8 = 8;
+    /// The two bits are a number: its third value.
+    pub(super) const AUDIT_TRAIL: u8 = GOVERNANCE | COMPLIANCE;
     pub(super) const LEGAL_HOLD: u8 = 16;
     pub(super) const OWN_ACL: u8 = 32;
     pub(super) const ALL: u8 = 63;
@@ -427,12 +429,15 @@ fn write_details(out: &mut Vec<u8>, made_by: EventId, details: &Details) {
     let bits = [
         (details.tags.is_some(), detail::TAGS),
         (acl.is_some(), detail::ACL),
-        (details.retention.is_some_and(|it| it.mode == RetentionMode::Governance), detail::GOVERNANCE),
-        (details.retention.is_some_and(|it| it.mode == RetentionMode::Compliance), detail::COMPLIANCE),
         (details.legal_hold, detail::LEGAL_HOLD),
         (details.acl == Some(made_by), detail::OWN_ACL),
     ];
-    out.push(bits.into_iter().filter(|(set, _)| *set).fold(0, |byte, (_, bit)| byte | bit));
+    let mode = details.retention.map_or(0, |retention| match retention.mode {
+        RetentionMode::Governance => detail::GOVERNANCE,
+        RetentionMode::Compliance => detail::COMPLIANCE,
+        RetentionMode::AuditTrail => detail::AUDIT_TRAIL,
+    });
+    out.push(bits.into_iter().filter(|(set, _)| *set).fold(mode, |byte, (_, bit)| byte | bit));
     for event in details.tags.into_iter().chain(acl) {
         write_event(out, event);
     }
@@ -528,18 +533,15 @@ impl Reader<'_> {
 
     fn details(&mut self, made_by: EventId) -> Option<Details> {
         let bits = self.byte()?;
-        let both = detail::GOVERNANCE | detail::COMPLIANCE;
-        if bits & !detail::ALL != 0
-            || bits & both == both
-            || bits & (detail::ACL | detail::OWN_ACL) == detail::ACL | detail::OWN_ACL
-        {
+        if bits & !detail::ALL != 0 || bits & (detail::ACL | detail::OWN_ACL) == detail::ACL | detail::OWN_ACL {
             return None;
         }
         let tags = if bits & detail::TAGS != 0 { Some(self.event()?) } else { None };
         let acl = if bits & detail::ACL != 0 { Some(self.event()?) } else { None };
-        let mode = match bits & both {
+        let mode = match bits & detail::AUDIT_TRAIL {
             detail::GOVERNANCE => Some(RetentionMode::Governance),
             detail::COMPLIANCE => Some(RetentionMode::Compliance),
+            detail::AUDIT_TRAIL => Some(RetentionMode::AuditTrail),
             _ => None,
         };
         let retention = match mode {
@@ -590,7 +592,7 @@ mod tests {
 
     /// Half of all versions have some.
     fn details() -> impl Strategy<Value = Details> {
-        let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+        let mode = prop::sample::select(RetentionMode::ALL.as_slice());
         let retention = (mode, any::<u64>()).prop_map(|(mode, until)| Retention { mode, until: Time(until) });
         let some =
             (prop::option::of(event_id()), prop::option::of(event_id()), prop::option::of(retention), any::<bool>())

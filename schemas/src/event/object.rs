@@ -178,18 +178,21 @@ pub struct VersionCommitted {
     pub acl: Option<Acl>,
 }
 
-/// Who may end a retention before its time.
+/// Who may end a retention before its time, and what it keeps from happening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetentionMode {
     /// Whoever may bypass governance.
     Governance,
     /// Nobody.
     Compliance,
+    /// Nobody. Versions are overwritten and removed as without it; what each was can be shown again until then, for its
+    /// content is kept (SEC 17a-4(f)(2)(i)(A)).
+    AuditTrail,
 }
 
 impl RetentionMode {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Governance, Self::Compliance];
+    pub const ALL: [Self; 3] = [Self::Governance, Self::Compliance, Self::AuditTrail];
 
     /// As clients and documents spell it.
     #[must_use]
@@ -197,6 +200,7 @@ impl RetentionMode {
         match self {
             Self::Governance => "GOVERNANCE",
             Self::Compliance => "COMPLIANCE",
+            Self::AuditTrail => "AUDIT_TRAIL",
         }
     }
 
@@ -207,13 +211,25 @@ impl RetentionMode {
     }
 }
 
-/// Until when a version cannot be removed.
+/// Until when a version cannot be removed, or its content not be given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// Who may end it.
     pub mode: RetentionMode,
     /// The first moment at which it holds no more, by the installation's clock.
     pub until: Time,
+}
+
+impl Retention {
+    /// Until when the content of its version is kept even if the version was removed or replaced, whatever window of history
+    /// there is; none for a mode that keeps the version itself.
+    #[must_use]
+    pub fn keeps_content_until(&self) -> Option<Time> {
+        match self.mode {
+            RetentionMode::AuditTrail => Some(self.until),
+            RetentionMode::Governance | RetentionMode::Compliance => None,
+        }
+    }
 }
 
 /// A version's tags were replaced.
@@ -331,4 +347,29 @@ pub struct Released {
 pub struct ContentReleased {
     /// References, at most 100 an event.
     pub released: Vec<Released>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written_and_in_no_other_case() {
+        for mode in RetentionMode::ALL {
+            assert_eq!(RetentionMode::parse(mode.as_str()), Some(mode));
+            assert_eq!(RetentionMode::parse(&mode.as_str().to_ascii_lowercase()), None);
+        }
+        for class in StorageClass::ALL {
+            assert_eq!(StorageClass::parse(class.as_str()), Some(class));
+            assert_eq!(StorageClass::parse(&class.as_str().to_ascii_lowercase()), None);
+        }
+        assert_eq!((RetentionMode::parse(""), StorageClass::parse("GLACIER")), (None, None));
+    }
+
+    #[test]
+    fn an_audit_trail_keeps_content_and_the_other_modes_keep_versions() {
+        let until = Time(7);
+        let kept = RetentionMode::ALL.map(|mode| Retention { mode, until }.keeps_content_until());
+        assert_eq!(kept, [None, None, Some(until)]);
+    }
 }

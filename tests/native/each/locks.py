@@ -89,6 +89,33 @@ def retention_is_extended_and_never_shortened(stage):
 
 
 @test
+@refusal("retention_violation")
+def an_audit_trail_lets_versions_go_and_is_never_shortened(stage):
+    bucket, until = stage.bucket(objectLockEnabled=True), in_days(10)
+    stage.s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration={
+        "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "AUDIT_TRAIL", "Days": 3}}})
+    told = stage.native.call("GET", f"/buckets/{bucket}/object-lock").json()
+    assert told["rule"]["defaultRetention"] == {"mode": "AUDIT_TRAIL", "days": 3}, told
+    first = stage.native.put(bucket, "k", b"first")["versionId"]
+    assert stage.s3.head_object(Bucket=bucket, Key="k")["ObjectLockMode"] == "AUDIT_TRAIL"
+    second = stage.s3.put_object(Bucket=bucket, Key="k", Body=b"second", ObjectLockMode="AUDIT_TRAIL", ObjectLockRetainUntilDate=until)["VersionId"]
+    path = f"/buckets/{bucket}/object-retention/k"
+    told = stage.native.retention(bucket, "k")
+    assert told["mode"] == "AUDIT_TRAIL" and moment(told["retainUntil"]) == until, told
+    for mode, days in (("AUDIT_TRAIL", 9), ("GOVERNANCE", 20), ("COMPLIANCE", 20)):
+        refused(stage.native.ask("PUT", path, json={"mode": mode, "retainUntil": stamp(in_days(days))}), "retention_violation")
+        try:
+            stage.s3.put_object_retention(Bucket=bucket, Key="k", Retention={"Mode": mode, "RetainUntilDate": in_days(days)}, BypassGovernanceRetention=True)
+            raise AssertionError(f"an audit trail became {mode}")
+        except stage.s3.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "AccessDenied", error
+    stage.native.retain(bucket, "k", "AUDIT_TRAIL", stamp(in_days(20)))
+    for version in (first, second):
+        ok(stage.native.ask("DELETE", f"/buckets/{bucket}/objects/k", params={"versionId": version}), 200, 204)
+    assert not stage.native.versions(bucket)["versions"]
+
+
+@test
 def governance_ends_by_no_way_of_the_native_api(stage):
     """S3 lets an administrator bypass it; this API lets nobody."""
     bucket = stage.bucket(objectLockEnabled=True)

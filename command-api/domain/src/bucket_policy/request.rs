@@ -92,7 +92,7 @@ impl<'a> Asked<'a> {
 /// How a version would be locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lock {
-    /// `GOVERNANCE` or `COMPLIANCE`.
+    /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
     pub mode: Option<&'static str>,
     /// Until when.
     pub retain_until: Option<Time>,

@@ -32,6 +32,10 @@ fn compliance(end: u64) -> lock::Asked {
     lock::Asked { retention: until(RetentionMode::Compliance, end), legal_hold: None }
 }
 
+fn audit_trail(end: u64) -> lock::Asked {
+    lock::Asked { retention: until(RetentionMode::AuditTrail, end), legal_hold: None }
+}
+
 fn hold() -> lock::Asked {
     lock::Asked { retention: None, legal_hold: Some(true) }
 }
@@ -125,6 +129,59 @@ fn a_locked_version_is_not_removed_until_its_time_comes_or_its_hold_goes() {
         assert_eq!(key.clone().does(remove(locked, false, Time(1_999))), LOCKED);
         assert_eq!(key.does(remove(locked, false, Time(2_000))).is_ok(), later, "{asked:?}");
     }
+}
+
+#[test]
+fn under_an_audit_trail_keys_are_overwritten_and_versions_removed_as_ever() {
+    let mut key = Key::locking().with(audit_trail(2_000));
+    let first = key.current();
+    key.does(commit(audit_trail(2_000), NOW)).unwrap();
+    key.does(delete(NOW)).unwrap();
+    let removed = VersionRemoved {
+        version: first.id(),
+        made_by: first.made_by,
+        was_marker: false,
+        size_bytes: first.size_bytes(),
+    };
+    assert_eq!(key.does(remove(Some(first), false, NOW)), Ok(vec![removed.into()]));
+    let held = lock::Asked { legal_hold: Some(true), ..audit_trail(2_000) };
+    let held = Key::locking().with(held);
+    assert_eq!(held.clone().does(remove(Some(held.current()), true, NOW)), LOCKED, "a hold holds");
+}
+
+#[test]
+fn an_audit_trail_is_prolonged_and_never_shortened_taken_off_or_made_another_mode() {
+    let key = Key::locking().with(audit_trail(2_000));
+    let retain = |retention, bypass_governance| {
+        key.clone().does(amend(None, Amendment::Retention { retention, bypass_governance }, NOW))
+    };
+    for bypass in [false, true] {
+        for weaker in [
+            None,
+            until(RetentionMode::AuditTrail, 1_999),
+            until(RetentionMode::Governance, 3_000),
+            until(RetentionMode::Compliance, 3_000),
+        ] {
+            assert_eq!(retain(weaker, bypass), LOCKED, "{weaker:?}");
+        }
+        let longer = until(RetentionMode::AuditTrail, 3_000);
+        let Version { made_by, .. } = key.current();
+        let set = RetentionSet { version: key.current().id(), made_by, retention: longer, bypass: false };
+        assert_eq!(retain(longer, bypass), Ok(vec![set.into()]));
+    }
+}
+
+#[test]
+fn a_null_version_under_an_audit_trail_is_replaced() {
+    let mut key = Key::in_bucket(Versioning::Unversioned, BucketLock::Off);
+    key.does(commit(lock::Asked::default(), NOW)).unwrap();
+    key.happens(&BucketObjectLockSet { bucket: BucketId(1), default: None }.into());
+    let retention = until(RetentionMode::AuditTrail, 2_000);
+    key.does(amend(None, Amendment::Retention { retention, bypass_governance: false }, NOW)).unwrap();
+    let null = key.current();
+    key.does(commit(lock::Asked::default(), NOW)).unwrap();
+    assert!(null.null && key.current().null && key.current().made_by != null.made_by);
+    assert_eq!(key.versions().len(), 1);
 }
 
 #[test]
@@ -268,13 +325,13 @@ enum Step {
 }
 
 fn any_retention() -> impl Strategy<Value = Option<Retention>> {
-    let mode = prop_oneof![Just(RetentionMode::Governance), Just(RetentionMode::Compliance)];
+    let mode = prop::sample::select(RetentionMode::ALL.as_slice());
     prop::option::of((mode, 0..60u64).prop_map(|(mode, until)| Retention { mode, until: Time(until) }))
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let versioning = vec![Versioning::Unversioned, Versioning::Enabled, Versioning::Enabled, Versioning::Suspended];
-    let default = DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Days(1) };
+    let default = |mode| DefaultRetention { mode, period: RetentionPeriod::Days(1) };
     let version = || 0..5usize;
     prop_oneof![
         4 => (any_retention(), prop::option::of(any::<bool>()))
@@ -284,7 +341,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (version(), any_retention(), any::<bool>())
             .prop_map(|(version, retention, bypass)| Step::Retain { version, retention, bypass }),
         1 => (version(), any::<bool>()).prop_map(|(version, on)| Step::Hold { version, on }),
-        1 => any::<bool>().prop_map(move |set| Step::Default(set.then_some(default))),
+        1 => prop::option::of(prop::sample::select(RetentionMode::ALL.as_slice()))
+            .prop_map(move |mode| Step::Default(mode.map(default))),
         2 => prop::sample::select(versioning).prop_map(Step::SetVersioning),
     ]
 }
@@ -324,7 +382,9 @@ proptest! {
                 let bypassed = retention.mode == RetentionMode::Governance && asked_bypass;
                 let kept = is.and_then(|is| is.lock.retention);
                 let holds = kept.is_some_and(|it| it.mode == retention.mode && it.until >= retention.until);
-                prop_assert!(holds || bypassed, "{was:?} became {is:?}");
+                // An audit trail outlives its version: what was removed can be shown until then.
+                let removed = is.is_none() && retention.keeps_content_until() == Some(retention.until);
+                prop_assert!(holds || bypassed || removed, "{was:?} became {is:?}");
             }
         }
     }

@@ -113,7 +113,7 @@ struct Base {
 /// The retention of new versions that ask for none: of days or of years.
 #[derive(Serialize, ToSchema)]
 struct DefaultRetention {
-    /// `GOVERNANCE` or `COMPLIANCE`.
+    /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     days: Option<u32>,

@@ -33,9 +33,12 @@ pub(super) fn operations() -> Vec<Entry> {
         RETENTION,
         "setObjectRetention",
         TAG,
-        "Set an object version's retention (GOVERNANCE or COMPLIANCE)",
+        "Set an object version's retention (GOVERNANCE, COMPLIANCE or AUDIT_TRAIL)",
     )
-    .about("It may be prolonged, and neither shortened nor weakened. Governance is not bypassed here.")
+    .about(
+        "It may be prolonged, and neither shortened nor weakened. Governance is not bypassed here. Under AUDIT_TRAIL a version \
+         can be overwritten and removed; what it was can be shown again until the date, for its content is kept.",
+    )
     .takes::<RetentionBody>()
     .refuses(&[413]);
     let get_hold =

@@ -42,7 +42,7 @@ pub(super) const OBJECT_HEADERS: [(&str, &str); 17] = [
     ("X-Lockwell-Encryption", "How it is encrypted."),
     ("X-Lockwell-Compression", "`zstd` or `none`."),
     ("X-Lockwell-Storage-Class", "Storage class, as S3 spells it."),
-    ("X-Lockwell-Retention-Mode", "`GOVERNANCE` or `COMPLIANCE`."),
+    ("X-Lockwell-Retention-Mode", "`GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`."),
     ("X-Lockwell-Retain-Until", "Until when it cannot be removed."),
     ("X-Lockwell-Legal-Hold", "`ON` or `OFF`."),
     ("X-Lockwell-Content-Length", "Bytes of the whole object."),
@@ -112,7 +112,7 @@ pub(super) fn operations() -> Vec<Entry> {
              the key is bound to the body by it. A request that comes again is answered as the first one was.",
         );
     let put = writing(put)
-        .header("X-Lockwell-Retention-Mode", text(), "`GOVERNANCE` or `COMPLIANCE`.")
+        .header("X-Lockwell-Retention-Mode", text(), "`GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.")
         .header("X-Lockwell-Retain-Until", text(), "Until when it cannot be removed, RFC 3339.")
         .header("X-Lockwell-Legal-Hold", text(), "`ON` or `OFF`.")
         .header("X-Lockwell-Tagging", text(), "Tags, as a query: `a=1&b=2`.")

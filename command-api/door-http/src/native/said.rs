@@ -145,7 +145,7 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RetentionBody {
-    /// `GOVERNANCE` or `COMPLIANCE`.
+    /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
     pub(super) mode: String,
     /// Until when, RFC 3339.
     #[schema(format = DateTime)]
@@ -161,7 +161,8 @@ impl RetentionBody {
     /// A mode or time that is none.
     pub(super) fn parse(&self) -> Result<Retention, Problem> {
         let mode = RetentionMode::parse(&self.mode);
-        let mode = mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE or COMPLIANCE"))?;
+        let mode =
+            mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE, COMPLIANCE or AUDIT_TRAIL"))?;
         let until = retention_end(&self.retain_until);
         let until = until.ok_or_else(|| Problem::invalid("the retention must end at a time as RFC 3339 writes it"))?;
         Ok(Retention { mode, until })

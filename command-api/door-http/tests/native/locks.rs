@@ -116,6 +116,28 @@ async fn compliance_binds_everybody() {
 }
 
 #[tokio::test]
+async fn an_audit_trail_is_prolonged_alone_and_lets_versions_go() {
+    let house = House::new().await;
+    let client = house.client().await;
+    client.bucket(&json!({ "name": "data", "objectLock": true })).await;
+    let rule =
+        json!({ "objectLockEnabled": true, "rule": { "defaultRetention": { "mode": "AUDIT_TRAIL", "days": 3 } } });
+    let set = client.put_json("/buckets/data/object-lock", &rule).await.is(200);
+    assert_eq!(set.json(), rule);
+    let put = client.put("key", b"x").await.is(200);
+    let version = put.json()["versionId"].as_str().expect("a version").to_owned();
+    let path = "/buckets/data/object-retention/key";
+    assert_eq!(client.get(path).await.is(200).json()["mode"], "AUDIT_TRAIL");
+    let until = |mode: &str, day: u32| json!({ "mode": mode, "retainUntil": format!("2027-02-{day:02}T00:00:00Z") });
+    client.put_json(path, &until("AUDIT_TRAIL", 10)).await.is(200);
+    for weaker in [until("AUDIT_TRAIL", 9), until("COMPLIANCE", 20), until("GOVERNANCE", 20)] {
+        client.put_json(path, &weaker).await.fails(403, "retention_violation");
+    }
+    client.put("key", b"y").await.is(200);
+    client.delete(&format!("/buckets/data/objects/key?versionId={version}")).await.is(204);
+}
+
+#[tokio::test]
 async fn legal_hold_and_buckets_without_lock() {
     let house = House::new().await;
     let client = house.client().await;

@@ -110,6 +110,39 @@ async fn a_bucket_is_given_a_lock_and_a_default_retention_and_keeps_the_lock() {
 }
 
 #[tokio::test]
+async fn an_audit_trail_lets_versions_go_and_its_date_be_prolonged_alone() {
+    let door = Door::open().await;
+    door.done("PUT /bucket", &[("x-amz-bucket-object-lock-enabled", "true")], "").await;
+    door.done("PUT /bucket?object-lock", &[], &configuration("<Mode>AUDIT_TRAIL</Mode><Years>6</Years>")).await;
+    assert_eq!(door.done("GET /bucket?object-lock", &[], "").await.element("Mode"), Some("AUDIT_TRAIL"));
+    let first = version(&door.done("PUT /bucket/key", &[], "one").await);
+    let own =
+        [("x-amz-object-lock-mode", "AUDIT_TRAIL"), ("x-amz-object-lock-retain-until-date", "2100-01-01T00:00:00Z")];
+    let second = version(&door.done("PUT /bucket/key", &own, "two").await);
+    let head = door.done("HEAD /bucket/key", &[], "").await;
+    let shown = ["x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"].map(|name| head.header(name));
+    assert_eq!(shown, [Some("AUDIT_TRAIL"), Some("2100-01-01T00:00:00.000Z")]);
+    let of_second = format!("PUT /bucket/key?retention&versionId={second}");
+    for weaker in [
+        retention("AUDIT_TRAIL", "2099-12-31T00:00:00Z"),
+        retention("COMPLIANCE", "2101-01-01T00:00:00Z"),
+        retention("GOVERNANCE", "2101-01-01T00:00:00Z"),
+        "<Retention/>".to_owned(),
+    ] {
+        assert_eq!(door.ask(MAIN, &of_second, &BYPASS, &weaker).await.error(), DENIED, "{weaker}");
+    }
+    door.done(&of_second, &[], &retention("AUDIT_TRAIL", "2101-01-01T00:00:00Z")).await;
+    // A client goes on as ever: it hides, overwrites and removes for good.
+    door.done("DELETE /bucket/key", &[], "").await;
+    for gone in [first, second] {
+        door.done(&format!("DELETE /bucket/key?versionId={gone}"), &[], "").await;
+        assert_eq!(door.ask(MAIN, &format!("GET /bucket/key?versionId={gone}"), &[], "").await.status, 404);
+    }
+    door.done("PUT /plain", &[], "").await;
+    assert_eq!(door.ask(MAIN, "PUT /plain/key", &own, "x").await.status, 400, "only where versions can be locked");
+}
+
+#[tokio::test]
 async fn a_write_that_asks_for_a_lock_gets_it_by_every_way() {
     let door = door().await;
     let lock = [

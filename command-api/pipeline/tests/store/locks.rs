@@ -116,6 +116,36 @@ async fn governance_is_bypassed_by_those_who_may_and_ask_for_it() {
 }
 
 #[tokio::test]
+async fn an_audit_trail_outlives_a_restart_and_a_rebuild_and_is_never_shortened() {
+    let house = House::new();
+    let admin = house.with_lock().await;
+    let version = house.locked(&admin, RetentionMode::AuditTrail).await;
+    let longer = house.retention(RetentionMode::AuditTrail, 2 * HOUR_S);
+    house.retain(&admin, version, longer, false).await.expect("longer");
+    let house = house.reopened(|_| {});
+    assert_eq!(house.rebuild().await.mismatches, Vec::<String>::new());
+    let head = house.store.head_object(&admin, get_request("bucket", "key")).await.expect("is there");
+    assert_eq!(head.info.retention, longer);
+    for bypass in [false, true] {
+        for weaker in [
+            None,
+            house.retention(RetentionMode::AuditTrail, 2 * HOUR_S - 1),
+            house.retention(RetentionMode::Compliance, 3 * HOUR_S),
+        ] {
+            assert_eq!(refusal(house.retain(&admin, version, weaker, bypass).await), Refusal::ObjectLocked);
+        }
+    }
+    // Whoever may not set retentions overwrites and removes nonetheless.
+    let writer = writer(&admin);
+    house.put(&writer, "key", b"another").await.expect("put");
+    house.remove(&writer, version, false).await.expect("removed");
+    // What has ended binds nobody.
+    let version = house.locked(&admin, RetentionMode::AuditTrail).await;
+    house.clock.pass_s(HOUR_S);
+    house.retain(&admin, version, None, false).await.expect("over");
+}
+
+#[tokio::test]
 async fn compliance_is_kept_against_the_tenants_own_administrator_whatever_he_tries() {
     let house = House::with(sweeping);
     let admin = house.with_lock().await;

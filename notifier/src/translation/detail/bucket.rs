@@ -100,7 +100,7 @@ shapes! {
 
     /// The retention that new versions get.
     struct DefaultRetention {
-        /// `GOVERNANCE` or `COMPLIANCE`.
+        /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
         mode: &'static str,
         /// How long, in days.
         days: Option<u32>,

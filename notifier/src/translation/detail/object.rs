@@ -147,7 +147,7 @@ shapes! {
 
     /// Until when a version cannot be removed.
     struct RetentionShape {
-        /// `GOVERNANCE` or `COMPLIANCE`.
+        /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
         mode: &'static str,
         /// The first moment at which it holds no more.
         retain_until: Moment,

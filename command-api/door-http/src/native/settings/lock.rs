@@ -59,7 +59,7 @@ struct ObjectLockRule {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RetentionOfNew {
-    /// `GOVERNANCE` or `COMPLIANCE`.
+    /// `GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.
     mode: String,
     /// 1 to 36,500.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,8 @@ impl RetentionOfNew {
     /// A mode that is none, or not one of days and years. How many there may be is decided when it is set.
     pub(super) fn asked(&self) -> Result<DefaultRetention, Problem> {
         let mode = RetentionMode::parse(&self.mode);
-        let mode = mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE or COMPLIANCE"))?;
+        let mode =
+            mode.ok_or_else(|| Problem::invalid("the retention mode must be GOVERNANCE, COMPLIANCE or AUDIT_TRAIL"))?;
         let period = match (self.days, self.years) {
             (Some(days), None) => RetentionPeriod::Days(days),
             (None, Some(years)) => RetentionPeriod::Years(years),
