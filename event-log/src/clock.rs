@@ -2,7 +2,8 @@
 //!
 //! Owns: the rule by which a stamp follows the wall clock without ever running ahead of it or falling.
 //! Does not own: reading clocks (they come in), writing ticks into the system log.
-//! Invariant: T never falls, and between two stamps it gains at most 1.001 times the monotonic time that passed.
+//! Invariants: T never falls, and between two stamps it gains at most 1.001 times the monotonic time that passed. While expiry is
+//! frozen, the time that it is judged by stands still.
 
 use schemas::Time;
 
@@ -19,7 +20,8 @@ pub struct RetentionClock {
     /// Thousandths of a microsecond not yet given, so that many short steps gain as much as one long one.
     carry: u64,
     ticked: Option<Time>,
-    frozen: bool,
+    /// The time that expiry stands at until an operator acknowledges the wall clock.
+    frozen: Option<Time>,
 }
 
 impl RetentionClock {
@@ -27,11 +29,11 @@ impl RetentionClock {
     /// the wall clock. A wall clock over 30 days past the last tick is not believed: expiry is frozen.
     #[must_use]
     pub fn start(last_tick: Option<Time>, wall: Time, monotonic_us: u64) -> Self {
-        let frozen = last_tick.is_some_and(|tick| wall.0 > tick.0.saturating_add(TRUSTED_US));
-        let now = match last_tick {
-            Some(tick) if frozen => tick,
-            Some(tick) => tick.max(wall),
-            None => wall,
+        let frozen = last_tick.filter(|tick| wall.0 > tick.0.saturating_add(TRUSTED_US));
+        let now = match (frozen, last_tick) {
+            (Some(tick), _) => tick,
+            (None, Some(tick)) => tick.max(wall),
+            (None, None) => wall,
         };
         Self { now, monotonic_us, carry: 0, ticked: last_tick, frozen }
     }
@@ -50,14 +52,21 @@ impl RetentionClock {
     /// Whether nothing may expire, because the wall clock jumped while the installation was down.
     #[must_use]
     pub fn expiry_frozen(&self) -> bool {
-        self.frozen
+        self.frozen.is_some()
+    }
+
+    /// The time by which it is judged what has expired: T as it was last asked for, or while expiry is frozen that of the last
+    /// tick before the start. Never ahead of T, and never falls.
+    #[must_use]
+    pub fn judged(&self) -> Time {
+        self.frozen.unwrap_or(self.now)
     }
 
     /// An operator says that the wall clock is right: T goes there and expiry goes on.
     pub fn acknowledge(&mut self, wall: Time, monotonic_us: u64) -> Time {
         self.at(wall, monotonic_us);
         self.now = self.now.max(wall);
-        self.frozen = false;
+        self.frozen = None;
         self.now
     }
 
@@ -81,6 +90,31 @@ mod tests {
 
     const DAY: u64 = 24 * 3_600 * 1_000_000;
     const START: Time = Time(1_000 * DAY);
+
+    /// One thing that happens to an installation.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Pass {
+            us: u64,
+        },
+        SetWall {
+            us: u64,
+        },
+        /// Stopped and started again; the tick before may have been written a while ago.
+        Restart {
+            ticked: bool,
+        },
+        Acknowledge,
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..2 * DAY).prop_map(|us| Step::Pass { us }),
+            2 => (0..20_000 * DAY).prop_map(|us| Step::SetWall { us }),
+            2 => any::<bool>().prop_map(|ticked| Step::Restart { ticked }),
+            1 => Just(Step::Acknowledge),
+        ]
+    }
 
     fn check(clock: &mut RetentionClock, wall: u64, monotonic: u64, expected: u64) {
         assert_eq!(clock.at(Time(wall), monotonic), Time(expected));
@@ -112,8 +146,22 @@ mod tests {
         assert!(frozen.expiry_frozen());
         check(&mut frozen, wall, 1_000, START.0 + 1_001);
         assert!(frozen.expiry_frozen());
+        assert_eq!(frozen.judged(), START, "expiry stands where it was");
         assert_eq!(frozen.acknowledge(Time(wall), 2_000), Time(wall));
         assert!(!frozen.expiry_frozen());
+        assert_eq!(frozen.judged(), Time(wall));
+        check(&mut frozen, wall + 1_000, 3_000, wall + 1_000);
+        assert_eq!(frozen.judged(), Time(wall + 1_000));
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_ahead_is_followed_at_once_when_it_is_acknowledged() {
+        let mut clock = RetentionClock::start(Some(START), START, 0);
+        let wall = START.0 + 3_650 * DAY;
+        check(&mut clock, wall, 1_000, START.0 + 1_001);
+        assert_eq!(clock.acknowledge(Time(wall), 1_000), Time(wall));
+        // One that is set back is no reason to fall.
+        assert_eq!(clock.acknowledge(START, 2_000), Time(wall));
     }
 
     #[test]
@@ -133,6 +181,44 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nothing_is_judged_by_a_time_that_nobody_vouched_for(steps in prop::collection::vec(any_step(), 1..60)) {
+            let (mut wall, mut monotonic) = (START, 1_u64);
+            let mut clock = RetentionClock::start(None, wall, monotonic);
+            let mut tick = START;
+            for step in steps {
+                let (before, began) = (clock.judged(), monotonic);
+                match step.clone() {
+                    Step::Pass { us } => {
+                        wall.0 += us;
+                        monotonic += us;
+                    }
+                    Step::SetWall { us } => wall = Time(us),
+                    Step::Restart { ticked } => {
+                        if ticked {
+                            tick = clock.at(wall, monotonic);
+                        }
+                        clock = RetentionClock::start(Some(tick), wall, monotonic);
+                    }
+                    Step::Acknowledge => tick = clock.acknowledge(wall, monotonic),
+                }
+                let now = clock.at(wall, monotonic);
+                let (judged, frozen) = (clock.judged(), clock.expiry_frozen());
+                prop_assert!(judged <= now);
+                match step {
+                    Step::Pass { .. } | Step::SetWall { .. } if frozen => prop_assert_eq!(judged, before),
+                    Step::Pass { .. } | Step::SetWall { .. } => {
+                        let elapsed = monotonic - began;
+                        prop_assert!(judged >= before && judged.0 - before.0 <= elapsed + elapsed / 1_000 + 1);
+                    }
+                    Step::Restart { .. } if frozen => prop_assert_eq!(judged, tick),
+                    // What was since the last tick is forgotten; so much of the wall clock is believed.
+                    Step::Restart { .. } => prop_assert!(judged >= tick && judged.0 <= tick.0 + TRUSTED_US),
+                    Step::Acknowledge => prop_assert!(!frozen && judged >= before && judged >= wall),
+                }
+            }
+        }
+
         #[test]
         fn it_never_falls_nor_runs_ahead(steps in prop::collection::vec((any::<u32>(), 0_u64..5_000), 1..200)) {
             let mut clock = RetentionClock::start(Some(START), START, 0);

@@ -326,6 +326,10 @@ pub enum Refusal {
     /// Retention or a hold forbids it.
     #[error("the version is locked")]
     ObjectLocked,
+    /// A default retention cannot begin: nobody has said yet that the wall clock is right. A retention with a date of its own is
+    /// taken, and so is the same request when an operator has acknowledged the clock.
+    #[error("a default retention cannot begin before an operator has acknowledged the server's clock")]
+    ClockNotAcknowledged,
     /// The content's key was destroyed.
     #[error("the content was erased")]
     Erased,

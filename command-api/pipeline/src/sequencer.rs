@@ -53,7 +53,8 @@ pub(crate) struct Unit {
     pub(crate) changes: Changes,
 }
 
-/// A decision over rows and the time. It may run again when its drain is discarded, so it must not consume what it needs.
+/// A decision over rows and the time that expiry is judged by: that of the record which it becomes, or while expiry is frozen the one
+/// that it stands at. It may run again when its drain is discarded, so it must not consume what it needs.
 pub(crate) type Decide = Box<dyn FnMut(&dyn Rows, Time) -> Result<Unit, StoreError> + Send>;
 
 /// What a command's unit became: its events with their places; none when nothing needed to change.
@@ -435,15 +436,17 @@ impl Writer {
                 Err(error) => return Staged::Done(Err(error)),
             }
         }
-        let time = match batch.head(work.tenant) {
+        let (time, judged) = match batch.head(work.tenant) {
             Ok(head) => {
-                self.parts.retention.lock().at(self.parts.clock.wall(), self.parts.clock.monotonic_us()).max(head.time)
+                let mut clock = self.parts.retention.lock();
+                let time = clock.at(self.parts.clock.wall(), self.parts.clock.monotonic_us()).max(head.time);
+                (time, if clock.expiry_frozen() { clock.judged() } else { time })
             }
             Err(error) => return Staged::Done(Err(StoreError::Internal { what: describe(&error) })),
         };
         let unit = {
             let view = View { snapshot, overlay, memory, preload: &work.preload };
-            match (work.decide)(&view, time) {
+            match (work.decide)(&view, judged) {
                 Ok(unit) => unit,
                 Err(error) => return Staged::Done(Err(error)),
             }

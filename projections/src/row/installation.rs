@@ -36,6 +36,12 @@ pub struct Clock {
 super::packed!(Clock, DIRECTORY, "clock");
 
 impl Clock {
+    /// The time that a start goes on from: the tick's own, or the wall clock that an operator acknowledged with it.
+    #[must_use]
+    pub fn vouched(&self) -> Time {
+        if self.acknowledged { self.time.max(self.wall) } else { self.time }
+    }
+
     /// Key of the one row: system tenant, kind.
     #[must_use]
     pub fn key() -> Vec<u8> {
@@ -49,6 +55,15 @@ mod tests {
 
     use super::super::tests::reads_back;
     use super::*;
+
+    #[test]
+    fn a_wall_clock_counts_when_an_operator_vouched_for_it() {
+        let tick = |wall, acknowledged| Clock { time: Time(5), wall: Time(wall), acknowledged };
+        assert_eq!(
+            [tick(9, false), tick(9, true), tick(3, true)].map(|tick| tick.vouched()),
+            [Time(5), Time(9), Time(5)]
+        );
+    }
 
     proptest! {
         #[test]

@@ -343,6 +343,11 @@ fn refused(refusal: &Refusal) -> Described {
         Refusal::ObjectLocked => {
             plain(S::FORBIDDEN, "AccessDenied", "Access Denied because object protected by object lock.")
         }
+        Refusal::ClockNotAcknowledged => plain(
+            S::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "The bucket's default retention cannot begin before an operator has acknowledged the server's clock.",
+        ),
         Refusal::Erased => plain(S::GONE, "ContentErased", "The content of this object was erased for good."),
         Refusal::IdempotencyInProgress => {
             plain(S::CONFLICT, "OperationAborted", "A request with this idempotency key is being carried out.")
@@ -425,6 +430,7 @@ mod tests {
             Refusal::CopyOntoItself,
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,
+            Refusal::ClockNotAcknowledged,
             Refusal::Erased,
         ];
         let mut rows: Vec<String> = refusals.into_iter().map(|it| row(&Failure::Store(it.into()))).collect();

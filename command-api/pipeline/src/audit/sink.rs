@@ -459,10 +459,10 @@ impl Writer {
     }
 
     /// Removes rows that are older than they are kept; whether all are gone. The time is the log's own: a wall clock that jumps
-    /// removes nothing.
+    /// removes nothing, and nothing goes while expiry is frozen.
     fn remove_old(&mut self) -> Result<bool, String> {
         let Some(inner) = self.inner.upgrade() else { return Ok(true) };
-        let now = inner.now();
+        let now = inner.judged_now();
         drop(inner);
         self.remove_at(now)
     }

@@ -20,6 +20,7 @@ use domain::lifecycle::Day;
 use parking_lot::{Condvar, Mutex};
 
 pub(crate) use access_log::Delivery;
+pub(crate) use clock::{shown, warn_frozen};
 pub use lifecycle::LifecycleReport;
 pub use sweep::SweepReport;
 
@@ -65,6 +66,8 @@ pub(crate) struct Standing {
     /// Held by janitor and sweep. Both act on what they read before: two at once would do it twice, and a sweep takes
     /// releases and segments that another one has dealt with for damage.
     upkeep: Mutex<()>,
+    /// Held by whoever ticks or acknowledges the retention clock: the last record about it must be the one that holds.
+    pub(crate) ticking: Mutex<()>,
     /// Held by whoever carries out lifecycle rules: two at once would look at everything twice.
     expiring: Mutex<()>,
     /// What rules have done since the start.
@@ -106,6 +109,7 @@ impl Standing {
 
 fn run(inner: &Weak<Inner>, stop: &Stop) {
     let mut sealer = seals::Sealer::default();
+    let mut ticker = clock::Ticker::default();
     let (mut swept_us, mut cleaned_us) = (None, None);
     loop {
         if stop.wait(PACE) {
@@ -113,7 +117,7 @@ fn run(inner: &Weak<Inner>, stop: &Stop) {
         }
         let Some(inner) = inner.upgrade() else { return };
         let now = inner.clock.monotonic_us();
-        report("clock", clock::run(&inner));
+        report("clock", ticker.run(&inner));
         report("seals", sealer.run(&inner));
         if cleaned_us.is_none_or(|last| now - last >= JANITOR_EVERY_US) {
             cleaned_us = Some(now);

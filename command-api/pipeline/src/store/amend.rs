@@ -220,7 +220,7 @@ impl Inner {
                 self.enter_asked(snapshot, caller, &asked, None)?;
             }
         }
-        Ok(situation::bucket_lock(&bucket.row).check(asked, self.now())?)
+        Ok(situation::bucket_lock(&bucket.row).check(asked, self.judged_now())?)
     }
 }
 

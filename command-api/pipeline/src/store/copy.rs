@@ -91,6 +91,7 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+        inner.default_retention_may_begin(&bucket, request.lock.retention)?;
         // The list of the source is not copied: whoever makes the copy says what it grants.
         let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &request.key, request.acl)?;
         let source = GetObject {

@@ -18,6 +18,7 @@ mod bases;
 mod bearer;
 mod bucket_settings;
 mod buckets;
+mod clock;
 mod copy;
 mod delete;
 mod deliveries;
@@ -63,6 +64,7 @@ pub use archive::{Selected, Selection};
 pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage};
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub(crate) use forks::planned_object;
+pub use clock::{ClockFigures, ClockState};
 pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
@@ -290,9 +292,16 @@ impl Inner {
         Ok(Found::now(id, row))
     }
 
-    /// The retention clock: what records are stamped with, and what expiry is judged by.
+    /// The retention clock: what records are stamped with.
     pub(crate) fn now(&self) -> schemas::Time {
         self.retention.lock().at(self.clock.wall(), self.clock.monotonic_us())
+    }
+
+    /// The time that expiry is judged by: the retention clock's, or where it stands while expiry is frozen.
+    pub(crate) fn judged_now(&self) -> schemas::Time {
+        let mut clock = self.retention.lock();
+        clock.at(self.clock.wall(), self.clock.monotonic_us());
+        clock.judged()
     }
 
     /// Key of the tenant's own events.

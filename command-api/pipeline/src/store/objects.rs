@@ -76,6 +76,7 @@ impl Store {
         };
         let bucket = inner.enter_asked(snapshot.as_ref(), caller, &asked, None)?;
         inner.check_lock(snapshot.as_ref(), caller, &bucket, &request.key, &request.lock)?;
+        inner.default_retention_may_begin(&bucket, request.lock.retention)?;
         inner.may_tag(snapshot.as_ref(), caller, &bucket, &request.key, &request.tags)?;
         let Uploaded { owner, acl } = inner.uploaded(snapshot.as_ref(), caller, &bucket, &request.key, request.acl)?;
         domain::validate::metadata(&request.metadata)?;

@@ -397,8 +397,13 @@ fn retention_clock(log: &dyn EventLog, clock: &dyn Clock) -> Result<RetentionClo
     let snapshot = log.snapshot();
     let tick = query::clock(snapshot.as_ref()).map_err(|error| unusable(&error))?;
     let head = snapshot.log_head(TenantId::SYSTEM).map_err(|error| unusable(&error))?;
-    let last = tick.map(|tick| tick.time).or(head.map(|head| head.time));
-    Ok(RetentionClock::start(last, clock.wall(), clock.monotonic_us()))
+    let last = tick.map(|tick| tick.vouched()).or(head.map(|head| head.time));
+    let wall = clock.wall();
+    let retention = RetentionClock::start(last, wall, clock.monotonic_us());
+    if retention.expiry_frozen() {
+        crate::standing::warn_frozen(retention.judged(), wall);
+    }
+    Ok(retention)
 }
 
 impl Inner {

@@ -41,7 +41,7 @@ impl Store {
     /// [`StoreError`] when rows or secrets cannot be read.
     pub fn subscriptions(&self, tenant: TenantId) -> Result<Vec<Subscription>, StoreError> {
         let inner = &self.inner;
-        let now = inner.now();
+        let now = inner.judged_now();
         let snapshot = inner.log.snapshot();
         let enabled = query::tenant(snapshot.as_ref(), tenant).map_err(rows_error)?.is_some_and(|row| is_enabled(&row));
         if !enabled {

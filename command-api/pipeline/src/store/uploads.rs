@@ -205,6 +205,7 @@ impl Store {
             return inner.completed(snapshot.as_ref(), tenant, &bucket, event);
         }
         let begun = inner.begun(snapshot.as_ref(), tenant, row)?;
+        inner.default_retention_may_begin(&bucket, begun.open.retention)?;
         if !bucket.has_acls_off() {
             inner.still_allowed(tenant, &bucket, begun.open.acl.as_ref())?;
         }

@@ -35,7 +35,7 @@ impl Store {
     pub async fn list_webhooks(&self, caller: &Caller) -> Result<Vec<WebhookInfo>, StoreError> {
         managing(caller)?;
         let rows = query::webhooks(self.inner.log.snapshot().as_ref(), caller.tenant).map_err(rows_error)?;
-        let now = self.inner.now();
+        let now = self.inner.judged_now();
         let webhooks = rows.into_iter().map(|(id, row)| info(id, row, now)).collect();
         self.inner.with_delivery(caller.tenant, webhooks).await
     }
@@ -153,7 +153,7 @@ fn state(rows: &dyn Rows, tenant: TenantId, id: SubscriptionId) -> Result<State,
 impl Inner {
     fn webhook(&self, tenant: TenantId, id: SubscriptionId) -> Result<WebhookInfo, StoreError> {
         let row = query::webhook(self.log.snapshot().as_ref(), tenant, id).map_err(rows_error)?;
-        Ok(info(id, row.ok_or(Refusal::NoSuchWebhook)?, self.now()))
+        Ok(info(id, row.ok_or(Refusal::NoSuchWebhook)?, self.judged_now()))
     }
 
     /// Decides about a webhook over the rows as they are then, for a caller whose key must still work then.

@@ -119,6 +119,16 @@ impl House {
         Self { store, clock, admin, directory }
     }
 
+    /// Closes the store, sets the wall clock, lets time pass, opens it again.
+    pub(crate) fn stopped_for(self, wall_s: i64, pass_s: u64) -> Self {
+        let Self { store, clock, admin, directory } = self;
+        drop(store);
+        clock.set_wall_by_s(wall_s);
+        clock.pass_s(pass_s);
+        let store = open(directory.path(), &clock, sweeping);
+        Self { store, clock, admin, directory }
+    }
+
     /// A tenant with one user, whose access key is returned as the caller that a door makes of it.
     pub(crate) async fn tenant(&self, name: &str) -> Caller {
         let tenant = tenant_name(name);
