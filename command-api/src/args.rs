@@ -221,6 +221,13 @@ pub(crate) enum AdminCommand {
     Sweep,
     /// Carry out the lifecycle rules of all buckets now
     Lifecycle,
+    /// Show the retention clock
+    Clock {
+        /// Say that the server's wall clock is right: expiry goes on if it was frozen. TIME is what time it is (RFC 3339), by another
+        /// clock than the server's [default: this machine's]
+        #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "now")]
+        acknowledge: Option<String>,
+    },
 }
 
 // Clap asks for a Result of every parser.
@@ -303,6 +310,11 @@ impl Target<AdminCommand> {
             AdminCommand::Rebuild => "/rebuild",
             AdminCommand::Sweep => "/sweep",
             AdminCommand::Lifecycle => "/lifecycle",
+            AdminCommand::Clock { acknowledge: None } => return Request::get("/clock", View::Json, how),
+            AdminCommand::Clock { acknowledge: Some(time) } => {
+                let wall = if time == "now" { crate::wiring::now_text() } else { time };
+                return Request::post("/clock/acknowledge", json!({ "wall": wall }), View::Json, how);
+            }
         };
         Request::post(path, json!({}), View::Json, how)
     }
@@ -376,6 +388,19 @@ mod tests {
         asks("holdfast admin rebuild", "POST", "/rebuild", json!({}));
         asks("holdfast admin --data d sweep", "POST", "/sweep", json!({}));
         asks("holdfast admin lifecycle", "POST", "/lifecycle", json!({}));
+        asks("holdfast admin clock", "GET", "/clock", serde_json::Value::Null);
+        let said = json!({ "wall": "2036-01-01T00:00:00Z" });
+        asks("holdfast admin clock --acknowledge=2036-01-01T00:00:00Z", "POST", "/clock/acknowledge", said);
+    }
+
+    #[test]
+    fn a_clock_is_acknowledged_with_this_machines_time_unless_another_is_said() {
+        let Some(Command::Admin(args)) = parse("holdfast admin clock --acknowledge").expect("parses").command else {
+            panic!("an admin command")
+        };
+        let body = args.into_request().body.expect("a body");
+        let said = body["wall"].as_str().expect("a time");
+        assert!(said.parse::<jiff::Timestamp>().is_ok() && said.starts_with("20"), "{said}");
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::run_env::{FILE_NAME, RunEnv, quoted};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// What is said while the clock is not believed.
+const FROZEN: &str = "Nothing expires: the wall clock is over 30 days past the last time that is recorded. If it is right:\n  \
+                      holdfast admin clock --acknowledge\n";
+
 /// What the banner tells.
 pub(crate) struct Banner<'a> {
     pub(crate) start: &'a Start,
@@ -19,6 +23,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) data: &'a Path,
     /// Whether the first start's file is (still) there.
     pub(crate) kept: bool,
+    /// Whether nothing expires until an operator acknowledges the wall clock.
+    pub(crate) frozen: bool,
     /// Whether stdout is a terminal: only there are secrets shown.
     pub(crate) terminal: bool,
 }
@@ -44,8 +50,9 @@ impl Banner<'_> {
         } else {
             "More keys: holdfast key create --help".to_owned()
         };
+        let frozen = if self.frozen { FROZEN } else { "" };
         format!(
-            "Holdfast {VERSION} is ready, data in {}\nS3 {endpoint_url}, admin {admin_url}\n{keys}\n",
+            "Holdfast {VERSION} is ready, data in {}\nS3 {endpoint_url}, admin {admin_url}\n{keys}\n{frozen}",
             self.data.display()
         )
     }
@@ -104,7 +111,9 @@ mod tests {
             region: "us-east-1".to_owned(),
         };
         let data = Path::new("./holdfast-data");
-        Banner { start, endpoints: &endpoints, data, kept: true, terminal }.text().replace(VERSION, "VERSION")
+        Banner { start, endpoints: &endpoints, data, kept: true, frozen: false, terminal }
+            .text()
+            .replace(VERSION, "VERSION")
     }
 
     #[test]
@@ -119,6 +128,18 @@ mod tests {
         let text = text(&Start::First(sample()), false);
         assert!(!text.contains(sample().secret_key.expose_secret()) && !text.contains("lwadm_"), "{text}");
         assert!(text.contains("holdfast-data/first-run.env"));
+    }
+
+    #[test]
+    fn a_start_with_a_clock_that_is_not_believed_says_what_to_do() {
+        let endpoints = Endpoints {
+            endpoint_url: "http://127.0.0.1:9000".to_owned(),
+            admin_url: "http://127.0.0.1:9001".to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        let (start, data) = (Start::Later, Path::new("./holdfast-data"));
+        let frozen = Banner { start: &start, endpoints: &endpoints, data, kept: true, frozen: true, terminal: false };
+        assert!(frozen.text().ends_with(FROZEN), "{}", frozen.text());
     }
 
     #[test]

@@ -59,10 +59,11 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Figures of requests, the process, and what `lifecycle` tells.
+    /// Figures of requests, the process, and what the others tell.
     pub(crate) fn new(
         lifecycle: impl Fn() -> pipeline::LifecycleReport + Send + Sync + 'static,
         deliveries: impl Fn() -> notifier::NotifierFigures + Send + Sync + 'static,
+        clock: impl Fn() -> pipeline::ClockFigures + Send + Sync + 'static,
     ) -> Self {
         let mut registry = Registry::with_prefix("holdfast");
         let requests = Family::default();
@@ -79,6 +80,7 @@ impl Metrics {
         registry.register_collector(Box::new(Process));
         registry.register_collector(Box::new(Lifecycle(Box::new(lifecycle))));
         registry.register_collector(Box::new(Deliveries(Box::new(deliveries))));
+        registry.register_collector(Box::new(Clock(Box::new(clock))));
         Self { registry: Arc::new(registry), requests, seconds: family, in_flight, received, sent }
     }
 
@@ -248,6 +250,33 @@ impl Collector for Deliveries {
     }
 }
 
+/// How the retention clock stands, read at each scrape.
+struct Clock(Box<dyn Fn() -> pipeline::ClockFigures + Send + Sync>);
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Clock")
+    }
+}
+
+impl Collector for Clock {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let pipeline::ClockFigures { retention, wall, frozen, .. } = (self.0)();
+        let seconds = |us: u64| i64::try_from(us / 1_000_000).unwrap_or(i64::MAX);
+        let behind = seconds(wall.0) - seconds(retention.0);
+        let unit = Some(&Unit::Seconds);
+        for (name, help, unit, value) in [
+            ("clock_retention", "Retention clock, since 1970", unit, seconds(retention.0)),
+            ("clock_behind", "What the retention clock is behind the wall clock", unit, behind),
+            ("clock_frozen", "1 while nothing expires until the wall clock is acknowledged", None, i64::from(frozen)),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 /// What the kernel says about this process, read at each scrape.
 #[derive(Debug)]
 struct Process;
@@ -300,7 +329,8 @@ mod tests {
     #[tokio::test]
     async fn requests_bytes_and_the_process_are_counted() {
         let done = pipeline::LifecycleReport { removed: 7, ..Default::default() };
-        let metrics = Metrics::new(move || done, Default::default);
+        let clock = || pipeline::ClockFigures { wall: schemas::Time(9_000_000), frozen: true, ..Default::default() };
+        let metrics = Metrics::new(move || done, Default::default, clock);
         let echo = axum::Router::new().fallback(any(|body: Bytes| async move { (StatusCode::CREATED, body) }));
         let app = metrics.layer(echo, "s3");
         let request = Request::builder().method("PUT").uri("/secret-bucket/secret-key?x=y").body(Body::from("12345"));
@@ -320,6 +350,9 @@ mod tests {
             "holdfast_process_resident_memory_bytes ",
             "holdfast_lifecycle_removed_total 7",
             "holdfast_lifecycle_aborted_total 0",
+            "holdfast_clock_retention_seconds 0",
+            "holdfast_clock_behind_seconds 9",
+            "holdfast_clock_frozen 1",
         ] {
             assert!(after.contains(line), "{line} is not in\n{after}");
         }

@@ -117,7 +117,12 @@ mod tests {
     }
 
     fn public_listener(database: bool) -> Router {
-        public(&with(database), door("native"), door("s3"), &Metrics::new(Default::default, Default::default))
+        public(
+            &with(database),
+            door("native"),
+            door("s3"),
+            &Metrics::new(Default::default, Default::default, Default::default),
+        )
     }
 
     #[tokio::test]
@@ -138,8 +143,12 @@ mod tests {
             let request = Request::builder().method("PUT").uri(path);
             let request = if expects { request.header("expect", "100-continue") } else { request };
             let request = request.body(Body::from(body)).expect("a request");
-            let router =
-                public(&with(true), Router::new(), door.clone(), &Metrics::new(Default::default, Default::default));
+            let router = public(
+                &with(true),
+                Router::new(),
+                door.clone(),
+                &Metrics::new(Default::default, Default::default, Default::default),
+            );
             router.oneshot(request).await.expect("an answer").headers().contains_key("connection")
         };
         assert!(ends("/empty", true, "").await);
@@ -161,8 +170,14 @@ mod tests {
             assert_eq!(ask(public_listener(true), path).await, (200, expected.to_owned()), "{path}");
         }
         let reference = || Router::new().route("/docs", get(|| async { "reference" }));
-        let admin =
-            || admin(&with(true), door("admin"), reference(), &Metrics::new(Default::default, Default::default));
+        let admin = || {
+            admin(
+                &with(true),
+                door("admin"),
+                reference(),
+                &Metrics::new(Default::default, Default::default, Default::default),
+            )
+        };
         assert_eq!(ask(admin(), "/admin/api/v1/tenants").await, (200, "admin /tenants".to_owned()));
         assert_eq!(ask(admin(), "/bucket/key").await.0, 404);
         assert_eq!(ask(admin(), "/admin/docs").await.1, "reference");

@@ -75,7 +75,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
         tokio::spawn(listen::accept(admin, admin_routes, shutdown, DRAIN, patience)),
     ];
     let (kept, terminal) = (data.join(FILE_NAME).exists(), std::io::stdout().is_terminal());
-    announce(&Banner { start: &start, endpoints: &endpoints, data, kept, terminal });
+    let frozen = store.clock_figures().frozen;
+    announce(&Banner { start: &start, endpoints: &endpoints, data, kept, frozen, terminal });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = endpoints.endpoint_url, "ready");
 
     signals.next().await;

@@ -203,7 +203,8 @@ fn tenant_hosts(settings: &Settings) -> BTreeMap<String, TenantName> {
 /// Figures of the program and of the store behind it.
 pub(crate) fn metrics(store: &Store, notifier: &Notifier) -> Metrics {
     let (store, notifier) = (store.clone(), notifier.clone());
-    Metrics::new(move || store.lifecycle_totals(), move || notifier.figures())
+    let clock = store.clone();
+    Metrics::new(move || store.lifecycle_totals(), move || notifier.figures(), move || clock.clock_figures())
 }
 
 /// Asks the store whether it can take a write.
@@ -218,6 +219,12 @@ pub(crate) fn ready(store: &Store) -> Ready {
 /// Wall clock of request ids and signatures. What is retained is judged by the log's own clock, never by this one.
 fn now_us() -> u64 {
     SystemClock::default().wall().0
+}
+
+/// What time it is on this machine, RFC 3339.
+pub(crate) fn now_text() -> String {
+    let now = i64::try_from(now_us()).ok().and_then(|now| jiff::Timestamp::from_microsecond(now).ok());
+    now.unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 fn request_id() -> RequestId {

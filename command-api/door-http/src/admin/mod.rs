@@ -5,6 +5,7 @@
 //! Invariant: nothing but `/healthz` and `/openapi.json` is answered without a working token of the role that it needs.
 
 mod ask;
+mod clock;
 mod keys;
 mod quotas;
 mod records;
@@ -96,6 +97,7 @@ fn routes() -> Routes<Handler> {
         keys::operations(),
         tokens::operations(),
         upkeep::operations(),
+        clock::operations(),
         records::operations(),
     ];
     Routes::new(all.into_iter().flatten().collect())
@@ -125,7 +127,7 @@ const ABOUT: About = About {
     title: "Holdfast admin API",
     description: "Tenants, their users, keys and quotas, and the upkeep of the installation. Keep its listener private. A viewer \
                   reads, an operator also makes tenants, users and keys, sets quotas and runs upkeep, an owner also disables and \
-                  deletes tenants and makes admin tokens. A token may be limited to one tenant; what concerns others is 403 to it, \
+                  deletes tenants, makes admin tokens and acknowledges the clock. A token may be limited to one tenant; what concerns others is 403 to it, \
                   whether it exists or not.",
     server: "/admin/api/v1",
     scheme: ("adminToken", "An admin token (`lwadm_...`). The first is made at the first start."),

@@ -309,6 +309,33 @@ async fn bodies_are_read_strictly_and_never_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_acknowledged_by_an_owner_who_knows_what_time_it_is() {
+    let house = House::open().await;
+    let (status, clock) = house.ask("viewer", "GET", "/clock", Value::Null).await;
+    assert_eq!((status, &clock["frozen"]), (200, &json!(false)), "{clock}");
+    assert!(clock["retentionTime"].is_string() && clock["wallTime"].is_string() && clock["judgedTime"].is_string());
+    let path = "/clock/acknowledge";
+    let said = json!({ "wall": clock["wallTime"] });
+    for who in ["viewer", "operator", "acme"] {
+        house.check(who, "POST", path, said.clone(), 403, "forbidden").await;
+    }
+    house.check("acme", "GET", "/clock", Value::Null, 403, "forbidden").await;
+    for bad in [
+        json!({ "wall": "2001-01-01T00:00:00Z" }),
+        json!({ "wall": "2999-01-01T00:00:00Z" }),
+        json!({ "wall": "now" }),
+        json!({ "wall": 5 }),
+        json!({ "wall": clock["wallTime"], "force": true }),
+        json!({}),
+        Value::Null,
+    ] {
+        house.check("owner", "POST", path, bad, 400, "invalid_request").await;
+    }
+    let (status, after) = house.ask("owner", "POST", path, said).await;
+    assert_eq!((status, &after["frozen"]), (200, &json!(false)), "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_says_so() {
     let house = House::open().await;
     house.check("owner", "GET", "/nowhere", Value::Null, 404, "not_found").await;
