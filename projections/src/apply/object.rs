@@ -237,7 +237,8 @@ impl Fold<'_> {
     fn release_object(&mut self, object: &Object) {
         // What came from a fork's base is the base's to keep.
         if let Some(blob) = object.root.blob().filter(|_| !object.inherited) {
-            self.release(blob, Referrer::Version(object.made_by), None);
+            let keep_until = object.details.retention.and_then(|retention| retention.keeps_content_until());
+            self.release(blob, Referrer::Version(object.made_by), keep_until);
         }
     }
 }

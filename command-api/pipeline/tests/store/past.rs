@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use domain::Refusal;
 use pipeline::{
-    AskedBase, AskedDifference, AskedPast, Caller, CreateBucket, HistoryWindow, ListObjects, ListVersions,
+    AskedBase, AskedDifference, AskedPast, Caller, CreateBucket, ListObjects, ListVersions,
     ObjectVersion, Point, StoreError,
 };
-use schemas::event::Versioning;
+use schemas::event::{HistoryWindow, Versioning};
 use schemas::{Position, SnapshotName, VersionId};
 
 use crate::support::{
@@ -408,4 +408,40 @@ async fn a_difference_names_the_keys_that_show_another_object() {
     );
     is(difference(then, now.clone(), "x/").await, &[("x/1", "modified")]);
     is(difference(now.clone(), now, "").await, &[]);
+}
+
+#[tokio::test]
+async fn what_an_audit_trail_keeps_reads_until_its_date_though_it_was_removed() {
+    use schemas::event::{Retention, RetentionMode};
+    let house = House::with(sweeping);
+    let caller = house.tenant("tenant").await;
+    let request = CreateBucket {
+        name: bucket("bucket"),
+        region: None,
+        versioning: None,
+        object_lock: true,
+        ownership: None,
+        acl: None,
+        base: None,
+    };
+    house.store.create_bucket(&caller, request).await.expect("a bucket");
+    let until = schemas::Time(1_800_000_000_000_000 + 3_600 * 1_000_000);
+    let retention = Some(Retention { mode: RetentionMode::AuditTrail, until });
+    let lock = pipeline::LockAsked { retention, legal_hold: None };
+    let request = pipeline::PutObject { lock, ..put_request("bucket", "k") };
+    let content = noise(9, 300_000);
+    let made = house.store.put_object(&caller, request, body(&content)).await.expect("put");
+    let free = house.put(&caller, "free", &noise(10, 300_000)).await.expect("put");
+    for (name, version) in [("k", made.version), ("free", free.version)] {
+        let remove = pipeline::DeleteObject { version, ..delete_request("bucket", name) };
+        house.store.delete_object(&caller, remove).await.expect("removed: it is recorded, not locked");
+    }
+    assert_eq!(house.sweep().await.released, 1);
+    let past = at(&caller, free.position);
+    assert!(get(&house, &past, "bucket", "k").await.expect("is kept") == content);
+    assert!(matches!(refusal(get(&house, &past, "bucket", "free").await), Refusal::BeforeHorizon { .. }));
+    house.clock.pass_s(3_600);
+    assert_eq!(house.sweep().await.released, 1);
+    assert!(matches!(refusal(get(&house, &past, "bucket", "k").await), Refusal::BeforeHorizon { .. }));
+    assert!(house.rebuild().await.mismatches.is_empty());
 }

@@ -26,6 +26,7 @@ impl House {
             object_lock: true,
             ownership: None,
             acl: None,
+            base: None,
         };
         self.store.create_bucket(&caller, request).await.expect("a bucket");
         caller
