@@ -47,6 +47,10 @@ impl KeysFolder {
         Ok(lock)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn root_check(&self) -> PathBuf {
         self.path.join("root.check")
     }
@@ -149,7 +153,7 @@ impl KeysFolder {
     }
 }
 
-fn tenant_of(name: &str) -> Option<TenantId> {
+pub(crate) fn tenant_of(name: &str) -> Option<TenantId> {
     let digits = name.strip_prefix("tenant-")?.strip_suffix(".key")?;
     let tenant = TenantId(u64::from_str_radix(digits, 16).ok()?);
     (name == format!("tenant-{:016x}.key", tenant.0)).then_some(tenant)
@@ -217,7 +221,7 @@ pub(crate) fn read(path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Vau
     Ok(Some(bytes))
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VaultError {
     let path = path.to_owned();
     move |source| VaultError::Io { doing, path, source }
 }

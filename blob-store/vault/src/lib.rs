@@ -19,6 +19,7 @@
 //! the frames.
 
 mod blob;
+mod copy;
 mod customer;
 pub mod entropy;
 mod envelope;
@@ -33,6 +34,7 @@ mod vault;
 mod xaes;
 
 pub use blob::{BlobKey, FRAME_OVERHEAD, Forged, FrameCipher};
+pub use copy::{KeyFile, key_files_in, write_key_files};
 pub use customer::CustomerKey;
 pub use envelope::{BODY_OVERHEAD, BlobScope, WRAPPED_BLOB_KEY_BYTES};
 pub use error::{Damage, VaultError};

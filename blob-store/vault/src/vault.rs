@@ -178,6 +178,15 @@ impl Vault {
         Ok(())
     }
 
+    /// Keeps key files as they are until it is dropped.
+    pub(crate) fn hold_files(&self) -> MutexGuard<'_, ()> {
+        self.files.lock()
+    }
+
+    pub(crate) fn folder_path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The keys of an owner, from memory or, a bucket's at its first use, from its file.
     pub(crate) fn ring(&self, owner: Owner) -> Result<Arc<Ring>, VaultError> {
         if let Some(ring) = self.rings.read().get(&owner) {
