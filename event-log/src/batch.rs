@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use schemas::record::{Header, RECORD_BYTES_MAX};
-use schemas::{BucketId, CommandId, Epoch, LeafHash, TenantId, Time};
+use schemas::{BucketId, CommandId, Epoch, LeafHash, Position, TenantId, Time};
 
 use crate::core::Core;
 use crate::engine::{Engine, Write};
 use crate::format::{self, BucketTip, EMPTY, HEAD_KEY, HEADS, LOG};
+use crate::import::ImportError;
 use crate::log::{AppendError, Batch, Draft, LogHead, Recorded};
 use crate::table::{Changes, ROW_BYTES_MAX, ReadError};
 use crate::view;
@@ -104,6 +105,46 @@ impl<'a, E: Engine> Staged<'a, E> {
         head.epoch = epoch;
         self.tenants.insert(tenant, head);
         Ok(head)
+    }
+
+    /// Stages a record that was written before, bit for bit: the next one of its tenant's log.
+    pub(crate) fn put_raw(&mut self, raw: &[u8], command: Option<CommandId>) -> Result<(), ImportError> {
+        let misfit = |tenant, position, what: String| ImportError::Misfit { tenant, position, what };
+        let (header, _) = Header::decode(raw).map_err(|error| misfit(TenantId(0), Position(0), error.to_string()))?;
+        let (tenant, position) = (header.tenant, header.position);
+        let head = self.tenant_head(tenant)?;
+        let says = |what: &str| misfit(tenant, position, what.to_owned());
+        if (position, header.prev) != (head.next, head.head) {
+            return Err(says("it does not follow the record before it"));
+        }
+        if header.time < head.time || (header.epoch < head.epoch && position.0 > 0) {
+            return Err(says("it is older than the record before it"));
+        }
+        if raw.len() > RECORD_BYTES_MAX || self.bytes + raw.len() > BATCH_BYTES_MAX {
+            return Err(says("it is longer than a record or a batch may be"));
+        }
+        let leaf = ledger::leaf(raw);
+        if header.bucket != BucketId::NONE {
+            let before = self.bucket_tip(tenant, header.bucket)?;
+            let expected = before.map_or((0, LeafHash::default()), |tip| (tip.seq + 1, tip.head));
+            if (header.bucket_seq, header.bucket_prev) != expected {
+                return Err(says("it does not follow its bucket's record before it"));
+            }
+            let tip = BucketTip { seq: header.bucket_seq, head: leaf, position };
+            self.buckets.insert((tenant, header.bucket), tip);
+        }
+        for (part, bytes) in format::parts(raw) {
+            let key = format::log_key(tenant, position, part).to_vec();
+            self.bytes += key.len() + bytes.len();
+            self.own.push(Write { space: LOG, key, value: Some(bytes.to_vec()) });
+        }
+        if let Some(command) = command {
+            let (key, row) = (format::command_key(tenant, command), format::encode_command(position, header.time));
+            self.changes.push(Write { space: HEADS, key, value: Some(row) });
+        }
+        let next = position.next();
+        self.tenants.insert(tenant, LogHead { epoch: header.epoch, next, head: leaf, time: header.time });
+        Ok(())
     }
 
     /// Adds a row of the log's own beside records.
@@ -306,7 +347,7 @@ mod tests {
 
     use parking_lot::Mutex;
     use schemas::record::{Actor, Body, Context};
-    use schemas::{KeyId, Position, RequestId};
+    use schemas::{KeyId, RequestId};
 
     use super::*;
     use crate::log::LogError;

@@ -85,6 +85,10 @@ impl FjallLog {
         Ok(())
     }
 
+    pub(crate) fn core(&self) -> &Core<Disk> {
+        &self.core
+    }
+
     fn stop_keeper(&mut self) {
         *self.keeper.stopping.lock() = true;
         self.keeper.stop.notify_all();

@@ -13,6 +13,7 @@ mod engine;
 mod fjall_log;
 mod format;
 mod head;
+mod import;
 mod inventory;
 mod journal;
 mod log;
@@ -31,6 +32,7 @@ pub use batch::{BATCH_BYTES_MAX, UNIT_BYTES_MAX, UNIT_EVENTS_MAX, UNIT_ROWS_MAX}
 pub use clock::RetentionClock;
 pub use disk::is_guarded;
 pub use fjall_log::FjallLog;
+pub use import::{ImportError, RawRecord};
 pub use log::{
     AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,
     Recorded, Snapshot, read,

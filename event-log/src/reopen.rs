@@ -1,7 +1,7 @@
-//! Beginning a new epoch of every log after an accepted loss.
+//! Beginning a new epoch of every log after an accepted loss or a restore.
 //!
 //! Owns: the `LogReopened` records, what they say of the loss.
-//! Does not own: the decision to accept a loss (the operator's).
+//! Does not own: the decision to accept a loss or to restore (the operator's).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,10 @@ pub struct Reopening {
     pub time: Time,
     /// On whose behalf.
     pub context: Context,
+    /// Why, as the record says it: `tail loss accepted`, `restore`.
+    pub reason: String,
+    /// Each log's new epoch is this one at least, and above any that is known of it.
+    pub epoch_min: Epoch,
     /// The key that seals a tenant's records now; none for a tenant without one, whose log stays as it is.
     pub key: Arc<dyn Fn(TenantId) -> Option<KeyId> + Send + Sync>,
 }
@@ -57,14 +61,14 @@ impl Reopening {
         let head = batch.head(tenant).map_err(fatal)?;
         // The lost records may themselves have been of a later epoch than those that are left.
         let highest = named.map_or(head.epoch, |named| named.epoch.max(head.epoch));
-        batch.raise_epoch(tenant, Epoch(highest.0 + 1)).map_err(fatal)?;
+        batch.raise_epoch(tenant, Epoch(highest.0 + 1).max(self.epoch_min)).map_err(fatal)?;
         let event = Event::from(LogReopened {
             from: head.next.0.checked_sub(1).map(|last| EventId { epoch: head.epoch, position: Position(last) }),
             head: head.head,
             lost: named
                 .filter(|named| named.next > head.next)
                 .map(|named| LostRange { first: head.next, last: Position(named.next.0 - 1) }),
-            reason: "tail loss accepted".to_owned(),
+            reason: self.reason.clone(),
         });
         let draft = Draft {
             bucket: BucketId::NONE,

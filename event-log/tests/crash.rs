@@ -515,7 +515,13 @@ fn an_accepted_loss_begins_a_new_epoch_of_every_log() {
     fs::write(&journal, &good[..ends[ends.len() - 3]]).expect("writes");
     assert!(matches!(open(live.path()), Err(OpenError::TailLost { commit_on_disk: 3, commit_in_head: 5, .. })));
 
-    let reopening = Reopening { time: Time(50), context: context(), key: Arc::new(|_| Some(KeyId(1))) };
+    let reopening = Reopening {
+        time: Time(50),
+        context: context(),
+        reason: "tail loss accepted".to_owned(),
+        epoch_min: Epoch(0),
+        key: Arc::new(|_| Some(KeyId(1))),
+    };
     let accepting = Options { accept_lost_tail: Some(reopening), ..options() };
     let log = FjallLog::open(live.path(), TABLES, Arc::new(Forgetful::default()), accepting.clone()).expect("opens");
     let snapshot = log.snapshot();

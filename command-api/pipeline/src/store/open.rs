@@ -12,7 +12,7 @@ use projections::query;
 use schemas::acl::PublicAccessBlock;
 use schemas::event::{Event, InstallationCreated, ObjectOwnership};
 use schemas::record::{Actor, Context};
-use schemas::{BucketId, TenantId, Time};
+use schemas::{BucketId, Epoch, TenantId, Time};
 use vault::{RootKeySource, Vault};
 
 use super::identity::Identity;
@@ -357,8 +357,18 @@ pub(crate) fn open_log(options: &OpenOptions, replacing: Vec<Table>) -> Result<(
         return Err(OpenError::PartMissing { missing: blobs, found: folder });
     }
     let vault = Arc::new(Vault::open(&keys, &options.root_key, fresh)?);
+    let log = log_under(options, &vault, replacing)?;
+    Ok((vault, log))
+}
+
+/// Opens the log, or makes one, under keys that are open.
+pub(crate) fn log_under(
+    options: &OpenOptions,
+    vault: &Arc<Vault>,
+    replacing: Vec<Table>,
+) -> Result<FjallLog, OpenError> {
     let cipher = Arc::new(VaultCipher(vault.clone()));
-    let accept_lost_tail = options.accept_lost_tail.then(|| reopening(vault.clone()));
+    let accept_lost_tail = options.accept_lost_tail.then(|| reopening(vault.clone(), "tail loss accepted", Epoch(0)));
     let log_options = event_log::Options {
         cache_bytes: options.cache_bytes,
         memtable_bytes: options.memtable_bytes,
@@ -367,12 +377,11 @@ pub(crate) fn open_log(options: &OpenOptions, replacing: Vec<Table>) -> Result<(
         accept_lost_tail,
         ..event_log::Options::default()
     };
-    let log = FjallLog::open(&folder, &tables(), cipher, log_options)?;
-    Ok((vault, log))
+    Ok(FjallLog::open(&options.data.join("log"), &tables(), cipher, log_options)?)
 }
 
-/// How logs are reopened after a loss that the operator accepted.
-fn reopening(vault: Arc<Vault>) -> Reopening {
+/// How logs are reopened after a loss that the operator accepted, or a restore.
+pub(crate) fn reopening(vault: Arc<Vault>, reason: &str, epoch_min: Epoch) -> Reopening {
     let request = Ids.request(SystemClock::default().wall());
     let context = Context {
         actor: Actor::System("operator".to_owned()),
@@ -383,7 +392,8 @@ fn reopening(vault: Arc<Vault>) -> Reopening {
         command: None,
     };
     // Each log goes on at the time of its own last record: the wall clock is not yet known to be right.
-    Reopening { time: Time(0), context, key: Arc::new(move |tenant| vault.tenant_key(tenant)) }
+    let key = Arc::new(move |tenant| vault.tenant_key(tenant));
+    Reopening { time: Time(0), context, reason: reason.to_owned(), epoch_min, key }
 }
 
 fn before_commit(blobs: Arc<BlobStore>) -> crate::sequencer::BeforeCommit {
