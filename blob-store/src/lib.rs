@@ -28,6 +28,6 @@ pub use error::{OpenError, ReadError, WriteError};
 pub use form::BLOB_BYTES_MAX;
 pub use options::{Compression, Lane, Options};
 pub use pins::{Freeing, Pin, Pins};
-pub use place::{Place, Scanned, SegmentInfo, SegmentState, Staged};
+pub use place::{Extent, Place, Scanned, SegmentInfo, SegmentState, Staged};
 pub use store::BlobStore;
 pub use walk::Damage;

@@ -74,3 +74,12 @@ pub struct SegmentInfo {
     /// Bytes it takes on the disk; unlinking gives them back.
     pub file_bytes: u64,
 }
+
+/// How much of a segment's file can be copied now: what is there does not change any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Which one.
+    pub segment: SegmentId,
+    /// Bytes from the file's beginning, ending with a whole record, or with the trailer.
+    pub bytes: u64,
+}

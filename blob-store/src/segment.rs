@@ -115,6 +115,11 @@ impl Segment {
         Glance { writers, full: progress.full, failed, whole_prefix: progress.whole_prefix() }
     }
 
+    /// Everything before this offset is whole records, and durable.
+    pub(crate) fn durable_to(&self) -> u64 {
+        self.progress.lock().durable_to
+    }
+
     /// Makes durable every record that was whole when this was called. Does nothing if they are.
     pub(crate) fn sync(&self) -> Result<(), Failure> {
         let mut progress = self.progress.lock();

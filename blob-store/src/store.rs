@@ -10,7 +10,8 @@ use schemas::{BlobId, SegmentId, TenantId};
 use vault::BlobKey;
 
 use crate::{
-    Damage, Lane, OpenError, Options, Pins, Place, ReadError, Scanned, SegmentInfo, SegmentState, Staged, WriteError,
+    Damage, Extent, Lane, OpenError, Options, Pins, Place, ReadError, Scanned, SegmentInfo, SegmentState, Staged,
+    WriteError,
     backend::{Backend, Disk, SegmentFile},
     files::Files,
     form::{self, BLOB_BYTES_MAX},
@@ -143,6 +144,29 @@ impl BlobStore {
         let mut all: Vec<_> = open.chain(sealed).collect();
         all.sort_unstable_by_key(|info| info.segment);
         all
+    }
+
+    /// What of every segment's file is durable, in order: rows that are durable name nothing behind it. A segment without a
+    /// record is left out.
+    #[must_use]
+    pub fn extents(&self) -> Vec<Extent> {
+        let table = self.lanes.table();
+        let open = table.open.values().map(|segment| Extent { segment: segment.id, bytes: segment.durable_to() });
+        let sealed = table
+            .sealed
+            .iter()
+            .map(|(&segment, &trailer_at)| Extent { segment, bytes: trailer_at + TRAILER_BYTES as u64 });
+        let mut all: Vec<_> = open.chain(sealed).filter(|extent| extent.bytes > HEAD_BYTES as u64).collect();
+        all.sort_unstable_by_key(|extent| extent.segment);
+        all
+    }
+
+    /// Fills `bytes` from a segment's file as it is, for a copy of it.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read_file(&self, segment: SegmentId, offset: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
+        Ok(self.file(segment)?.read_at(offset, bytes)?)
     }
 
     /// The oldest segment that a write beginning now may go to: every older one is finished.

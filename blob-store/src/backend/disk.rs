@@ -88,6 +88,12 @@ pub fn segments_in(folder: &Path) -> io::Result<Vec<SegmentId>> {
     Ok(found)
 }
 
+/// Name of a segment's file in its folder.
+#[must_use]
+pub fn segment_file(segment: SegmentId) -> String {
+    format!("{PREFIX}{:016x}{SUFFIX}", segment.0)
+}
+
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),

@@ -15,7 +15,7 @@ use std::{io, sync::Arc};
 
 use schemas::SegmentId;
 
-pub use disk::{Disk, segments_in};
+pub use disk::{Disk, segment_file, segments_in};
 pub use memory::{Fault, Memory};
 
 /// A folder of segment files.
