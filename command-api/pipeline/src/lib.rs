@@ -8,6 +8,7 @@ mod access_log;
 mod announcements;
 mod api;
 pub mod audit;
+pub mod backup;
 mod cipher;
 mod clock;
 mod content;

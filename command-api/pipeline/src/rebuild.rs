@@ -100,23 +100,31 @@ impl Store {
     /// # Errors
     /// [`RebuildError`]; a stop at any moment leaves either the old rows or the fresh ones.
     pub fn rebuild_offline(options: &OpenOptions, damaged: bool) -> Result<RebuildReport, RebuildError> {
-        let scratch = clear_scratch(&options.data)?.join("offline");
-        let (_, log) = open_log(options, if damaged { TABLES.to_vec() } else { Vec::new() })?;
-        let mut fresh = Scratch::create(&scratch, TABLES)?;
-        let snapshot = log.snapshot();
-        let events = projections::replay(snapshot.as_ref(), &mut fresh)?;
-        // Rows that cannot even be read are what this is for.
-        let (tenants, mismatches) = match projections::compare(snapshot.as_ref(), &fresh) {
-            Ok((tenants, mismatches)) => (tenants, mismatches.iter().map(name).collect()),
-            Err(error) => (snapshot.tenants().map_err(projections::RebuildError::from)?.len(), vec![error.to_string()]),
-        };
-        drop(snapshot);
-        log.replace(TABLES, &fresh)?;
-        let (_, log) = open_log(options, Vec::new())?;
-        let (_, different) = projections::compare(log.snapshot().as_ref(), &fresh)?;
-        if !different.is_empty() {
-            return Err(RebuildError::Different { tables: different.iter().map(name).collect() });
+        if crate::backup::unfinished(&options.data) {
+            return Err(OpenError::RestoreUnfinished { folder: options.data.clone() }.into());
         }
-        Ok(RebuildReport { tenants, events, mismatches })
+        rebuild_anew(options, damaged)
     }
+}
+
+/// As [`Store::rebuild_offline`], also of a store that is being restored.
+pub(crate) fn rebuild_anew(options: &OpenOptions, damaged: bool) -> Result<RebuildReport, RebuildError> {
+    let scratch = clear_scratch(&options.data)?.join("offline");
+    let (_, log) = open_log(options, if damaged { TABLES.to_vec() } else { Vec::new() })?;
+    let mut fresh = Scratch::create(&scratch, TABLES)?;
+    let snapshot = log.snapshot();
+    let events = projections::replay(snapshot.as_ref(), &mut fresh)?;
+    // Rows that cannot even be read are what this is for.
+    let (tenants, mismatches) = match projections::compare(snapshot.as_ref(), &fresh) {
+        Ok((tenants, mismatches)) => (tenants, mismatches.iter().map(name).collect()),
+        Err(error) => (snapshot.tenants().map_err(projections::RebuildError::from)?.len(), vec![error.to_string()]),
+    };
+    drop(snapshot);
+    log.replace(TABLES, &fresh)?;
+    let (_, log) = open_log(options, Vec::new())?;
+    let (_, different) = projections::compare(log.snapshot().as_ref(), &fresh)?;
+    if !different.is_empty() {
+        return Err(RebuildError::Different { tables: different.iter().map(name).collect() });
+    }
+    Ok(RebuildReport { tenants, events, mismatches })
 }

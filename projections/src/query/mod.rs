@@ -23,7 +23,7 @@ pub use past::{
     DueRelease, LAYERS_MAX, Layer, Layers, bucket_at, current_at, derived, ended, horizon, latest_at, layers,
     object_events, release_buckets, releases_of, snapshot, snapshots, version_at,
 };
-pub use sweep::{ended_uploads, is_referenced, orphaned_buckets, references};
+pub use sweep::{ended_uploads, is_referenced, orphaned_buckets, references, shown};
 pub use uploads::{
     PartsPage, TenantUploads, UploadEntry, list_uploads, part, parts, staged_bytes, tenant_uploads, upload,
 };

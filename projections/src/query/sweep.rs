@@ -34,6 +34,19 @@ pub fn references(rows: &dyn Rows, tenant: TenantId, blob: BlobId) -> Result<Vec
     .collect()
 }
 
+/// The roots of content that versions and parts of a tenant show now, each as often as it is shown.
+pub fn shown(rows: &dyn Rows, tenant: TenantId) -> impl Iterator<Item = Result<BlobId, RowError>> {
+    prefix(rows, Reference::TABLE, &Reference::of_tenant(tenant).bytes()).filter_map(|row| {
+        let read = || {
+            let (key, value) = row?;
+            let (blob, _) = Reference::parse_key(&key).ok_or(RowError::malformed::<Reference>())?;
+            let reference: Reference = row::decode(&value)?;
+            Ok(reference.released.is_none().then_some(blob))
+        };
+        read().transpose()
+    })
+}
+
 /// Uploads that have ended and have parts to clear, at most `max`, those after `after`.
 ///
 /// # Errors

@@ -23,6 +23,10 @@ impl Reference {
         write_referrer(Self::of_blob(tenant, blob), referrer).bytes()
     }
 
+    pub(crate) fn of_tenant(tenant: TenantId) -> Key {
+        Key::kind(tenant, directory::REFERENCE)
+    }
+
     pub(crate) fn of_blob(tenant: TenantId, blob: BlobId) -> Key {
         Key::kind(tenant, directory::REFERENCE).raw(&blob.0)
     }

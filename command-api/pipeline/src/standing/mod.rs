@@ -68,6 +68,10 @@ pub(crate) struct Standing {
     upkeep: Mutex<()>,
     /// Held by whoever ticks or acknowledges the retention clock: the last record about it must be the one that holds.
     pub(crate) ticking: Mutex<()>,
+    /// Held by sweep, and by a backup until it has copied what rows name. Taken before `upkeep`.
+    pub(crate) sweeping: Mutex<()>,
+    /// Held by a backup, or a copy of the keys: one at a time.
+    pub(crate) backing_up: Mutex<()>,
     /// Held by whoever carries out lifecycle rules: two at once would look at everything twice.
     expiring: Mutex<()>,
     /// What rules have done since the start.
@@ -90,6 +94,11 @@ impl Standing {
         let tasks = move || carry_out_tasks(&weak, &stop, &bell);
         self.threads.lock().push(std::thread::Builder::new().name("tasks".to_owned()).spawn(tasks)?);
         Ok(())
+    }
+
+    /// Whether the store closes.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.stop.ending.lock()
     }
 
     /// Says that a task began.
@@ -123,7 +132,10 @@ fn run(inner: &Weak<Inner>, stop: &Stop) {
             cleaned_us = Some(now);
             report("janitor", upkeep(&inner, janitor::run));
         }
-        if now - *swept_us.get_or_insert(now) >= SWEEP_EVERY_US {
+        if now - *swept_us.get_or_insert(now) >= SWEEP_EVERY_US
+            // A backup may take hours, and clock and seals do not wait: it is swept when that is done.
+            && let Some(_sweeping) = inner.standing.sweeping.try_lock()
+        {
             swept_us = Some(now);
             report("sweep", upkeep(&inner, sweep::run).map(|_| ()));
         }
@@ -213,7 +225,8 @@ fn report(process: &'static str, result: Result<(), StoreError>) {
 }
 
 impl crate::Store {
-    /// Gives up what nothing can show any more, frees its blobs and rewrites segments that are mostly dead.
+    /// Gives up what nothing can show any more, frees its blobs and rewrites segments that are mostly dead. Waits for a backup that
+    /// copies what may be swept.
     ///
     /// # Errors
     /// [`crate::StoreError`]; what was freed until then stays freed.
@@ -221,6 +234,7 @@ impl crate::Store {
         crate::store::operator(admin)?;
         let inner = self.inner.clone();
         let swept = tokio::task::spawn_blocking(move || {
+            let _sweeping = inner.standing.sweeping.lock();
             upkeep(&inner, |inner| {
                 janitor::run(inner)?;
                 sweep::run(inner)

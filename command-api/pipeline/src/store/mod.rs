@@ -68,8 +68,8 @@ pub(crate) use forks::planned_object;
 pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
-pub(crate) use open::open_log;
 pub use open::{FirstStart, OnCommit, OpenError, OpenOptions};
+pub(crate) use open::{log_under, open_log, reopening};
 pub use patch::BucketSetting;
 pub use stats::{BucketStats, PrefixStats};
 pub(crate) use tasks::{Arguments, Cursor, DELETE_PREFIX};
@@ -133,6 +133,10 @@ pub(crate) struct Settings {
     pub(crate) access_log_flush_s: u64,
     /// Where scratch rows stand.
     pub(crate) scratch: PathBuf,
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// Tables of whoever follows the log.
+    pub(crate) following: Vec<Table>,
     /// The named keys that there are.
     pub(crate) kms_keys: domain::encryption::KmsKeys,
 }

@@ -154,6 +154,12 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// A restore was cut off. Run it again: it starts over.
+    #[error("a restore into {} was not finished: run it again", folder.display())]
+    RestoreUnfinished {
+        /// Where.
+        folder: PathBuf,
+    },
     /// The keys.
     #[error(transparent)]
     Vault(#[from] vault::VaultError),
@@ -241,6 +247,9 @@ impl Store {
     /// [`OpenError`] names what does not agree; nothing was changed then, except that a torn end of the last journal or
     /// segment, which no answer ever named, may be cut off.
     pub fn open(options: OpenOptions) -> Result<(Self, FirstStart), OpenError> {
+        if crate::backup::unfinished(&options.data) {
+            return Err(OpenError::RestoreUnfinished { folder: options.data });
+        }
         let blob_folder = options.data.join("blobs");
         let (vault, log) = open_log(&options, Vec::new())?;
         let log: Arc<dyn EventLog> = Arc::new(log);
@@ -290,6 +299,8 @@ impl Store {
             access_log_flush_s: options.access_log_flush_s,
             kms_keys: domain::encryption::KmsKeys::new(options.kms_keys, options.kms_default_key),
             scratch,
+            data: options.data.clone(),
+            following: options.following.clone(),
         };
         let standing = Standing::default();
         let sink = Arc::new(open_views(&options.data, &options.following, &clock)?);

@@ -5,6 +5,7 @@ mod access_log;
 mod acls;
 mod announced;
 mod audit;
+mod backup;
 mod bearers;
 mod conditional;
 mod digests;

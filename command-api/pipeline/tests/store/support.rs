@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use domain::Refusal;
 use futures_util::StreamExt;
+use pipeline::backup::{Restore, RestoreError, RestoreReport};
 use pipeline::{
     AdminCaller, AskedEncryption, ByteStream, Caller, Circumstances, Clock, CompleteUpload, CompletedPart, CopyObject,
     CreateAccessKey, CreateBucket, CreateUpload, DeleteObject, Digests, ETagCondition, GetObject, LockAsked, NewKey,
@@ -94,6 +95,10 @@ fn open(directory: &std::path::Path, clock: &Arc<ManualClock>, tweak: impl FnOnc
     Running(opening.join().expect("no panic").expect("the store opens").0)
 }
 
+fn vault_root(directory: &std::path::Path) -> vault::RootKeySource {
+    vault::RootKeySource::File(directory.join("data/keys/root.key"))
+}
+
 impl House {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
@@ -109,6 +114,37 @@ impl House {
         let admin =
             AdminCaller { token: "test".to_owned(), role: AdminRole::Owner, tenant: None, source: None, request };
         Self { store, clock, admin, directory }
+    }
+
+    /// The directory of the store and whatever else a test puts there.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// A house with a store of a backup of this one, which goes on. Its keys are a copy of this one's.
+    pub(crate) fn restored(&self, restore: &Restore) -> Result<(Self, RestoreReport), RestoreError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let report = self.restore_into(&directory.path().join("data"), restore)?;
+        let clock = self.clock.clone();
+        let store = open(directory.path(), &clock, |_| {});
+        Ok((Self { store, clock, admin: self.admin.clone(), directory }, report))
+    }
+
+    /// Restores into a data directory, under this house's root key.
+    pub(crate) fn restore_into(
+        &self,
+        data: &std::path::Path,
+        restore: &Restore,
+    ) -> Result<RestoreReport, RestoreError> {
+        let mut options = OpenOptions::new(data.to_owned());
+        options.root_key = vault_root(self.directory());
+        options.cache_bytes = 16 << 20;
+        options.clock = self.clock.clone();
+        let report = Store::restore(&options, restore)?;
+        // Where a store looks for it that nobody told anything else.
+        let root = std::fs::read(self.directory().join("data/keys/root.key")).expect("a root key");
+        std::fs::write(data.join("keys/root.key"), root).expect("writes");
+        Ok(report)
     }
 
     /// Closes the store and opens it again.
