@@ -39,6 +39,67 @@ pub(crate) enum Command {
     Admin(Target<AdminCommand>),
     /// Throw every projection away and build it anew from the log (the server must be stopped)
     Rebuild(RebuildArgs),
+    /// Make a backup in a folder of the server's machine, or add to the one there what changed
+    Backup(BackupArgs),
+    /// Copy the key files, which are in no backup; the root key is yours to keep
+    BackupKeys(BackupKeysArgs),
+    /// Make a store of a backup in an empty data directory (no server runs there)
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Folder of the server's machine: empty, or with an earlier backup
+    #[arg(long, value_name = "DIR", required_unless_present = "verify")]
+    pub(crate) to: Option<PathBuf>,
+    /// Read a whole backup and compare it with its digests, and do nothing else
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "keep_days"])]
+    pub(crate) verify: Option<PathBuf>,
+    /// How long content that the store gives up stays in the backup [default: 30]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) keep_days: Option<u32>,
+    /// Configuration file (TOML), as for serving; used when no server runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupKeysArgs {
+    /// Folder of the server's machine: each copy is a new folder in it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// When the copy ends: the next one to the same folder removes it [default: 30]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) keep_days: Option<u32>,
+    /// Configuration file (TOML), as for serving; used when no server runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
+    /// A copy that backup-keys made [default: the key files that are in the data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    /// How far: a time (RFC 3339, or -2h), or pos:N of one tenant [default: all there is]
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true)]
+    pub(crate) at: Option<String>,
+    /// The tenant whose log --at pos:N is a place in
+    #[arg(long, value_parser = TenantName::parse)]
+    pub(crate) tenant: Option<TenantName>,
+    /// Data directory: empty but for keys [default: ./holdfast-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file (TOML), as for serving
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -335,7 +396,7 @@ mod tests {
             Command::User(args) => args.into_request(),
             Command::Key(args) => args.into_request(),
             Command::Admin(args) => args.into_request(),
-            Command::Serve(_) | Command::Rebuild(_) => panic!("{line} asks no server"),
+            other => panic!("{line} is no request: {other:?}"),
         };
         assert_eq!((request.method.as_str(), request.path.as_str()), (method, path), "{line}");
         assert_eq!(request.body.unwrap_or_default(), body, "{line}");
@@ -404,6 +465,19 @@ mod tests {
     }
 
     #[test]
+    fn backups_and_restores_are_read() {
+        for line in [
+            "holdfast backup --to a --data d --json",
+            "holdfast backup --verify a",
+            "holdfast backup-keys --to a --keep-days 7 --config c",
+            "holdfast restore --from a --keys k --at -2h --data d",
+            "holdfast restore --from a --at pos:7 --tenant acme",
+        ] {
+            parse(line).expect(line);
+        }
+    }
+
+    #[test]
     fn serving_is_what_happens_without_a_command() {
         for line in ["holdfast --data d --listen 127.0.0.1:1", "holdfast serve --data d --listen 127.0.0.1:1"] {
             let cli = parse(line).expect(line);
@@ -431,6 +505,12 @@ mod tests {
             "holdfast key create --tenant acme --user ann --scopes everything",
             "holdfast key revoke --tenant acme --access-key a/../b",
             "holdfast --data d tenant list",
+            "holdfast backup",
+            "holdfast backup --to a --verify b",
+            "holdfast backup --to a --keep-days 0",
+            "holdfast backup-keys",
+            "holdfast restore --data d",
+            "holdfast restore --from a --tenant No",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

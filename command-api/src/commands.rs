@@ -38,6 +38,8 @@ pub(crate) enum View {
     NewKey,
     Key,
     Keys,
+    Backup,
+    KeyCopy,
     Json,
 }
 
@@ -55,10 +57,15 @@ pub(crate) fn run(request: Request, environment: &[(String, String)]) -> anyhow:
     let server = find(&request.how, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting")?;
     let answer = runtime.block_on(admin_client::ask(&server, request.method, &request.path, request.body))?;
-    let text = if request.how.json { format!("{answer:#}\n") } else { show(request.view, &answer) };
+    print(&answer, request.view, request.how.json);
+    Ok(())
+}
+
+/// Shows an answer, of the server or of this process.
+pub(crate) fn print(answer: &Value, view: View, json: bool) {
+    let text = if json { format!("{answer:#}\n") } else { show(view, answer) };
     // A closed pipe is the reader's choice.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
-    Ok(())
 }
 
 fn find(how: &How, environment: &[(String, String)]) -> anyhow::Result<Server> {
@@ -98,6 +105,21 @@ fn show(view: View, answer: &Value) -> String {
             "access key  {}\nsecret key  {}\nThe secret is shown this once.\n",
             text(answer, "accessKeyId"),
             text(answer, "secretKey")
+        ),
+        View::Backup => format!(
+            "run {} of {}: {} records and {} rows were new, {} bytes were written; the backup has {} bytes\n",
+            answer["run"],
+            text(answer, "madeAt"),
+            answer["records"],
+            answer["rows"],
+            answer["writtenBytes"],
+            answer["bytes"]
+        ),
+        View::KeyCopy => format!(
+            "{} key files copied to {}, until {}; the root key is not among them\n",
+            answer["files"],
+            text(answer, "folder"),
+            text(answer, "endsAt")
         ),
         View::Json => format!("{answer:#}\n"),
     }

@@ -20,6 +20,19 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes the directory if need be and takes its lock.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+        Self::try_take(path)?.map_err(|who| {
+            let shown = path.display();
+            anyhow::anyhow!("data directory {shown} is in use by another holdfast{who}")
+        })
+    }
+
+    /// The same, or none when another process has it.
+    pub(crate) fn take_if_free(path: &Path) -> anyhow::Result<Option<Self>> {
+        Ok(Self::try_take(path)?.ok())
+    }
+
+    /// The lock, or who has it.
+    fn try_take(path: &Path) -> anyhow::Result<Result<Self, String>> {
         let shown = path.display();
         DirBuilder::new()
             .recursive(true)
@@ -46,13 +59,12 @@ impl DataDir {
                 // Who holds it is a courtesy: unreadable is still "in use".
                 let _ = lock.read_to_string(&mut pid);
                 let pid = pid.trim();
-                let who = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
-                anyhow::bail!("data directory {shown} is in use by another holdfast{who}");
+                return Ok(Err(if pid.is_empty() { String::new() } else { format!(" (pid {pid})") }));
             }
             Err(error) => return Err(error).with_context(|| format!("data directory {shown} cannot be locked")),
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).context("writing the lock")?;
-        Ok(Self { _lock: lock })
+        Ok(Ok(Self { _lock: lock }))
     }
 }
 

@@ -7,6 +7,7 @@
 mod admin_client;
 mod announcing;
 mod args;
+mod backup;
 mod banner;
 mod commands;
 pub mod config;
@@ -43,6 +44,9 @@ pub fn run() -> ExitCode {
         Command::Key(args) => commands::run(args.into_request(), &environment),
         Command::Admin(args) => commands::run(args.into_request(), &environment),
         Command::Rebuild(args) => rebuild::run(args, environment),
+        Command::Backup(args) => backup::run(args, environment),
+        Command::BackupKeys(args) => backup::run_keys(args, environment),
+        Command::Restore(args) => backup::run_restore(args, environment),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

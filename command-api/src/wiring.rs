@@ -11,6 +11,7 @@ use anyhow::Context;
 use axum::Router;
 use domain::Refusal;
 use notifier::{Bell, Notifier, RetryPolicy};
+use pipeline::backup::{Restore, RestoreReport, VerifyReport};
 use pipeline::limits::LimitSettings;
 use pipeline::{
     AdminCaller, Caller, Circumstances, Clock, CreateAccessKey, CreateBucket, Ids, NewAdminToken, NewKey, OnCommit,
@@ -46,6 +47,16 @@ pub(crate) fn open(settings: &Settings, accept_lost_tail: bool, bell: &Bell) -> 
 /// Builds every projection anew from the log. Blocks for as long as that takes.
 pub(crate) fn rebuild(settings: &Settings, damaged: bool) -> anyhow::Result<RebuildReport> {
     Ok(Store::rebuild_offline(&options(settings), damaged)?)
+}
+
+/// Makes a store of a backup. Blocks for as long as that takes.
+pub(crate) fn restore(settings: &Settings, restore: &Restore) -> anyhow::Result<RestoreReport> {
+    Ok(Store::restore(&options(settings), restore)?)
+}
+
+/// Compares a backup with its digests. Blocks for as long as that takes.
+pub(crate) fn verify_backup(folder: &std::path::Path) -> anyhow::Result<VerifyReport> {
+    Ok(Store::verify_backup(folder, &[notifier::TABLE])?)
 }
 
 fn options(settings: &Settings) -> OpenOptions {

@@ -74,6 +74,13 @@ fn before(text: &str) -> Result<Point, NoPoint> {
     if is_ulid { Ok(Point::BeforeRequest(RequestId(text.to_ascii_uppercase()))) } else { Err(NoPoint) }
 }
 
+/// A time as RFC 3339 writes it, in UTC; its microseconds where no calendar has it.
+#[must_use]
+pub fn written(time: Time) -> String {
+    let timestamp = i64::try_from(time.0).ok().and_then(|time| Timestamp::from_microsecond(time).ok());
+    timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
+}
+
 fn ago(text: &str) -> Result<u64, NoPoint> {
     let unit = text.chars().last().ok_or(NoPoint)?;
     let seconds = match unit {
@@ -95,6 +102,14 @@ fn number(text: &str) -> Result<u64, NoPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_time_is_a_point() {
+        for time in [Time(0), Time(1_500_000), Time(1_900_000_000_000_001)] {
+            assert_eq!(written(time).parse(), Ok(Point::Time(time)));
+        }
+        assert_eq!(written(Time(u64::MAX)), u64::MAX.to_string());
+    }
 
     #[test]
     fn points() {

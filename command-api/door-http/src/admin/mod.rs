@@ -6,6 +6,7 @@
 
 mod ask;
 mod clock;
+mod backups;
 mod keys;
 mod quotas;
 mod records;
@@ -98,6 +99,7 @@ fn routes() -> Routes<Handler> {
         tokens::operations(),
         upkeep::operations(),
         clock::operations(),
+        backups::operations(),
         records::operations(),
     ];
     Routes::new(all.into_iter().flatten().collect())

@@ -336,6 +336,36 @@ async fn the_clock_is_acknowledged_by_an_owner_who_knows_what_time_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_and_a_copy_of_the_keys_are_made_where_the_owner_says() {
+    let house = House::open().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (status, first) = house.ask("owner", "POST", "/backups", json!({ "to": at("backup") })).await;
+    assert_eq!((status, &first["run"]), (200, &json!(1)), "{first}");
+    assert!(first["records"].as_u64() > Some(0) && first["madeAt"].as_str().is_some_and(|at| at.ends_with('Z')));
+    let (_, second) = house.ask("owner", "POST", "/backups", json!({ "to": at("backup"), "keepDays": 7 })).await;
+    assert_eq!((&second["run"], &second["rows"]), (&json!(2), &json!(0)), "{second}");
+    let (status, copy) = house.ask("owner", "POST", "/key-copies", json!({ "to": at("keys") })).await;
+    assert_eq!((status, &copy["removed"]), (200, &json!(0)), "{copy}");
+    assert!(copy["folder"].as_str().is_some_and(|folder| folder.starts_with(&at("keys"))));
+
+    std::fs::write(folder.path().join("file"), "a user's").expect("writes");
+    for path in ["/backups", "/key-copies"] {
+        for body in
+            [json!({}), json!({ "to": "" }), json!({ "to": "relative" }), json!({ "to": at("x"), "keepDays": 0 })]
+        {
+            house.check("owner", "POST", path, body, 400, "invalid_request").await;
+        }
+        house.check("operator", "POST", path, json!({ "to": at("backup") }), 403, "forbidden").await;
+        house.check("acme", "POST", path, json!({ "to": at("backup") }), 403, "forbidden").await;
+        house.check("owner", "POST", path, json!({ "to": at("file/below") }), 409, "conflict").await;
+    }
+    house.check("owner", "POST", "/backups", json!({ "to": folder.path() }), 400, "invalid_request").await;
+    let data = house._folder.path().join("backup");
+    house.check("owner", "POST", "/backups", json!({ "to": data }), 400, "invalid_request").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_says_so() {
     let house = House::open().await;
     house.check("owner", "GET", "/nowhere", Value::Null, 404, "not_found").await;
