@@ -79,6 +79,16 @@ pub fn key_copies(data: &Path, now: Time) -> io::Result<Vec<KeyCopy>> {
     Ok(copies)
 }
 
+/// Lists the copy that a store was restored with: it outlives the store that made it.
+pub(super) fn list_restored(data: &Path, copy: &Path) -> Result<(), BackupError> {
+    // Whoever copied the files by hand has no such description, and knows.
+    let Ok(bytes) = std::fs::read(copy.join(COPY)) else { return Ok(()) };
+    let Ok(described) = serde_json::from_slice::<KeyCopy>(&bytes) else { return Ok(()) };
+    let folder = copy.canonicalize().map_err(BackupError::io(copy))?;
+    let list = [KeyCopy { folder, ..described }];
+    replace(&data.join(LIST), &serde_json::to_vec_pretty(&list).expect("plain texts and numbers"))
+}
+
 fn digest(files: &[KeyFile]) -> LeafHash {
     let mut hasher = Sha256::new();
     for (name, bytes) in files {

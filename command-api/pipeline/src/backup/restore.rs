@@ -20,6 +20,7 @@ use vault::{KeyFile, Vault, VaultError, WrapScope};
 
 use super::error::{BackupError, RestoreError};
 use super::folder::{Folder, private, replace, sync_folder};
+use super::keys::list_restored;
 use super::layer::{Entry, Mark};
 use super::manifest::Manifest;
 use super::{rows, segments, verify};
@@ -108,7 +109,7 @@ impl Store {
         check_wraps(&folder, &manifest, &vault, &tables)?;
         drop(vault);
         let restoring = Restoring { options, folder: &folder, manifest: &manifest, tables: &tables };
-        restoring.run(&cut, copied.as_deref())
+        restoring.run(&cut, restore.keys.as_deref().zip(copied.as_deref()))
     }
 }
 
@@ -323,11 +324,11 @@ struct Restoring<'a> {
 }
 
 impl Restoring<'_> {
-    fn run(&self, cut: &Cut, key_files: Option<&[KeyFile]>) -> Result<RestoreReport, RestoreError> {
+    fn run(&self, cut: &Cut, keys: Option<(&Path, &[KeyFile])>) -> Result<RestoreReport, RestoreError> {
         let data = &self.options.data;
         make(data)?;
         let marker = data.join(MARKER);
-        replace(&marker, if key_files.is_some() { KEYS_COPIED } else { KEYS_THERE })?;
+        replace(&marker, if keys.is_some() { KEYS_COPIED } else { KEYS_THERE })?;
         for part in ["log", "blobs", "views", "rebuild"] {
             let path = data.join(part);
             match std::fs::remove_dir_all(&path) {
@@ -335,8 +336,9 @@ impl Restoring<'_> {
                 _ => {}
             }
         }
-        if let Some(files) = key_files {
+        if let Some((copy, files)) = keys {
             vault::write_key_files(&data.join("keys"), files).map_err(RestoreError::Vault)?;
+            list_restored(data, copy)?;
         }
         let segment_bytes = self.segments()?;
         let epoch = self.epoch();

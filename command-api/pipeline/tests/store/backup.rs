@@ -169,31 +169,84 @@ impl House {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_repeated_after_a_restore_is_known() {
+    let house = House::new();
+    let caller = house.with_bucket().await;
+    let command = Some(schemas::CommandId([7; 16]));
+    let put = async |house: &House| {
+        let request = PutObject { command, ..put_request("bucket", "once") };
+        house.store.put_object(&caller, request, body(b"bytes")).await.expect("stored")
+    };
+    let first = put(&house).await;
+    house.backup().await;
+    let keys = house.copy_keys().await;
+    let (other, _) = house.restored(&house.to(&keys, RestoreAt::End)).expect("restores");
+    let before = other.heads();
+    let again = put(&other).await;
+    assert_eq!((again.position, other.heads()), (first.position, before), "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_and_went_between_two_runs_is_counted() {
+    let house = House::with(sweeping);
+    let caller = house.with_bucket().await;
+    house.backup().await;
+    house.clock.pass_s(10);
+    house.put(&caller, "short-lived", &noise(1, 50_000)).await.expect("stored");
+    let point = house.clock_now();
+    house.clock.pass_s(10);
+    house.delete(&caller, "short-lived").await.expect("deleted");
+    house.sweep().await;
+    house.backup().await;
+    let keys = house.copy_keys().await;
+    let (other, report) = house.restored(&house.to(&keys, RestoreAt::Time(point))).expect("restores");
+    assert_eq!(report.missing, 1);
+    // It is listed, as it was then, and never reads as something else.
+    assert_eq!(other.listing(&caller).await.len(), 1);
+    assert!(matches!(other.get(&caller, "short-lived").await, Err(StoreError::Corrupt { .. })));
+    // The copy of the keys outlives the store that made it.
+    let data = other.directory().join("data");
+    assert_eq!(key_copies(&data, other.clock_now()).expect("reads").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_beside_writers_is_one_moment_of_each_log() {
-    let house = House::with(named);
+    let house = House::with(sweeping);
     let caller = house.with_bucket().await;
     let going = AtomicBool::new(true);
+    // What is deleted is swept at once, and segments are rewritten: never under what is being copied.
+    let sweep = async {
+        let (mut freed, mut unlinked) = (0, 0);
+        while going.load(Ordering::Relaxed) {
+            let swept = house.sweep().await;
+            (freed, unlinked) = (freed + swept.freed, unlinked + swept.unlinked);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert!(freed > 0 && unlinked > 0, "{freed} blobs and {unlinked} segments were swept");
+    };
     let write = async {
         let mut number = 0_u64;
         while going.load(Ordering::Relaxed) {
             let size = [10, 5_000, 200_000][number as usize % 3];
             house.put(&caller, &format!("{number:05}"), &noise(number, size)).await.expect("stored");
             if number % 4 == 3 {
-                house.delete(&caller, &format!("{:05}", number - 3)).await.expect("deleted");
+                for gone in number - 3..number {
+                    house.delete(&caller, &format!("{gone:05}")).await.expect("deleted");
+                }
             }
             number += 1;
         }
     };
     let back_up = async {
         let mut reports = Vec::new();
-        for _ in 0..3 {
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        for _ in 0..5 {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
             reports.push(house.backup().await);
         }
         going.store(false, Ordering::Relaxed);
         reports
     };
-    let ((), reports) = tokio::join!(write, back_up);
+    let ((), (), reports) = tokio::join!(write, sweep, back_up);
     assert!(reports.iter().all(|report| report.records > 0), "{reports:?}");
     let keys = house.copy_keys().await;
     let (other, restored) = house.restored(&house.to(&keys, RestoreAt::End)).expect("restores");
