@@ -14,7 +14,7 @@ use pipeline::{
 use schemas::event::Versioning;
 use schemas::{LeafHash, Position, TenantId, Time};
 
-use crate::support::{House, body, bucket, get_request, noise, put_request, read, sweeping, tenant_name};
+use crate::support::{House, body, bucket, get_request, noise, put_request, read, sweeping, tenant_name, when_looking};
 
 impl House {
     fn backup_folder(&self) -> PathBuf {
@@ -166,6 +166,50 @@ impl House {
     async fn same_contents(&self, other: &House, caller: &Caller) {
         assert_eq!(self.contents(caller).await, other.contents(caller).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_swept_while_a_backup_is_made_is_in_it() {
+    let house = House::with(sweeping);
+    let caller = house.with_bucket().await;
+    house.put(&caller, "swept", &noise(1, 200_000)).await.expect("stored");
+    house.put(&caller, "small", b"inline").await.expect("stored");
+    let (folder, swept) = (house.backup_folder(), AtomicBool::new(false));
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::scope(|scope| {
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (done, ended) = std::sync::mpsc::channel();
+        let (house, caller, swept) = (&house, &caller, &swept);
+        scope.spawn(move || {
+            begun.recv().expect("a backup began");
+            runtime.block_on(async {
+                house.delete(caller, "swept").await.expect("deleted");
+                house.delete(caller, "small").await.expect("deleted");
+                let report = house.sweep().await;
+                swept.store(true, Ordering::SeqCst);
+                assert!(report.freed >= 2 && report.unlinked > 0, "{report:?}");
+            });
+            // Nobody listens any more when the sweep had to wait.
+            let _ = done.send(());
+        });
+        let backup = scope.spawn(move || {
+            // The backup looks when it has its position and before it has read a row.
+            when_looking(move || {
+                begin.send(()).expect("somebody sweeps");
+                let waits = ended.recv_timeout(std::time::Duration::from_secs(2));
+                assert!(waits.is_err(), "a sweep waits until the backup has what it would remove");
+            });
+            house.store.backup(&folder, None).expect("backs up")
+        });
+        backup.join().expect("no panic");
+    });
+    assert!(swept.load(Ordering::SeqCst), "it is done after the backup");
+    let keys = house.copy_keys().await;
+    let (other, report) = house.restored(&house.to(&keys, RestoreAt::End)).expect("restores");
+    assert_eq!(report.missing, 0);
+    assert_eq!(other.get(&caller, "swept").await.expect("reads"), noise(1, 200_000));
+    assert_eq!(other.get(&caller, "small").await.expect("reads"), b"inline");
+    assert!(house.listing(&caller).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,8 +39,20 @@ impl ManualClock {
     }
 }
 
+thread_local! {
+    static ON_LOOKING: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Does something when this thread next looks at the wall clock: what happens to come at that moment.
+pub(crate) fn when_looking(hook: impl FnOnce() + 'static) {
+    ON_LOOKING.set(Some(Box::new(hook)));
+}
+
 impl Clock for ManualClock {
     fn wall(&self) -> Time {
+        if let Some(hook) = ON_LOOKING.take() {
+            hook();
+        }
         Time(self.wall.load(Ordering::SeqCst))
     }
 
