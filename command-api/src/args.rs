@@ -70,7 +70,7 @@ pub(crate) struct BackupKeysArgs {
     /// Folder of the server's machine: each copy is a new folder in it
     #[arg(long, value_name = "DIR")]
     pub(crate) to: PathBuf,
-    /// When the copy ends: the next one to the same folder removes it [default: 30]
+    /// When the copy ends and the server removes it [default: 30]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) keep_days: Option<u32>,
     /// Configuration file (TOML), as for serving; used when no server runs

@@ -30,7 +30,7 @@ pub(super) fn operations() -> Vec<Entry> {
         .refuses(&[409, 413]);
     let keys = op("/key-copies", "copyKeys", "Copy the key files")
         .about(
-            "Into a new folder below the one that is named; copies there that have ended are removed. The root key is in no copy: a copy is \
+            "Into a new folder below the one that is named; the server removes it when it has ended. The root key is in no copy: a copy is \
              of no use without it.",
         )
         .takes::<Wanted>()
@@ -85,7 +85,7 @@ struct KeyCopy {
     /// When it was made.
     #[schema(format = DateTime)]
     made_at: Option<String>,
-    /// When it ends: the next copy to the same folder after that removes it.
+    /// When it ends and the server removes it.
     #[schema(format = DateTime)]
     ends_at: Option<String>,
     /// Copies that had ended and were removed.

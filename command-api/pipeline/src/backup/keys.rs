@@ -1,6 +1,6 @@
 //! Copies of the key files, apart from backups: each with its date and its end, so that what was erased is gone when the last copy is.
 //!
-//! Owns: the form of a copy's folder, removing copies that have ended, the list of copies that were made.
+//! Owns: the form of a copy's folder, the list of copies that were made, removing those that have ended.
 //! Does not own: key files (vault). The root key is in no copy: it is the operator's to keep.
 //! Invariants: no copy is ever written over. The list in the data directory names a copy before it is complete.
 
@@ -20,7 +20,7 @@ use crate::store::Store;
 
 /// Says what a copy is. Its last file.
 const COPY: &str = "COPY.json";
-/// In the data directory: the copies that were made and have not ended.
+/// In the data directory: the copies that were made and are not known to be gone.
 const LIST: &str = "key-copies.json";
 const DAY_US: u64 = 86_400 * 1_000_000;
 
@@ -32,12 +32,23 @@ pub struct KeyCopy {
     pub folder: PathBuf,
     /// When it was made.
     pub made: Time,
-    /// When it is to be removed. `holdfast backup-keys` removes those in its folder that have ended.
+    /// When the server removes it.
     pub ends: Time,
     /// Key files.
     pub files: usize,
     /// SHA-256 over names and bytes of all of them.
     pub sha256: LeafHash,
+    /// Whether an operator keeps it: a store was restored with it, and no server removes it.
+    #[serde(default)]
+    pub kept: bool,
+}
+
+impl KeyCopy {
+    /// Whether the server may remove its folder: nothing else is ever removed, whatever the list says.
+    fn may_go(&self, now: Time) -> bool {
+        let own = format!("keys-{}", self.made.0);
+        !self.kept && self.ends <= now && self.folder.file_name().is_some_and(|name| name == own.as_str())
+    }
 }
 
 /// Why no copy was made.
@@ -63,20 +74,54 @@ pub enum KeyCopyError {
     },
 }
 
-/// The copies of an installation's keys that were made and have not ended by `now`: when the last of them ends, what was
-/// erased is gone from all of them.
+/// The copies of an installation's keys that may still be somewhere: those that have not ended by `now`, and those that have and could
+/// not be removed yet. When the last of them is gone, what was erased is gone from all.
 ///
 /// # Errors
 /// A list that cannot be read: nobody knows then.
 pub fn key_copies(data: &Path, now: Time) -> io::Result<Vec<KeyCopy>> {
-    let bytes = match std::fs::read(data.join(LIST)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut copies: Vec<KeyCopy> = serde_json::from_slice(&bytes)?;
-    copies.retain(|copy| copy.ends > now);
+    let mut copies = listed(data)?;
+    copies.retain(|copy| copy.ends > now || copy.folder.exists());
     Ok(copies)
+}
+
+/// Every copy of the list.
+fn listed(data: &Path) -> io::Result<Vec<KeyCopy>> {
+    match std::fs::read(data.join(LIST)) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_list(data: &Path, copies: &[KeyCopy]) -> Result<(), BackupError> {
+    replace(&data.join(LIST), &serde_json::to_vec_pretty(copies).expect("plain texts and numbers"))
+}
+
+/// Removes the copies that have ended, cut-off ones among them, wherever the list says they are. How many those were.
+///
+/// # Errors
+/// A list that cannot be read or written. A copy that cannot be removed stays in it, and is tried again.
+pub(crate) fn remove_ended(data: &Path, now: Time) -> Result<usize, BackupError> {
+    let copies = listed(data).map_err(BackupError::io(&data.join(LIST)))?;
+    let mut removed = 0;
+    for copy in copies.iter().filter(|copy| copy.may_go(now)) {
+        match std::fs::remove_dir_all(&copy.folder) {
+            Ok(()) => removed += 1,
+            // Where its disk is not there now, it may come back: it stays listed while the folder above it is missing too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(%error, folder = %copy.folder.display(), "an ended copy of keys is still there")
+            }
+        }
+    }
+    let gone =
+        |copy: &KeyCopy| copy.ends <= now && !copy.folder.exists() && copy.folder.parent().is_some_and(Path::is_dir);
+    let left: Vec<KeyCopy> = copies.iter().filter(|copy| !gone(copy)).cloned().collect();
+    if left != copies {
+        write_list(data, &left)?;
+    }
+    Ok(removed)
 }
 
 /// Lists the copy that a store was restored with: it outlives the store that made it.
@@ -85,8 +130,7 @@ pub(super) fn list_restored(data: &Path, copy: &Path) -> Result<(), BackupError>
     let Ok(bytes) = std::fs::read(copy.join(COPY)) else { return Ok(()) };
     let Ok(described) = serde_json::from_slice::<KeyCopy>(&bytes) else { return Ok(()) };
     let folder = copy.canonicalize().map_err(BackupError::io(copy))?;
-    let list = [KeyCopy { folder, ..described }];
-    replace(&data.join(LIST), &serde_json::to_vec_pretty(&list).expect("plain texts and numbers"))
+    write_list(data, &[KeyCopy { folder, kept: true, ..described }])
 }
 
 fn digest(files: &[KeyFile]) -> LeafHash {
@@ -100,24 +144,8 @@ fn digest(files: &[KeyFile]) -> LeafHash {
     LeafHash(hasher.finalize().into())
 }
 
-/// Removes the copies in a folder that have ended. Others are left alone.
-fn remove_ended(folder: &Path, now: Time) -> Result<usize, BackupError> {
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(BackupError::io(folder))? {
-        let path = entry.map_err(BackupError::io(folder))?.path();
-        let Ok(bytes) = std::fs::read(path.join(COPY)) else { continue };
-        let Ok(copy) = serde_json::from_slice::<KeyCopy>(&bytes) else { continue };
-        if copy.ends <= now {
-            std::fs::remove_dir_all(&path).map_err(BackupError::io(&path))?;
-            removed += 1;
-        }
-    }
-    sync_folder(folder)?;
-    Ok(removed)
-}
-
 impl Store {
-    /// Copies the key files into a new folder below `to`, and removes copies there that have ended. How many those were.
+    /// Copies the key files into a new folder below `to`, and removes copies that have ended. How many those were.
     ///
     /// # Errors
     /// [`KeyCopyError`]; a copy that was cut off lacks its last files and opens nowhere.
@@ -153,18 +181,25 @@ impl Store {
         }
         let files = inner.contents.vault.key_files()?;
         let ends = Time(now.0.saturating_add(u64::from(keep_days) * DAY_US));
-        let copy = KeyCopy { folder: folder.clone(), made: now, ends, files: files.len(), sha256: digest(&files) };
+        let copy = KeyCopy {
+            folder: folder.clone(),
+            made: now,
+            ends,
+            files: files.len(),
+            sha256: digest(&files),
+            kept: false,
+        };
         // Before there is anything to know of: a copy that nobody lists would outlive what it was to forget.
-        let mut copies = key_copies(data, now).map_err(BackupError::io(&data.join(LIST)))?;
+        let mut copies = listed(data).map_err(BackupError::io(&data.join(LIST)))?;
         copies.push(copy.clone());
-        replace(&data.join(LIST), &serde_json::to_vec_pretty(&copies).expect("plain texts and numbers"))?;
+        write_list(data, &copies)?;
         vault::write_key_files(&folder, &files)?;
         if vault::key_files_in(&folder)? != files {
             return Err(KeyCopyError::Different { folder });
         }
         replace(&folder.join(COPY), &serde_json::to_vec_pretty(&copy).expect("plain texts and numbers"))?;
         sync_folder(to)?;
-        let removed = remove_ended(to, now)?;
+        let removed = remove_ended(data, now)?;
         tracing::info!(files = copy.files, removed, "the key files were copied");
         Ok((copy, removed))
     }

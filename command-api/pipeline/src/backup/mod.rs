@@ -31,6 +31,7 @@ pub use restore::{Restore, RestoreAt, RestoreReport};
 pub use take::BackupReport;
 pub use verify::VerifyReport;
 
+pub(crate) use keys::remove_ended;
 pub(crate) use restore::unfinished;
 
 /// How long content that the store has given up stays in a backup: as far back a restore has all of it.

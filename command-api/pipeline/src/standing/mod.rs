@@ -119,7 +119,7 @@ impl Standing {
 fn run(inner: &Weak<Inner>, stop: &Stop) {
     let mut sealer = seals::Sealer::default();
     let mut ticker = clock::Ticker::default();
-    let (mut swept_us, mut cleaned_us) = (None, None);
+    let (mut swept_us, mut cleaned_us, mut ended_us) = (None, None, None);
     loop {
         if stop.wait(PACE) {
             return;
@@ -131,6 +131,14 @@ fn run(inner: &Weak<Inner>, stop: &Stop) {
         if cleaned_us.is_none_or(|last| now - last >= JANITOR_EVERY_US) {
             cleaned_us = Some(now);
             report("janitor", upkeep(&inner, janitor::run));
+        }
+        if ended_us.is_none_or(|last| now - last >= SWEEP_EVERY_US)
+            && let Some(_alone) = inner.standing.backing_up.try_lock()
+        {
+            ended_us = Some(now);
+            if let Err(error) = crate::backup::remove_ended(&inner.settings.data, inner.clock.wall()) {
+                tracing::error!(error = %describe(&error), "ended copies of keys cannot be removed");
+            }
         }
         if now - *swept_us.get_or_insert(now) >= SWEEP_EVERY_US
             // A backup may take hours, and clock and seals do not wait: it is swept when that is done.

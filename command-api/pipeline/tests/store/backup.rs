@@ -251,6 +251,12 @@ async fn what_came_and_went_between_two_runs_is_counted() {
     // The copy of the keys outlives the store that made it.
     let data = other.directory().join("data");
     assert_eq!(key_copies(&data, other.clock_now()).expect("reads").len(), 1);
+    // It is an operator's now: no server removes what a store was restored with.
+    other.clock.pass_s(40 * 86_400);
+    let (_, removed) =
+        other.store.admin_copy_keys(&other.admin, other.directory().join("keys"), 30).await.expect("copies");
+    assert_eq!((removed, keys.exists()), (0, true));
+    assert_eq!(key_copies(&data, other.clock_now()).expect("reads").len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -653,12 +659,22 @@ async fn copies_of_keys_end_and_the_list_says_when() {
     let listed = |house: &House| key_copies(&house.data(), house.clock_now()).expect("reads");
     assert_eq!(listed(&house), [first.clone(), second.clone()]);
     assert_eq!(second.ends.0 - second.made.0, 30 * 86_400_000_000);
+    // One that was cut off has no description, and ends all the same.
+    fs::remove_file(first.folder.join("COPY.json")).expect("removes");
     house.clock.pass_s(2 * 86_400);
-    assert_eq!(listed(&house), std::slice::from_ref(&second));
-    assert!(first.folder.exists());
-    let (_, removed) = copy(30).await;
+    assert_eq!(listed(&house), [first.clone(), second.clone()], "it has ended and is there");
+    let (third, removed) = copy(30).await;
     assert_eq!(removed, 1);
     assert!(!first.folder.exists() && second.folder.exists());
+    assert_eq!(listed(&house), [second.clone(), third]);
+    // The server removes what ends also when nobody makes another: within the hour, or when it starts.
+    house.clock.pass_s(40 * 86_400);
+    let house = house.reopened(|_| {});
+    let ends = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while second.folder.exists() && std::time::Instant::now() < ends {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(!second.folder.exists() && listed(&house).is_empty());
     // Only an owner of it all may have them written anywhere.
     let admin = pipeline::AdminCaller { role: schemas::event::AdminRole::Operator, ..house.admin.clone() };
     assert!(house.store.admin_copy_keys(&admin, folder.clone(), 1).await.is_err());
