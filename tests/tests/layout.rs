@@ -71,6 +71,7 @@ fn heavy_dependencies_have_named_homes() {
     let homes: &[(&str, &[&str])] = &[
         ("fjall", &["event-log"]),
         ("aes-gcm", &["vault"]),
+        ("ed25519-dalek", &["ledger"]),
         ("axum", &["door-s3", "door-http", "command-api"]),
         ("async-nats", &["notifier"]),
         ("reqwest", &["notifier", "holdfast-tests"]),
