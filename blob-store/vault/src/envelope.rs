@@ -20,6 +20,7 @@
 //! | secret | version u8 = 1, key id u64 | the secret | `secret/1`: tenant, key id, purpose, context |
 //! | key in a key file | none | the key, 32 | `key/1`: tenant, bucket, key id, id of the wrapping key |
 //! | named key in a key file | none | the key, 32 | `named-key/1`: tenant, number, key id, id of the wrapping key |
+//! | key of checkpoints | none | the key, 32 | `checkpoint-key/1`: nothing |
 //! | root check | none | `holdfast root key` | `root-check/1`: nothing |
 //!
 //! Associated data other than a header: `holdfast/`, the label above, a zero byte, then every field as length u32 and
@@ -234,6 +235,19 @@ fn key_aad(place: KeyPlace) -> Vec<u8> {
     };
     let fields = [owner.tenant.0, number, id.0, wrapped_by.0].map(u64::to_be_bytes);
     associated(label, &[&fields[0], &fields[1], &fields[2], &fields[3]])
+}
+
+pub(crate) fn seal_checkpoint_key(root: &XaesKey, nonce: &Nonce, key: &[u8; 32]) -> Vec<u8> {
+    seal(root, nonce, &associated("checkpoint-key/1", &[]), &[], key)
+}
+
+pub(crate) fn open_checkpoint_key(
+    root: &XaesKey,
+    sealed: &[u8; WRAPPED_KEY_BYTES],
+) -> Result<Zeroizing<[u8; 32]>, Forged> {
+    let plaintext = Zeroizing::new(open(root, &associated("checkpoint-key/1", &[]), sealed)?);
+    let key: &[u8; 32] = plaintext.as_slice().try_into().map_err(|_| Forged)?;
+    Ok(Zeroizing::new(*key))
 }
 
 pub(crate) fn seal_root_check(root: &XaesKey, nonce: &Nonce) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! root.check                          proves that a root key is the right one
+//! checkpoint.key                      signs checkpoints; made when the first one is asked for
 //! tenant-<16 hex>.key                 a tenant's keys
 //! t-<16 hex>/bucket-<16 hex>.key      a bucket's keys; a folder for each tenant, for there may be 10,000 buckets
 //! t-<16 hex>/named-<16 hex>.key       the keys of one name (SSE-KMS), by the number of the name
@@ -53,6 +54,10 @@ impl KeysFolder {
 
     pub(crate) fn root_check(&self) -> PathBuf {
         self.path.join("root.check")
+    }
+
+    pub(crate) fn checkpoint_key(&self) -> PathBuf {
+        self.path.join("checkpoint.key")
     }
 
     pub(crate) fn ring(&self, owner: Owner) -> PathBuf {

@@ -12,10 +12,11 @@
 //!             |              +-> bodies of events about the bucket
 //!             +-> named keys -> blob keys of objects under a named key
 //!             +-> bodies of events about no bucket, secrets, de-duplication hints, tokens
+//! root key -> the key that signs checkpoints
 //! customer's key -> blob keys of objects the customer holds the key of
 //! ```
 //!
-//! One file a format: `envelope` what is sealed, `ring_file` and `root` what lies in `DATA/keys/`, `blob`
+//! One file a format: `envelope` what is sealed, `ring_file`, `root` and `signing` what lies in `DATA/keys/`, `blob`
 //! the frames.
 
 mod blob;
@@ -30,6 +31,7 @@ mod ring;
 mod ring_file;
 mod root;
 mod sealing;
+mod signing;
 mod vault;
 mod xaes;
 

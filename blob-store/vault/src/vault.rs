@@ -178,6 +178,14 @@ impl Vault {
         Ok(())
     }
 
+    pub(crate) fn folder(&self) -> &KeysFolder {
+        &self.folder
+    }
+
+    pub(crate) fn root(&self) -> &XaesKey {
+        &self.root
+    }
+
     /// Keeps key files as they are until it is dropped.
     pub(crate) fn hold_files(&self) -> MutexGuard<'_, ()> {
         self.files.lock()

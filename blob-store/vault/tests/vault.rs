@@ -592,3 +592,32 @@ fn a_named_key_is_made_once_and_opens_after_a_restart() {
     let refused = vault.make_named_key(TENANT, name).expect_err("its tenant is gone");
     assert!(matches!(refused, VaultError::Destroyed { .. }), "{refused}");
 }
+
+#[test]
+fn the_key_of_checkpoints_is_made_once_and_never_replaced() {
+    let (data, ..) = Data::with_a_bucket();
+    let file = data.keys().join("checkpoint.key");
+    let vault = data.reopen();
+    assert!(vault.checkpoint_key().expect("no file").is_none());
+    let key = vault.make_checkpoint_key().expect("makes");
+    assert_eq!(vault.make_checkpoint_key().expect("is there"), key);
+    drop(vault);
+    assert_eq!(fs::metadata(&file).expect("is there").permissions().mode() & 0o777, 0o600);
+    let vault = data.reopen();
+    assert_eq!(vault.checkpoint_key().expect("reads"), Some(key));
+
+    let mut bytes = fs::read(&file).expect("reads");
+    bytes[40] ^= 1;
+    fs::write(&file, &bytes).expect("damages");
+    for refused in [vault.checkpoint_key().err(), vault.make_checkpoint_key().err()] {
+        assert!(matches!(refused, Some(VaultError::Damaged { damage: Damage::Checksum, .. })), "{refused:?}");
+    }
+    assert_eq!(fs::read(&file).expect("reads"), bytes);
+
+    // Whole, and of another installation.
+    let (other, ..) = Data::with_a_bucket();
+    other.reopen().make_checkpoint_key().expect("makes");
+    fs::copy(other.keys().join("checkpoint.key"), &file).expect("copies");
+    let refused = vault.make_checkpoint_key().err();
+    assert!(matches!(refused, Some(VaultError::Damaged { damage: Damage::Foreign, .. })), "{refused:?}");
+}
