@@ -128,6 +128,7 @@ const TYPES: [(&str, &str); EVENT_TYPES.len()] = [
     ("holdfast:Content:Released", "io.holdfast.content.released.v1"),
     ("holdfast:Log:Reopened", "io.holdfast.log.reopened.v1"),
     ("holdfast:Log:Sealed", "io.holdfast.log.sealed.v1"),
+    ("holdfast:Log:Checkpoint", "io.holdfast.log.checkpoint.v1"),
     ("holdfast:Clock:Ticked", "io.holdfast.clock.ticked.v1"),
     ("holdfast:Installation:Created", "io.holdfast.installation.created.v1"),
     ("holdfast:Tenant:Created", "io.holdfast.tenant.created.v1"),

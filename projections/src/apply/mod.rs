@@ -83,7 +83,10 @@ pub fn apply_event(
     let object = || object.ok_or(ApplyError::NoObject { tenant, position });
     let mut fold = Fold::new(rows, header);
     let folded = match event {
-        Event::LogReopened(_) | Event::LogSealed(_) | Event::QuotaThresholdReached(_) => Ok(()),
+        Event::LogReopened(_)
+        | Event::LogSealed(_)
+        | Event::CheckpointPublished(_)
+        | Event::QuotaThresholdReached(_) => Ok(()),
         Event::ClockTicked(event) => fold.clock_ticked(event),
         Event::InstallationCreated(event) => fold.installation_created(event),
         Event::TaskStarted(event) => fold.task_started(event),

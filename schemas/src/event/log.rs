@@ -58,6 +58,19 @@ pub struct LogSealed {
     pub clock: Time,
 }
 
+/// A checkpoint that covers others' events was signed and may be known to anybody.
+///
+/// It covers what lies before it, so a checkpoint that covers this record is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointPublished {
+    /// Records that it covers.
+    pub size: u64,
+    /// Root of the tree over them.
+    pub root: LeafHash,
+    /// Which tree: installation, tenant and, from the second on, epoch.
+    pub origin: String,
+}
+
 /// The installation's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockTicked {

@@ -28,8 +28,8 @@ pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use history::{Base, BucketHistorySet, HistoryWindow, KeyInherited, SnapshotCreated, SnapshotDeleted};
 pub use lifecycle::BucketLifecycleSet;
 pub use log::{
-    BucketHead, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished, TaskProgressed,
-    TaskStarted,
+    BucketHead, CheckpointPublished, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished,
+    TaskProgressed, TaskStarted,
 };
 pub use logging::{BucketLoggingSet, LogKeyFormat, Logging};
 pub use notification::{BucketNotificationSet, DestinationKind, NotificationConfiguration, NotificationRule};
@@ -152,6 +152,8 @@ events! {
     6 1 TaskProgressed,
     /// It ended.
     7 1 TaskFinished,
+    /// A checkpoint of the log was signed.
+    8 1 CheckpointPublished,
     /// A tenant was created (system log).
     10 1 TenantCreated,
     /// A tenant's keys stopped working (system log).

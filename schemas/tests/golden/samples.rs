@@ -109,6 +109,13 @@ fn log() -> Vec<Event> {
             clock: Time(0),
         }
         .into(),
+        CheckpointPublished {
+            size: 20_852_163,
+            root: leaf(4),
+            origin: "00112233445566778899aabbccddeeff/t/7/e/2".to_owned(),
+        }
+        .into(),
+        CheckpointPublished { size: u64::MAX, root: leaf(0), origin: String::new() }.into(),
         ClockTicked { wall: Time(1_700_000_000_000_000), acknowledged: true }.into(),
         ClockTicked { wall: Time(u64::MAX), acknowledged: false }.into(),
         InstallationCreated { installation: "00112233445566778899aabbccddeeff".to_owned() }.into(),

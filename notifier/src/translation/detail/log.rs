@@ -36,6 +36,16 @@ shapes! {
         clock: Moment,
     }
 
+    /// A checkpoint of the log.
+    struct Checkpoint<'a> {
+        /// Records that it covers.
+        size: u64,
+        /// Root of the tree over them: hex digits.
+        root_sha256: Text<LeafHash>,
+        /// Which tree.
+        origin: &'a str,
+    }
+
     /// The installation's clock.
     struct ClockTicked {
         /// The wall clock then.
@@ -98,6 +108,12 @@ impl Sealed {
             buckets_sha256: Text(sealed.buckets),
             clock: Moment(sealed.clock),
         }
+    }
+}
+
+impl<'a> Checkpoint<'a> {
+    pub(super) fn of(published: &'a event::CheckpointPublished) -> Self {
+        Self { size: published.size, root_sha256: Text(published.root), origin: &published.origin }
     }
 }
 

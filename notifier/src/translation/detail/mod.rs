@@ -142,6 +142,8 @@ details! {
     LogReopened(log::Reopened<'a>),
     /// A commitment to everything before.
     LogSealed(log::Sealed),
+    /// A checkpoint of the log.
+    CheckpointPublished(log::Checkpoint<'a>),
     /// The installation's clock.
     ClockTicked(log::ClockTicked),
     /// The installation.
@@ -222,6 +224,7 @@ impl<'a> Detail<'a> {
             Event::TaskFinished(it) => Self::TaskFinished(log::TaskFinished::of(it)),
             Event::LogReopened(it) => Self::LogReopened(log::Reopened::of(it, tenant)),
             Event::LogSealed(it) => Self::LogSealed(log::Sealed::of(it)),
+            Event::CheckpointPublished(it) => Self::CheckpointPublished(log::Checkpoint::of(it)),
             Event::ClockTicked(it) => Self::ClockTicked(log::ClockTicked::of(it)),
             Event::InstallationCreated(it) => Self::InstallationCreated(log::InstallationCreated::of(it)),
             Event::TenantCreated(it) => Self::TenantCreated(tenant::TenantCreated::of(it)),
