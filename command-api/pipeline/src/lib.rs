@@ -14,6 +14,7 @@ mod clock;
 mod content;
 mod customer_key;
 pub mod limits;
+mod proofs;
 mod rebuild;
 mod sequencer;
 mod standing;
@@ -28,6 +29,7 @@ pub use announcements::{AnnounceError, Announcements, Awaited, Subscription};
 pub use api::*;
 pub use clock::{Clock, Ids, SystemClock};
 pub use customer_key::CustomerKey;
+pub use proofs::{Growth, Inclusion, SignedCheckpoint};
 pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{

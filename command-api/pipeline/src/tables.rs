@@ -12,6 +12,8 @@
 //! | truth | 4, blob | bucket u64 BE, blob key wrapped under a customer's key (SSE-C) |
 //! | truth | 5, SHA-256 of an idempotency key, row u16 BE | a part of an answer that is kept |
 //! | truth | 6, end u64 BE, SHA-256 of an idempotency key | rows of the answer that ends then, u16 BE |
+//! | truth | 8, epoch u32 BE | size u64 BE, root: the largest tree of the tenant's log that was signed in this epoch |
+//! | truth | 8, in the system tenant | public key of the checkpoints' signatures, 32 |
 //! | physical | 1, blob | [`BlobRow`] |
 //! | physical | 2, de-duplication hint (32 bytes) | blob |
 //! | physical | 3, child blob, parent manifest | nothing |
@@ -20,7 +22,7 @@
 use std::ops::Bound;
 
 use event_log::Table;
-use schemas::{BlobId, BucketId, KeyId, SegmentId, TenantId, Time};
+use schemas::{BlobId, BucketId, Epoch, KeyId, LeafHash, SegmentId, TenantId, Time};
 use vault::NamedKey;
 
 /// Backed up, never rebuilt.
@@ -106,6 +108,27 @@ pub(crate) fn answer_ends(tenant: TenantId, now: Time) -> (Bound<Vec<u8>>, Bound
 /// The idempotency key's digest of a row whose key [`answer_end_key`] made.
 pub(crate) fn answer_end_of(key: &[u8]) -> Option<[u8; 32]> {
     key.get(17..)?.try_into().ok()
+}
+
+/// The largest tree of a log that was signed in an epoch. A kind of truth: a smaller one, or another, is never signed after it.
+pub(crate) fn signed_key(tenant: TenantId, epoch: Epoch) -> Vec<u8> {
+    key(tenant, 8, &[&epoch.0.to_be_bytes()])
+}
+
+/// Value of a [`signed_key`]: the tree's size and root.
+pub(crate) fn encode_signed(size: u64, root: LeafHash) -> Vec<u8> {
+    [size.to_be_bytes().as_slice(), &root.0].concat()
+}
+
+/// What [`encode_signed`] wrote.
+pub(crate) fn decode_signed(value: &[u8]) -> Option<(u64, LeafHash)> {
+    let (size, root) = value.split_first_chunk()?;
+    Some((u64::from_be_bytes(*size), LeafHash(root.try_into().ok()?)))
+}
+
+/// The public key that all checkpoints of the installation are signed with.
+pub(crate) fn checkpoint_key() -> Vec<u8> {
+    key(TenantId::SYSTEM, 8, &[])
 }
 
 /// A row that says only that writing works.

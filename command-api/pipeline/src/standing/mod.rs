@@ -5,6 +5,7 @@
 //! Invariant: each can be cut off at any moment and goes on where the rows say.
 
 mod access_log;
+mod checkpoints;
 mod clock;
 mod janitor;
 mod lifecycle;
@@ -89,6 +90,10 @@ impl Standing {
         let (weak, stop) = (Arc::downgrade(inner), self.stop.clone());
         let thread = std::thread::Builder::new().name("lifecycle".to_owned()).spawn(move || expire(&weak, &stop))?;
         self.threads.lock().push(thread);
+        // On its own: somebody waits for what it signs.
+        let (weak, proofs) = (Arc::downgrade(inner), inner.proofs.clone());
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+        self.threads.lock().push(thread.spawn(move || checkpoints::run(&weak, &proofs))?);
         // On its own: tasks are as long as what they are to do.
         let (weak, stop, bell) = (Arc::downgrade(inner), self.stop.clone(), self.bell.clone());
         let tasks = move || carry_out_tasks(&weak, &stop, &bell);

@@ -38,6 +38,7 @@ mod open;
 mod past;
 mod patch;
 mod points;
+mod proofs;
 mod quota;
 pub(crate) mod situation;
 mod snapshots;
@@ -110,6 +111,7 @@ pub(crate) struct Inner {
     pub(crate) auditing: Writing,
     pub(crate) announcements: announce::Announcer,
     pub(crate) limits: Limits,
+    pub(crate) proofs: Arc<crate::proofs::Proofs>,
     /// Monotonic clock when the store was opened.
     pub(crate) opened_us: u64,
 }
@@ -131,6 +133,8 @@ pub(crate) struct Settings {
     pub(crate) part_bytes_min: u64,
     /// How long lines of access logs are gathered.
     pub(crate) access_log_flush_s: u64,
+    /// Time between two events that tell of a log's checkpoints.
+    pub(crate) checkpoint_event_s: u64,
     /// Where scratch rows stand.
     pub(crate) scratch: PathBuf,
     /// The data directory.
@@ -337,6 +341,7 @@ impl Store {
     pub fn close(&self) {
         self.inner.announcements.clear();
         self.inner.delivery.stop(&self.inner);
+        self.inner.proofs.stop();
         self.inner.standing.stop();
         self.inner.sequencer.stop();
         if let Err(error) = self.inner.contents.blobs.close() {

@@ -24,6 +24,7 @@ use crate::cipher::VaultCipher;
 use crate::clock::{Clock, Ids, SystemClock};
 use crate::content::{Active, Contents};
 use crate::limits::{LimitSettings, Limits};
+use crate::proofs::{self, Proofs};
 use crate::rebuild::clear_scratch;
 use crate::sequencer::{Decide, OnFatal, Parts, Planned, Sequencer, Unit, describe};
 use crate::standing::{Delivery, Standing};
@@ -78,6 +79,8 @@ pub struct OpenOptions {
     pub limits: LimitSettings,
     /// Open although acknowledged commits are lost, and begin a new epoch of every log: the operator knows.
     pub accept_lost_tail: bool,
+    /// Seconds between two events that tell of a log's checkpoints.
+    pub checkpoint_event_s: u64,
     /// Seconds of a day of lifecycle rules: 86,400, or fewer to try rules out.
     pub lifecycle_day_s: u64,
     /// Called after each commit with its events, on the writer's thread: must be quick.
@@ -118,6 +121,7 @@ impl OpenOptions {
             usage_days: 400,
             limits: LimitSettings::default(),
             accept_lost_tail: false,
+            checkpoint_event_s: 60,
             lifecycle_day_s: 86_400,
             on_commit: Arc::new(|_| {}),
             following: Vec::new(),
@@ -297,6 +301,7 @@ impl Store {
             lifecycle_day: domain::lifecycle::Day::of_seconds(options.lifecycle_day_s),
             part_bytes_min: options.part_bytes_min,
             access_log_flush_s: options.access_log_flush_s,
+            checkpoint_event_s: options.checkpoint_event_s,
             kms_keys: domain::encryption::KmsKeys::new(options.kms_keys, options.kms_default_key),
             scratch,
             data: options.data.clone(),
@@ -304,6 +309,7 @@ impl Store {
         };
         let standing = Standing::default();
         let sink = Arc::new(open_views(&options.data, &options.following, &clock)?);
+        let proofs = Arc::new(Proofs::new(sink.views.clone()));
         let retention_of = audit::Retention {
             entries_days: options.audit_days,
             entries_bytes_max: options.audit_bytes_max,
@@ -329,6 +335,7 @@ impl Store {
             auditing: Writing::default(),
             announcements: super::announce::Announcer::default(),
             limits,
+            proofs,
             opened_us,
         });
         let first = inner.install().map_err(|error| OpenError::Unusable { what: describe(&error) })?;
@@ -341,7 +348,8 @@ impl Store {
 
 /// The database of following views. One that is damaged is set aside: no answer about an object depends on it.
 fn open_views(data: &Path, following: &[Table], clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
-    let (views, aside) = Views::open(&data.join("views"), &[audit::TABLES, &[audit::NOTES], following].concat())?;
+    let (views, aside) =
+        Views::open(&data.join("views"), &[audit::TABLES, &[audit::NOTES], proofs::TABLES, following].concat())?;
     let views = Arc::new(views);
     let sink = Sink::new(views, clock.clone());
     if let Some(aside) = aside {

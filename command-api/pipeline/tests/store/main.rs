@@ -1,5 +1,5 @@
 //! The store as doors hold it: races of writes, uploads and sweeps, encryption, tenants and keys, lists of grants, lifecycle
-//! rules, locks, access logs, audit, quotas, rebuild, time, webhooks.
+//! rules, locks, access logs, audit, proofs, quotas, rebuild, time, webhooks.
 
 mod access_log;
 mod acls;
@@ -17,6 +17,7 @@ mod lifecycle;
 mod locks;
 mod mixed;
 mod past;
+mod proofs;
 mod quotas;
 mod support;
 mod sweep;

@@ -186,6 +186,11 @@ impl House {
         self.key(name).await
     }
 
+    /// A file or folder of the data directory.
+    pub(crate) fn path(&self, below: &str) -> std::path::PathBuf {
+        self.directory.path().join("data").join(below)
+    }
+
     /// Another key of the tenant's user.
     pub(crate) async fn key(&self, tenant: &str) -> Caller {
         let user = UserId::parse("user").expect("a name");
