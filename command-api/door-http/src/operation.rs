@@ -53,6 +53,8 @@ pub(crate) enum Content {
     AnyJson,
     /// A ZIP archive.
     Zip,
+    /// Text.
+    Text,
     /// JSON of a named schema, or server-sent events.
     JsonOrEvents(String),
 }

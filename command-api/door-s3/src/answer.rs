@@ -21,7 +21,7 @@ use crate::xml::Xml;
 pub(crate) const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 pub(crate) const SOURCE_VERSION_ID: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
 pub(crate) const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
-const POSITION: HeaderName = HeaderName::from_static("x-holdfast-position");
+pub(crate) const POSITION: HeaderName = HeaderName::from_static("x-holdfast-position");
 const ENCRYPTION: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
 const ENCRYPTION_KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-aws-kms-key-id");
 const ENCRYPTION_CONTEXT: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-context");

@@ -38,6 +38,7 @@ mod ownership;
 mod past;
 mod payload;
 mod policy;
+mod receipt;
 mod route;
 mod service;
 mod tagging;

@@ -31,7 +31,7 @@ use crate::policy::Access;
 use crate::route::{Operation, Target, without_port};
 use crate::{
     access_log, acl, attributes, bucket, bucket_encryption, copy, cors, delete, form, lifecycle, list, locks, logging,
-    multipart, notification, object_read, object_write, ownership, past, policy, tagging, uploads, versions,
+    multipart, notification, object_read, object_write, ownership, past, policy, receipt, tagging, uploads, versions,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -223,7 +223,13 @@ fn writes_object(operation: Operation) -> Option<Action> {
 }
 
 async fn perform(app: &App, operation: Operation, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
+    let with_receipt = receipt::is_asked(operation, &ask.headers)?;
     bucket::expected_owner(app, ask).await?;
+    let response = carry_out(app, operation, ask, payload).await?;
+    Ok(if with_receipt { receipt::add(app, ask, response).await } else { response })
+}
+
+async fn carry_out(app: &App, operation: Operation, ask: &Ask, payload: Payload) -> Result<Response, Failure> {
     match operation {
         Operation::ListBuckets => bucket::list(app, ask).await,
         Operation::CreateBucket => bucket::create(app, ask, payload).await,

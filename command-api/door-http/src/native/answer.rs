@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use schemas::{Position, Time};
 use serde::Serialize;
 
-const POSITION: HeaderName = HeaderName::from_static("x-holdfast-position");
+pub(super) const POSITION: HeaderName = HeaderName::from_static("x-holdfast-position");
 /// The same in the document.
 pub(super) const POSITION_TEXT: (&str, &str) = ("X-Holdfast-Position", "Place of the change in the tenant's log.");
 

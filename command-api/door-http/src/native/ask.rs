@@ -73,7 +73,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    fn hears(&self, name: &str) -> bool {
+    pub(super) fn hears(&self, name: &str) -> bool {
         self.heard.iter().any(|heard| heard.eq_ignore_ascii_case(name))
     }
 }

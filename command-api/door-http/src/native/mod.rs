@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod lists;
 mod locks;
+mod log;
 mod move_object;
 mod multipart;
 mod multipart_presign;
@@ -30,6 +31,7 @@ mod page;
 mod past;
 mod prefix_stats;
 mod presign;
+mod receipt;
 mod said;
 mod settings;
 mod signed;
@@ -52,7 +54,7 @@ use axum::extract::{OriginalUri, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Uri};
 use pipeline::Store;
 use pipeline::audit::{Surface, Trace};
 use schemas::{RequestId, TenantId};
@@ -61,7 +63,7 @@ use tracing::{Instrument, field};
 use crate::audited::{audited, begun};
 use crate::docs;
 use crate::openapi::{self, About};
-use crate::operation::{Access, Operation, Routes};
+use crate::operation::{Access, Found, Operation, Routes};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request::{Options, X_REQUEST_ID};
@@ -113,7 +115,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 14] {
+fn beside() -> [Vec<Entry>; 15] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -129,6 +131,7 @@ fn beside() -> [Vec<Entry>; 14] {
         webhooks::operations(),
         events::operations(),
         history::operations(),
+        log::operations(),
     ]
 }
 
@@ -168,6 +171,7 @@ const ABOUT: About = About {
         ("webhooks", "Who is told of what happens in the tenant."),
         ("events", "What happened in the tenant, in order."),
         ("history", "What buckets were, and how much of it is kept."),
+        ("log", "Proofs that what happened is kept as it happened."),
     ],
     answer_headers: &[("X-Request-Id", "What the request is called in logs and errors.")],
 };
@@ -235,21 +239,28 @@ async fn run(
         tracing::Span::current().record("tenant", field::display(caller.tenant));
         sender.get_or_init(|| caller.tenant);
     }
+    let with_receipt = receipt::is_asked(&words)?;
     let past = past::asked(found.operation, &words)?;
     let caller = caller.map(|mut caller| {
         caller.circumstances.past.clone_from(&past);
         caller
     });
-    let ask = Ask::new(caller, visit, found.values, words, body, framed);
+    let writer = caller.clone().filter(|_| with_receipt);
+    let ask = Ask::new(caller, visit, found.values.clone(), words, body, framed);
+    let mut answered = answered(app, &found, &parts.uri, ask).await?;
+    past::say(answered.headers_mut(), past.as_ref());
+    match writer {
+        Some(writer) => Ok(receipt::add(&app.store, &writer, answered).await),
+        None => Ok(answered),
+    }
+}
+
+async fn answered(app: &Arc<App>, found: &Found<'_, Handler>, uri: &Uri, ask: Ask) -> Answer {
     if idempotency::applies(found.operation)
         && let Some(key) = idempotency::key(&ask)?
     {
-        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let target = uri.path_and_query().map_or("", |target| target.as_str());
         return idempotency::once(app, found.operation, found.handler, ask, key, target).await;
     }
-    let mut done = (found.handler)(Arc::clone(app), ask).await;
-    if let Ok(response) = &mut done {
-        past::say(response.headers_mut(), past.as_ref());
-    }
-    done
+    (found.handler)(Arc::clone(app), ask).await
 }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::ask::Ask;
 use super::stored::{self, ObjectEntry, WrittenObject};
-use super::{Answer, App, Entry, answer, entry, idempotency, said};
+use super::{Answer, App, Entry, answer, entry, idempotency, receipt, said};
 use crate::operation::{Content, Operation};
 use crate::problem::{Problem, http_date};
 
@@ -111,25 +111,26 @@ pub(super) fn operations() -> Vec<Entry> {
             "`Content-Type` is kept and answered. Metadata comes as `X-Lockwell-Meta-*`, or `x-amz-meta-*`. With an `Idempotency-Key` at least one checksum has to come: \
              the key is bound to the body by it. A request that comes again is answered as the first one was.",
         );
-    let put = writing(put)
+    let put = receipt::receipted(writing(put))
         .header("X-Lockwell-Retention-Mode", text(), "`GOVERNANCE`, `COMPLIANCE` or `AUDIT_TRAIL`.")
         .header("X-Lockwell-Retain-Until", text(), "Until when it cannot be removed, RFC 3339.")
         .header("X-Lockwell-Legal-Hold", text(), "`ON` or `OFF`.")
         .header("X-Lockwell-Tagging", text(), "Tags, as a query: `a=1&b=2`.")
         .answers::<WrittenObject>(200, "Stored.")
         .with_headers(&stored::WRITTEN_TEXT)
+        .with_headers(&[receipt::TEXT])
         .refuses(&[404, 409, 411, 412, 413, 501, 507]);
     let delete = Operation::new(Method::DELETE, PATH, "deleteObject", TAG, "Delete an object")
         .about(
             "An absent key is no error. In a versioned bucket a delete marker hides the object; with `versionId` the version or \
              marker is removed for good, unless it is locked.",
         );
-    let delete = version(delete)
+    let delete = receipt::receipted(version(delete))
         .header("If-Match", text(), "Only if it has this entity tag.")
         .answers::<Deleted>(200, "Delete marker created.")
-        .with_headers(&[answer::POSITION_TEXT])
+        .with_headers(&[answer::POSITION_TEXT, receipt::TEXT])
         .answers_empty(204, "Deleted for good, or there was nothing.")
-        .with_headers(&[answer::POSITION_TEXT])
+        .with_headers(&[answer::POSITION_TEXT, receipt::TEXT])
         .refuses(&[404, 412]);
     let head = Operation::new(Method::HEAD, PATH, "headObject", TAG, "Object metadata only")
         .about("As a GET answers, without the bytes. `X-Lockwell-Error-Code` says what an error's body would.");

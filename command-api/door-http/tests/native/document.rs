@@ -105,6 +105,10 @@ const OURS: &str = "
     POST /webhooks/{id}/dry-run dryRunWebhook webhooks
     POST /webhooks/dry-run dryRun webhooks
     GET /events listEvents events
+    GET /log/checkpoint getCheckpoint log
+    GET /log/key getCheckpointKey log
+    GET /log/proof getInclusionProof log
+    GET /log/consistency getConsistencyProof log
 ";
 
 fn committed() -> PathBuf {
