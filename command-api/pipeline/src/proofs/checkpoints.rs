@@ -179,3 +179,47 @@ fn secret(inner: &Inner) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     }
     Ok(known.insert(secret).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::tests::{TENANT, grow, leaf, views};
+    use super::*;
+
+    fn root(size: u64) -> LeafHash {
+        ledger::root((0..size).map(leaf))
+    }
+
+    #[test]
+    fn only_a_tree_that_begins_with_the_one_signed_before_is_signed() {
+        let (_folder, views) = views();
+        grow(&views, &[200]);
+        let rows = views.snapshot();
+        let check =
+            |signed: Option<(u64, LeafHash)>, size: u64| match root_behind(&Tiles::of(&rows, TENANT), signed, size) {
+                Ok(found) => {
+                    assert_eq!(found, root(size));
+                    Ok(())
+                }
+                Err(Misfit::Tree(what)) => Err(what),
+                Err(Misfit::Nodes(error)) => panic!("{error}"),
+            };
+        for before in [1, 64, 100, 149, 150] {
+            assert_eq!(check(Some((before, root(before))), 150), Ok(()));
+            assert_eq!(check(Some((before, root(200))), 150), Err("it is not what was signed of it"));
+        }
+        assert_eq!(check(None, 0), Ok(()));
+        assert_eq!(check(None, 200), Ok(()));
+        assert_eq!(check(Some((151, root(151))), 150), Err("it is shorter than what was signed of it"));
+        assert_eq!(check(Some((1, root(1))), 201), Err("a node of its tree is missing"));
+        assert_eq!(check(None, 256), Err("a node of its tree is missing"));
+    }
+
+    #[test]
+    fn what_was_signed_reads_back() {
+        let root = root(3);
+        assert_eq!(decode_signed(&encode_signed(3, root)), Some((3, root)));
+        for cut in 0..40 {
+            assert_eq!(decode_signed(&encode_signed(3, root)[..cut]), None);
+        }
+    }
+}

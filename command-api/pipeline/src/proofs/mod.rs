@@ -85,8 +85,13 @@ impl Proofs {
         }
     }
 
-    fn latest(&self, tenant: TenantId) -> watch::Receiver<Latest> {
-        self.tenants.lock().entry(tenant).or_insert_with(|| watch::Sender::new(Latest::default())).subscribe()
+    /// None once nobody is told anything any more.
+    fn latest(&self, tenant: TenantId) -> Option<watch::Receiver<Latest>> {
+        let mut tenants = self.tenants.lock();
+        if self.wanted.lock().ending {
+            return None;
+        }
+        Some(tenants.entry(tenant).or_insert_with(|| watch::Sender::new(Latest::default())).subscribe())
     }
 
     /// What was published last since the start.
@@ -190,7 +195,7 @@ impl Inner {
     /// # Errors
     /// [`StoreError::Busy`] when there was none in ten seconds; [`StoreError::Internal`] when none can be made: the log says why.
     pub(crate) async fn checkpoint_of(&self, tenant: TenantId, size: u64) -> Result<Arc<SignedCheckpoint>, StoreError> {
-        let mut latest = self.proofs.latest(tenant);
+        let mut latest = self.proofs.latest(tenant).ok_or(StoreError::Unavailable)?;
         let covers = |latest: &Latest| latest.published.as_ref().filter(|it| it.checkpoint.size >= size).cloned();
         let failures = {
             let now = latest.borrow();

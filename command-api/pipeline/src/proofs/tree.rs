@@ -282,7 +282,7 @@ fn cursor_key(tenant: TenantId) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::proofs) mod tests {
     use std::convert::Infallible;
 
     use event_log::ROW_BYTES_MAX;
@@ -290,14 +290,14 @@ mod tests {
 
     use super::*;
 
-    const TENANT: TenantId = TenantId(7);
+    pub(in crate::proofs) const TENANT: TenantId = TenantId(7);
 
-    fn leaf(number: u64) -> LeafHash {
+    pub(in crate::proofs) fn leaf(number: u64) -> LeafHash {
         ledger::leaf(&number.to_be_bytes())
     }
 
     /// Grows a tree in a real database in steps of given lengths.
-    fn grow(views: &Views, steps: &[u64]) -> u64 {
+    pub(in crate::proofs) fn grow(views: &Views, steps: &[u64]) -> u64 {
         let mut size = 0;
         for step in steps {
             let kept = views.snapshot();
@@ -315,7 +315,7 @@ mod tests {
         size
     }
 
-    fn views() -> (tempfile::TempDir, Views) {
+    pub(in crate::proofs) fn views() -> (tempfile::TempDir, Views) {
         let folder = tempfile::tempdir().expect("a folder");
         let (views, _) = Views::open(&folder.path().join("views"), &[TREE]).expect("opens");
         (folder, views)

@@ -1,5 +1,6 @@
 //! Checkpoints and proofs of a tenant's log, as whoever gets them verifies them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -228,4 +229,45 @@ async fn a_log_tells_of_its_checkpoints_once_and_then_is_quiet() {
     house.clock.pass_s(1);
     let proved = house.store.consistency(&caller, first.size, second.size).await.expect("a proof");
     verify_consistency(first.size, first.root, second.size, second.root, &proved.proof).expect("verifies");
+}
+
+/// Copies a folder of files, in place of what is there.
+fn copy(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().expect("runs");
+    assert!(copied.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_tail_was_lost_is_another_tree() {
+    let house = House::new();
+    let caller = house.with_bucket().await;
+    puts(&house, &caller, 10).await;
+    let kept = checkpoint(&house, &caller).await.checkpoint.clone();
+    let (core, aside) = (house.path("log/core"), house.path("aside"));
+    let house = house.reopened(|_| copy(&core, &aside));
+    puts(&house, &caller, 20).await;
+    let lost = checkpoint(&house, &caller).await.checkpoint.clone();
+    assert_eq!(lost.origin, kept.origin);
+    let house = house.reopened(|options| {
+        copy(&aside, &core);
+        options.accept_lost_tail = true;
+    });
+    let after = checkpoint(&house, &caller).await.checkpoint.clone();
+    assert_eq!(after.origin, format!("{}/e/2", kept.origin));
+    assert!(after.size < lost.size, "it begins behind what was kept");
+    // The old name opens nothing of the new tree, and the tree goes on from what both know.
+    puts(&house, &caller, 30).await;
+    let grown = checkpoint(&house, &caller).await.checkpoint.clone();
+    let proof = async |from: &Checkpoint| {
+        let proved = house.store.consistency(&caller, from.size, grown.size).await.expect("a proof");
+        verify_consistency(from.size, from.root, grown.size, grown.root, &proved.proof)
+    };
+    proof(&kept).await.expect("verifies");
+    proof(&after).await.expect("verifies");
+    assert!(proof(&lost).await.is_err(), "what was lost is not in it");
+    for position in 0..grown.size {
+        let proved = house.store.inclusion(&caller, Position(position), None).await.expect("a proof");
+        verify_inclusion(proved.leaf, position, grown.size, &proved.proof, grown.root).expect("verifies");
+    }
 }
