@@ -90,6 +90,7 @@ fn options(settings: &Settings) -> OpenOptions {
     options.compression = storage.compression;
     options.reserve_bytes = storage.reserve_mib << 20;
     options.sweep_grace_s = storage.sweep_grace_s;
+    options.checkpoint_event_s = history.checkpoint_event_s;
     options.lifecycle_day_s = lifecycle.day_seconds;
     options.following = vec![notifier::TABLE];
     options.kms_keys.clone_from(&security.kms_keys);

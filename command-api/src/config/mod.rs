@@ -175,11 +175,19 @@ impl Default for Security {
 }
 
 /// `[history]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct History {
     /// `7d`, `12h`, `0`, `forever`.
     pub window: Window,
+    /// Seconds between two events that tell of a log's signed checkpoints, at least.
+    pub checkpoint_event_s: u64,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { window: Window::default(), checkpoint_event_s: 60 }
+    }
 }
 
 /// `[lifecycle]`
@@ -346,7 +354,7 @@ const TTL_MAX_S: u64 = 7 * 86_400;
 impl Settings {
     /// The first key whose value cannot be used, and what would be.
     fn violated(&self) -> Option<(&'static str, &'static str)> {
-        let Self { server, storage, s3, security, lifecycle, audit, limits, notifier, nats, log, .. } = self;
+        let Self { server, storage, s3, security, history, lifecycle, audit, limits, notifier, nats, log } = self;
         let is_url = |url: &str| {
             let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
             rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
@@ -425,6 +433,7 @@ impl Settings {
             ((2..=36_500).contains(&audit.usage_retention_days), "audit.usage_retention_days", "expected 2 to 36500"),
             ((1..=86_400).contains(&limits.body_idle_s), "limits.body_idle_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&limits.answer_idle_s), "limits.answer_idle_s", "expected 1 to 86400"),
+            ((1..=86_400).contains(&history.checkpoint_event_s), "history.checkpoint_event_s", "expected 1 to 86400"),
             ((1..=86_400).contains(&lifecycle.day_seconds), "lifecycle.day_seconds", "expected 1 to 86400"),
             (
                 (1..=100).contains(&notifier.retry_schedule.len())

@@ -112,6 +112,10 @@ fn a_wrong_value_is_named_with_key_and_source() {
         "`history.window` is 7 (from FILE): expected a duration such as \"7d\" or \"12h\", or \"0\", or \"forever\"",
     );
     refused("[log]\nformat = 'xml'\n", "`log.format` is \"xml\" (from FILE): expected one of auto, json, pretty");
+    refused(
+        "[history]\ncheckpoint_event_s = 0\n",
+        "`history.checkpoint_event_s` is 0 (from FILE): expected 1 to 86400",
+    );
     refused("[lifecycle]\nday_seconds = 0\n", "`lifecycle.day_seconds` is 0 (from FILE): expected 1 to 86400");
     for (value, sentence) in [
         ("'0'", "`security.max_presign_ttl` is \"0\" (from FILE): expected 1s to 7d"),
