@@ -20,8 +20,8 @@ use crate::sequencer::{Decide, Lane, Unit};
 use crate::store::{Inner, Request, internal, log_error, rows_error};
 use crate::tables::{TRUTH, checkpoint_key, decode_signed, encode_signed, signed_key};
 
-/// Records followed in one turn, so that a long log does not hold up other tenants'.
-const RECORDS: usize = 8_192;
+/// Records followed in one turn, so that a long log does not hold up other tenants'. All of them are in memory: 64 MiB at the longest.
+const RECORDS: usize = 1_024;
 /// Epoch of a log without a record.
 const FIRST_EPOCH: Epoch = Epoch(1);
 

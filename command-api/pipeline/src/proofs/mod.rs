@@ -125,6 +125,12 @@ impl Proofs {
         self.bell.notify_all();
     }
 
+    /// Records that are in a tree, as far as it can be read.
+    pub(crate) fn followed(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let stand = tree::stand(&self.views.snapshot(), tenant).map_err(|error| internal(&error))?;
+        Ok(stand.size)
+    }
+
     /// Begins a tree anew.
     pub(crate) fn forget(&self, tenant: TenantId) -> Result<(), StoreError> {
         tree::forget(&self.views, tenant)

@@ -59,11 +59,7 @@ pub(super) fn run(weak: &Weak<Inner>, proofs: &Arc<Proofs>) {
             turns.wanted.entry(tenant).or_default();
         }
         turns.sign(&inner);
-        let looked = turns.look(&inner);
-        if looked.is_err() {
-            turns.looks.clear();
-        }
-        report("checkpoints", looked);
+        report("checkpoints", turns.look(&inner));
         wait = turns.wait(&inner);
     }
 }
@@ -130,6 +126,17 @@ impl Turns {
             }
         }
         let Some(tenant) = self.looks.pop_front() else { return Ok(()) };
+        let looked = self.look_at(inner, tenant, now_us);
+        if looked.is_err()
+            && let Some(head) = inner.log.snapshot().log_head(tenant).map_err(log_error)?
+        {
+            // Said once, and again when there is more of it: what cannot be read stays so, and others have their turn.
+            self.quiet.insert(tenant, head.next.0);
+        }
+        looked
+    }
+
+    fn look_at(&mut self, inner: &Inner, tenant: TenantId, now_us: u64) -> Result<(), StoreError> {
         let Turn::Done(stand, _) = publish(inner, tenant, false)? else {
             self.looks.push_back(tenant);
             return Ok(());

@@ -81,7 +81,8 @@ pub struct ProjectionState {
     pub name: &'static str,
     /// Whether it stands in the batch of the commit itself.
     pub is_core: bool,
-    /// The commit that it shows; of a view that follows requests, entries written since the start.
+    /// The commit that it shows; of a view that follows requests, entries written since the start; of the logs' trees, the records in
+    /// them.
     pub position: u64,
     /// How far behind it is: commits, or entries that wait.
     pub lag_positions: u64,
@@ -266,7 +267,7 @@ impl Store {
             lag_positions: waiting as u64,
             lag_us,
         });
-        Ok(core.chain(following).collect())
+        Ok(core.chain(following).chain([self.inner.trees()?]).collect())
     }
 }
 

@@ -1,20 +1,23 @@
 //! What a caller may have proved: that a record is in its tenant's log, that the log only grew, that its own write will stay.
 
+use std::sync::Arc;
+
 use domain::Refusal;
 use domain::policy::{Resource, authorise};
 use schemas::action::Action;
+use schemas::record::Header;
 use schemas::{Position, TenantId};
 
-use super::{Store, internal, log_error};
+use super::{Inner, ProjectionState, Store, internal, log_error};
 use crate::api::{Caller, StoreError};
-use crate::proofs::{Growth, Inclusion, SignedCheckpoint, signing_key};
+use crate::proofs::{Growth, Inclusion, SignedCheckpoint, TREE, signing_key};
 
 impl Store {
     /// A signed checkpoint of the log of the caller's tenant as it is now.
     ///
     /// # Errors
     /// [`StoreError`]: the key may not read history; [`StoreError::Busy`] while the log's tree is still being built.
-    pub async fn checkpoint(&self, caller: &Caller) -> Result<std::sync::Arc<SignedCheckpoint>, StoreError> {
+    pub async fn checkpoint(&self, caller: &Caller) -> Result<Arc<SignedCheckpoint>, StoreError> {
         may_prove(caller)?;
         let size = self.size_of(caller.tenant)?;
         self.inner.checkpoint_of(caller.tenant, size).await
@@ -85,6 +88,26 @@ impl Store {
     fn size_of(&self, tenant: TenantId) -> Result<u64, StoreError> {
         let head = self.inner.log.snapshot().log_head(tenant).map_err(log_error)?;
         Ok(head.map_or(0, |head| head.next.0))
+    }
+}
+
+impl Inner {
+    /// How far the trees of all logs are.
+    pub(super) fn trees(&self) -> Result<ProjectionState, StoreError> {
+        let (snapshot, now) = (self.log.snapshot(), self.now());
+        let mut state = ProjectionState { name: TREE.name, is_core: false, position: 0, lag_positions: 0, lag_us: 0 };
+        for tenant in snapshot.tenants().map_err(log_error)? {
+            let followed = self.proofs.followed(tenant)?;
+            state.position += followed;
+            let Some(raw) = snapshot.raw(tenant, Position(followed)).map_err(log_error)? else { continue };
+            let end = snapshot.log_head(tenant).map_err(log_error)?.map_or(0, |head| head.next.0);
+            state.lag_positions += end.saturating_sub(followed);
+            // What cannot be read has been told of where it was to be followed.
+            if let Ok((oldest, _)) = Header::decode(&raw) {
+                state.lag_us = state.lag_us.max(now.0.saturating_sub(oldest.time.0));
+            }
+        }
+        Ok(state)
     }
 }
 

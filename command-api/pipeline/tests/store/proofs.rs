@@ -47,6 +47,9 @@ async fn every_record_and_every_growth_is_proved() {
         seen.push(checkpoint(&house, &caller).await);
     }
     let last = seen.last().expect("some").checkpoint.clone();
+    let states = house.store.projection_states(&house.admin).expect("states");
+    let tree = states.iter().find(|state| state.name == "tree").expect("the trees are a view");
+    assert!(!tree.is_core && tree.position >= last.size, "{tree:?}");
     assert_eq!(last.size, head(&house, &caller));
     for position in 0..last.size {
         let proved = house.store.inclusion(&caller, Position(position), None).await.expect("a proof");
@@ -71,7 +74,7 @@ async fn every_record_and_every_growth_is_proved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_did_not_grow_gets_no_other_checkpoint_and_one_that_did_waits_a_second() {
-    let house = House::new();
+    let house = House::with(|options| options.checkpoint_event_s = 86_400);
     let caller = house.with_bucket().await;
     let first = checkpoint(&house, &caller).await;
     house.clock.pass_s(100);
