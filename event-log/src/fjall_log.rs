@@ -15,9 +15,11 @@ use schemas::{CommandId, Position, TenantId};
 
 use crate::core::Core;
 use crate::disk::Disk;
+use crate::format::{HEADS, LOG};
 use crate::head::HeadFile;
-use crate::log::{Batch, BodyCipher, EventLog, LogError, Snapshot};
+use crate::log::{Batch, BodyCipher, EventLog, LogError, PurgeError, Snapshot};
 use crate::open::{self, OpenError, Options};
+use crate::purge::{self, Journals};
 use crate::replace::{self, ReplaceError};
 use crate::table::{Rows, Table};
 use crate::upkeep::Upkeep;
@@ -87,6 +89,14 @@ impl FjallLog {
 
     pub(crate) fn core(&self) -> &Core<Disk> {
         &self.core
+    }
+
+    /// As when the engine's own merging fails: it may have half a new list of tables.
+    fn unless_broken(&self, done: Result<(), PurgeError>) -> Result<(), PurgeError> {
+        if let Err(PurgeError::Engine(_)) = &done {
+            self.core.failed.store(true, Ordering::Release);
+        }
+        done
     }
 
     fn stop_keeper(&mut self) {
@@ -169,5 +179,19 @@ impl EventLog for FjallLog {
 
     fn wait(&self, tenant: TenantId, position: Position, timeout_ms: u64) -> bool {
         self.core.wait(tenant, position, timeout_ms)
+    }
+
+    fn write_out(&self) -> Result<(), PurgeError> {
+        self.unless_broken(purge::write_out(self.core.engine.spaces.values()))
+    }
+
+    fn merge(&self) -> Result<(), PurgeError> {
+        // Nothing is ever removed from the log itself, and its rows name nothing in clear.
+        let tables = self.core.engine.spaces.iter().filter(|(name, _)| ![LOG, HEADS].contains(*name));
+        self.unless_broken(tables.into_iter().try_for_each(|(_, keyspace)| purge::merge(keyspace)))
+    }
+
+    fn journals(&self) -> std::io::Result<Option<Journals>> {
+        purge::journals(&self.core.engine.folder.join(open::DATABASE))
     }
 }

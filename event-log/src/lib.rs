@@ -19,6 +19,7 @@ mod journal;
 mod log;
 mod memory;
 mod open;
+mod purge;
 mod reopen;
 mod replace;
 mod scratch;
@@ -35,10 +36,11 @@ pub use fjall_log::FjallLog;
 pub use import::{ImportError, RawRecord};
 pub use log::{
     AppendError, Batch, BodyCipher, CipherError, Cursor, CursorState, Draft, EventLog, LogError, LogHead, Opened,
-    Recorded, Snapshot, read,
+    PurgeError, Recorded, Snapshot, read,
 };
 pub use memory::{MemoryLog, PlainCipher};
 pub use open::{OpenError, Options};
+pub use purge::{JOURNAL_BYTES, Journals, PADDING_BYTES, padding};
 pub use reopen::Reopening;
 pub use replace::ReplaceError;
 pub use scratch::{Scratch, ScratchError};

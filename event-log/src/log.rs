@@ -9,6 +9,7 @@ use schemas::event::BucketHead;
 use schemas::record::{Body, Header};
 use schemas::{BucketId, CommandId, Epoch, EventId, KeyId, LeafHash, Position, TenantId, Time};
 
+use crate::purge::Journals;
 use crate::table::{Changes, ReadError, Rows};
 
 /// Opens and seals bodies. Implemented over the vault by whoever wires the program.
@@ -193,6 +194,23 @@ pub trait Batch {
     fn commit(self: Box<Self>) -> Result<u64, AppendError>;
 }
 
+/// Removed rows were not purged. They are removed all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum PurgeError {
+    /// Less room than a second copy of a table needs. Asking again when there is more may succeed.
+    #[error("there is no room for a second copy of a table of {bytes} bytes")]
+    NoRoom {
+        /// How large the table is.
+        bytes: u64,
+    },
+    /// Rows in memory were not written out in time. Asking again may succeed.
+    #[error("rows in memory take too long to be written out")]
+    Slow,
+    /// The engine could not: what is on disk is unknown, and the log takes no more writes.
+    #[error("the storage engine could not merge its tables")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 /// The log, or any reader over it, found something that no run of ours wrote. It stops; it never skips.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -301,6 +319,26 @@ pub trait EventLog: Send + Sync {
 
     /// Waits until `tenant`'s log has a record at `position`, or until `timeout_ms` have passed; whether it has.
     fn wait(&self, tenant: TenantId, position: Position, timeout_ms: u64) -> bool;
+
+    /// Writes out what is in memory, so that old journals can go, and tables that a merge replaced. Blocks.
+    ///
+    /// # Errors
+    /// [`PurgeError`].
+    fn write_out(&self) -> Result<(), PurgeError>;
+
+    /// Merges every table, so that rows that were removed are in none any more but for what a snapshot still shows. The files of
+    /// before go when something was written since and is written out. Blocks, for as long as the tables take to be read and
+    /// written once.
+    ///
+    /// # Errors
+    /// [`PurgeError`].
+    fn merge(&self) -> Result<(), PurgeError>;
+
+    /// The journals that there are; none of an engine without.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    fn journals(&self) -> std::io::Result<Option<Journals>>;
 }
 
 /// Reads records of one log in order: chunks of at most `max` from `from` on.

@@ -28,7 +28,7 @@ use crate::table::{ReadError, Table};
 use crate::upkeep::Removed;
 use crate::view::{self, SnapshotOf};
 
-const DATABASE: &str = "core";
+pub(crate) const DATABASE: &str = "core";
 const HEAD_FILE: &str = "HEAD";
 /// fjall makes this file last when it creates a database.
 const DATABASE_MARKER: &str = "version";

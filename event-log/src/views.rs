@@ -14,6 +14,7 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 
 use crate::disk::{DiskView, Spaces, guarded, rows};
 use crate::engine::View;
+use crate::purge::{self, JOURNAL_BYTES};
 use crate::table::{Changes, ROW_BYTES_MAX, ReadError, RowIter, Rows, Table};
 
 /// Memory for a table's newest rows, and for blocks read: these rows are written often and read now and then.
@@ -25,6 +26,15 @@ const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const FREE_BYTES_MIN: u64 = 128 * 1024 * 1024;
 /// Folders that were set aside and are still there, at most: beyond it somebody must look.
 const ASIDE_MAX: u32 = 100;
+
+/// Rows of one batch that fills a journal.
+const PADDING_ROWS: u64 = 400;
+/// Rounds in which old journals go at the latest.
+const ROUNDS_MAX: usize = 5;
+
+fn padding_key(row: u64) -> Vec<u8> {
+    [&b"padding-"[..], &row.to_be_bytes()].concat()
+}
 
 /// The database could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +116,65 @@ impl Views {
         guarded(|| batch.commit()).map_err(failed)
     }
 
+    /// Sees to it that rows that were removed are in no file of this database any more, but for what a snapshot still shows: begins a
+    /// new journal, writes out what is in memory, merges every table. Rows of `scratch` whose keys begin with `padding-` come and go
+    /// with it. Blocks.
+    ///
+    /// # Errors
+    /// [`ViewsError`]; the rows are removed all the same.
+    pub fn purge(&self, scratch: Table) -> Result<(), ViewsError> {
+        let failed = |source| ViewsError { folder: self.folder.clone(), source };
+        let journals = || purge::journals(&self.folder).map_err(|error| failed(error.into()));
+        let before = journals()?.map_or(0, |journals| journals.newest);
+        let (mut number, mut padded) = (0, 0);
+        for _ in 0..ROUNDS_MAX {
+            // The first round fills the journal, so that the engine begins a new one; later ones let the old one go.
+            while journals()?.is_some_and(|journals| journals.newest == before) && padded <= JOURNAL_BYTES {
+                padded += self.pad(scratch, &mut number)?;
+            }
+            self.pad(scratch, &mut number)?;
+            purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))?;
+            if journals()?.is_none_or(|journals| journals.oldest > before) {
+                break;
+            }
+        }
+        let mut changes = Changes::default();
+        (0..PADDING_ROWS).for_each(|row| changes.remove(scratch, padding_key(row)));
+        self.write(changes, true)?;
+        purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))?;
+        self.spaces.values().try_for_each(purge::merge).map_err(|error| failed(error.into()))?;
+        // Files that the merge replaced go when something younger is written out.
+        let mut younger = Changes::default();
+        for name in self.spaces.keys() {
+            younger.remove(Table { name }, padding_key(0));
+        }
+        self.write(younger, true)?;
+        purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))
+    }
+
+    /// Writes some rows that mean nothing, over those of before. How many bytes they are.
+    fn pad(&self, scratch: Table, number: &mut u64) -> Result<u64, ViewsError> {
+        let mut changes = Changes::default();
+        for row in 0..PADDING_ROWS {
+            changes.put(scratch, padding_key(row), purge::padding(*number));
+            *number += 1;
+        }
+        self.write(changes, false)?;
+        Ok(PADDING_ROWS * purge::PADDING_BYTES as u64)
+    }
+
     fn has_room(&self) -> bool {
         let stat = rustix::fs::statvfs(&self.folder);
         // Not knowing is no reason to stop: the write itself will say.
         stat.map_or(true, |stat| stat.f_bavail.saturating_mul(stat.f_frsize) >= FREE_BYTES_MIN)
+    }
+
+    /// All tables, by name.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Table> {
+        let mut tables: Vec<Table> = self.spaces.keys().map(|name| Table { name }).collect();
+        tables.sort_unstable();
+        tables
     }
 
     /// A consistent view of now. Give it back within 30 s.
@@ -214,6 +279,39 @@ mod tests {
         drop((before, views));
         let (views, aside) = Views::open(&folder, &[RED]).expect("opens");
         assert_eq!((keys(&views), aside), (vec![b"a".to_vec(), b"c".to_vec(), b"d".to_vec()], None));
+    }
+
+    #[test]
+    fn what_was_removed_is_in_no_file_after_a_purge() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("views");
+        let (views, _) = Views::open(&folder, &[RED, BLUE]).expect("opens");
+        for number in 0..100_u32 {
+            views.write(row(format!("planted-{number}").as_bytes(), Some(b"1")), false).expect("writes");
+        }
+        views.write(row(b"stays", Some(b"1")), true).expect("writes");
+        assert!(holds(&folder, b"planted-"));
+        for number in 0..100_u32 {
+            views.write(row(format!("planted-{number}").as_bytes(), None), false).expect("writes");
+        }
+        views.purge(BLUE).expect("purges");
+        assert!(!holds(&folder, b"planted-"), "no journal, no table");
+        assert_eq!(keys(&views), [b"stays".to_vec()]);
+        drop(views);
+        let (views, aside) = Views::open(&folder, &[RED, BLUE]).expect("opens");
+        assert_eq!((keys(&views), aside), (vec![b"stays".to_vec()], None));
+    }
+
+    const BLUE: Table = Table { name: "blue" };
+
+    fn holds(folder: &Path, marker: &[u8]) -> bool {
+        std::fs::read_dir(folder).expect("a folder").any(|entry| {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                return holds(&path, marker);
+            }
+            std::fs::read(&path).is_ok_and(|bytes| bytes.windows(marker.len()).any(|window| window == marker))
+        })
     }
 
     #[test]

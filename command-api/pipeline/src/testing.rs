@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use event_log::{
-    AppendError, Batch, Changes, Draft, EventLog, LogError, LogHead, MemoryLog, PlainCipher, ReadError, Recorded,
-    Snapshot,
+    AppendError, Batch, Changes, Draft, EventLog, Journals, LogError, LogHead, MemoryLog, PlainCipher, PurgeError,
+    ReadError, Recorded, Snapshot,
 };
 use parking_lot::Mutex;
 use schemas::{CommandId, Position, TenantId, Time};
@@ -94,6 +94,18 @@ impl EventLog for FailingLog {
 
     fn wait(&self, tenant: TenantId, position: Position, timeout_ms: u64) -> bool {
         self.log.wait(tenant, position, timeout_ms)
+    }
+
+    fn write_out(&self) -> Result<(), PurgeError> {
+        self.log.write_out()
+    }
+
+    fn merge(&self) -> Result<(), PurgeError> {
+        self.log.merge()
+    }
+
+    fn journals(&self) -> std::io::Result<Option<Journals>> {
+        self.log.journals()
     }
 }
 
