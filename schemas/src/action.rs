@@ -105,6 +105,7 @@ actions! {
     PutBucketHistory "holdfast:PutBucketHistory" Admin,
     PutBucketSnapshot "holdfast:PutBucketSnapshot" Admin,
     RestoreBucket "holdfast:RestoreBucket" Admin,
+    EraseBucket "holdfast:EraseBucket" Admin,
     ManageKeys "holdfast:ManageKeys" Admin,
     ManageWebhooks "holdfast:ManageWebhooks" Admin,
 }

@@ -125,6 +125,8 @@ const TYPES: [(&str, &str); EVENT_TYPES.len()] = [
     ("holdfast:Task:Started", "io.holdfast.task.started.v1"),
     ("holdfast:Task:Progressed", "io.holdfast.task.progressed.v1"),
     ("holdfast:Task:Finished", "io.holdfast.task.finished.v1"),
+    ("holdfast:Erasure:KeyDestroyed", "io.holdfast.erasure.keydestroyed.v1"),
+    ("holdfast:Erasure:Completed", "io.holdfast.erasure.completed.v1"),
     ("holdfast:Content:Released", "io.holdfast.content.released.v1"),
     ("holdfast:Log:Reopened", "io.holdfast.log.reopened.v1"),
     ("holdfast:Log:Sealed", "io.holdfast.log.sealed.v1"),

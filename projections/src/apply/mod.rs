@@ -9,6 +9,7 @@
 mod content;
 mod directory;
 mod history;
+mod erasure;
 mod object;
 mod quota;
 mod signed_url;
@@ -86,7 +87,9 @@ pub fn apply_event(
         Event::LogReopened(_)
         | Event::LogSealed(_)
         | Event::CheckpointPublished(_)
-        | Event::QuotaThresholdReached(_) => Ok(()),
+        | Event::QuotaThresholdReached(_)
+        | Event::ErasureCompleted(_) => Ok(()),
+        Event::KeyDestroyed(event) => fold.key_destroyed(event),
         Event::ClockTicked(event) => fold.clock_ticked(event),
         Event::InstallationCreated(event) => fold.installation_created(event),
         Event::TaskStarted(event) => fold.task_started(event),

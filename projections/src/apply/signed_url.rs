@@ -31,6 +31,10 @@ impl Fold<'_> {
     pub(super) fn signed_url_revoked(&mut self, event: &SignedUrlRevoked) -> Result<(), RowError> {
         let key = SignedUrl::key(self.tenant, event.expires, &event.id);
         if let Some(row) = self.get::<SignedUrl>(&key)? {
+            if event.erased {
+                self.remove::<SignedUrl>(key);
+                return Ok(());
+            }
             self.put(key, &SignedUrl { revoked: row.revoked.or(Some(self.header.time)), ..row });
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! Does not own: who may ask, what the log's records say beside the rows.
 
 mod directory;
+mod erasure;
 mod listing;
 mod objects;
 pub(crate) mod past;
@@ -16,6 +17,10 @@ pub use directory::{
     bucket_name, clock, credential, ended_task, ended_tasks, installation, list_buckets, quota, signed_url,
     signed_urls, task, tasks, tenant, tenant_by_name, tenant_of_access_key, tenant_usage, tenants, usage, user,
     user_ever, users, webhook, webhooks,
+};
+pub use erasure::{
+    Kept, Left, Walk, beginnings_of, buckets_by_id, is_named_in, kept_in_bucket, kept_of_key, left_by_bucket,
+    left_by_tenant, signed_urls_of,
 };
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};

@@ -8,6 +8,7 @@
 mod bucket;
 mod cors;
 mod history;
+mod erasure;
 mod lifecycle;
 mod log;
 mod logging;
@@ -26,6 +27,7 @@ pub use bucket::{
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
 pub use history::{Base, BucketHistorySet, HistoryWindow, KeyInherited, SnapshotCreated, SnapshotDeleted};
+pub use erasure::{ErasureCompleted, ErasureScope, KeyDestroyed};
 pub use lifecycle::BucketLifecycleSet;
 pub use log::{
     BucketHead, CheckpointPublished, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished,
@@ -154,6 +156,8 @@ events! {
     7 1 TaskFinished,
     /// A checkpoint of the log was signed.
     8 1 CheckpointPublished,
+    /// A key was destroyed: what it sealed is erased.
+    9 1 KeyDestroyed,
     /// A tenant was created (system log).
     10 1 TenantCreated,
     /// A tenant's keys stopped working (system log).
@@ -166,6 +170,8 @@ events! {
     14 1 AdminTokenRevoked,
     /// A tenant without buckets was deleted (system log).
     15 1 TenantDeleted,
+    /// An erasure came to its end.
+    17 1 ErasureCompleted,
     /// A user was created.
     20 1 UserCreated,
     /// A user and its keys stopped working.

@@ -32,4 +32,7 @@ pub struct SignedUrlRevoked {
     pub id: String,
     /// When they would have ended.
     pub expires: Time,
+    /// Whether their bucket is erased: then nothing is kept of what they were for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }

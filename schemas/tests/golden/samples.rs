@@ -119,6 +119,48 @@ fn log() -> Vec<Event> {
         ClockTicked { wall: Time(1_700_000_000_000_000), acknowledged: true }.into(),
         ClockTicked { wall: Time(u64::MAX), acknowledged: false }.into(),
         InstallationCreated { installation: "00112233445566778899aabbccddeeff".to_owned() }.into(),
+        KeyDestroyed {
+            scope: ErasureScope::Bucket { bucket: BucketId(5), name: bucket_name() },
+            keys: vec![KeyId(3), KeyId(u64::MAX)],
+            reason: "asked for by the person concerned".to_owned(),
+            buckets: None,
+        }
+        .into(),
+        KeyDestroyed {
+            scope: ErasureScope::Tenant { tenant: TenantId(7), name: TenantName::parse("acme").expect("a name") },
+            keys: vec![KeyId(9)],
+            reason: "the contract ended".to_owned(),
+            buckets: Some(2),
+        }
+        .into(),
+        ErasureCompleted {
+            scope: ErasureScope::Bucket { bucket: BucketId(5), name: bucket_name() },
+            reason: "asked for by the person concerned".to_owned(),
+            asked: Time(1_700_000_000_000_000),
+            rows: 1_000,
+            wraps: 300,
+            blobs: 250,
+            entries: 40,
+            scanned_bytes: 1 << 40,
+            markers: 70,
+            findings: 0,
+            last_copy_lapses: None,
+        }
+        .into(),
+        ErasureCompleted {
+            scope: ErasureScope::Tenant { tenant: TenantId(7), name: TenantName::parse("acme").expect("a name") },
+            reason: "the contract ended".to_owned(),
+            asked: Time(0),
+            rows: u64::MAX,
+            wraps: 0,
+            blobs: 0,
+            entries: 0,
+            scanned_bytes: 0,
+            markers: 0,
+            findings: 3,
+            last_copy_lapses: Some(Time(1_800_000_000_000_000)),
+        }
+        .into(),
         TaskStarted {
             task: "ffeeddccbbaa99887766554433221100".to_owned(),
             kind: "delete-prefix".to_owned(),
@@ -233,7 +275,8 @@ fn signed_urls() -> Vec<Event> {
     vec![
         signed("GET", 1).into(),
         signed("PUT", 10_000).into(),
-        SignedUrlRevoked { id: id.to_owned(), expires: Time(1_800_000_000_000_000) }.into(),
+        SignedUrlRevoked { id: id.to_owned(), expires: Time(1_800_000_000_000_000), erased: false }.into(),
+        SignedUrlRevoked { id: id.to_owned(), expires: Time(0), erased: true }.into(),
         WebhookDeleted { id: SubscriptionId([7; 16]) }.into(),
     ]
 }

@@ -1,6 +1,6 @@
 //! What events are called in the audit: by the operation that makes them.
 
-use schemas::event::{Cause, Event, WebhookChange};
+use schemas::event::{Cause, ErasureScope, Event, WebhookChange};
 
 /// The operation of an event, as a request for it is called; the event's own name for what no request asks for.
 pub(super) fn action(event: &Event) -> &'static str {
@@ -45,6 +45,10 @@ pub(super) fn action(event: &Event) -> &'static str {
             WebhookChange::Stopped => "StopWebhook",
         },
         Event::WebhookDeleted(_) => "DeleteWebhook",
+        Event::KeyDestroyed(destroyed) => match destroyed.scope {
+            ErasureScope::Bucket { .. } => "EraseBucket",
+            ErasureScope::Tenant { .. } => "EraseTenant",
+        },
         other => other.name(),
     }
 }

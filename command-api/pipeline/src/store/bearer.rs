@@ -307,7 +307,7 @@ impl Store {
         self.inner
             .tenant_command(Request::of(caller), move |rows| {
                 let row = query::signed_url(rows, tenant, expires, &id).map_err(rows_error)?;
-                let revoked = SignedUrlRevoked { id: id.clone(), expires };
+                let revoked = SignedUrlRevoked { id: id.clone(), expires, erased: false };
                 Ok(if row.is_some_and(|row| row.revoked.is_none()) { vec![revoked.into()] } else { vec![] })
             })
             .await?;

@@ -6,6 +6,7 @@
 
 mod bucket;
 mod history;
+mod erasure;
 mod log;
 mod object;
 mod rules;
@@ -132,6 +133,10 @@ details! {
     WebhookSet(subscription::WebhookSet<'a>),
     /// A webhook that was deleted.
     WebhookDeleted(subscription::WebhookDeleted),
+    /// A key that was destroyed.
+    KeyDestroyed(erasure::KeyDestroyed<'a>),
+    /// An erasure that came to its end: its certificate.
+    ErasureCompleted(erasure::Completed<'a>),
     /// Work that began.
     TaskStarted(log::TaskStarted<'a>),
     /// Work that got so far.
@@ -219,6 +224,8 @@ impl<'a> Detail<'a> {
             Event::SignedUrlRevoked(it) => Self::SignedUrlRevoked(tenant::SignedUrlRevoked::of(it)),
             Event::WebhookSet(it) => Self::WebhookSet(subscription::WebhookSet::of(it)),
             Event::WebhookDeleted(it) => Self::WebhookDeleted(subscription::WebhookDeleted::of(*it)),
+            Event::KeyDestroyed(it) => Self::KeyDestroyed(erasure::KeyDestroyed::of(it)),
+            Event::ErasureCompleted(it) => Self::ErasureCompleted(erasure::Completed::of(it)),
             Event::TaskStarted(it) => Self::TaskStarted(log::TaskStarted::of(it)),
             Event::TaskProgressed(it) => Self::TaskProgressed(log::TaskProgressed::of(it)),
             Event::TaskFinished(it) => Self::TaskFinished(log::TaskFinished::of(it)),
