@@ -52,6 +52,11 @@ impl Ring {
         self.keys.iter().find(|(known, _)| *known == id).map(|(_, slot)| slot)
     }
 
+    /// Ids of all keys, oldest first.
+    pub(crate) fn ids(&self) -> Vec<KeyId> {
+        self.keys.iter().map(|(id, _)| *id).collect()
+    }
+
     /// Whether nothing in it can open anything any more.
     pub(crate) fn is_destroyed(&self) -> bool {
         self.current().is_none()

@@ -136,6 +136,22 @@ impl Vault {
         self.ring(Owner::of(tenant, bucket)).ok()?.current().map(|(id, _)| id)
     }
 
+    /// Every key that a bucket has had, the destroyed ones among them, oldest first. None of one whose tenant was destroyed.
+    ///
+    /// # Errors
+    /// A key file that is missing or damaged.
+    pub fn bucket_keys(&self, tenant: TenantId, bucket: BucketId) -> Result<Vec<KeyId>, VaultError> {
+        Ok(self.ring(Owner::of(tenant, bucket))?.ids())
+    }
+
+    /// Every key that a tenant has had, the destroyed ones among them, oldest first.
+    ///
+    /// # Errors
+    /// A tenant that has none.
+    pub fn tenant_keys(&self, tenant: TenantId) -> Result<Vec<KeyId>, VaultError> {
+        Ok(self.tenant_ring(tenant)?.ids())
+    }
+
     /// Destroys a key of a bucket: its file then says "destroyed", and the wrap is gone from it. What else lives in
     /// the file is wrapped again under the tenant's current key. Destroying twice is one destruction.
     ///

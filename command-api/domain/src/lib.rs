@@ -19,6 +19,7 @@ pub mod content;
 pub mod cors;
 pub mod encryption;
 pub mod history;
+pub mod erasure;
 pub mod lifecycle;
 pub mod lock;
 pub mod logging;

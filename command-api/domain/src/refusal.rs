@@ -330,6 +330,12 @@ pub enum Refusal {
     /// taken, and so is the same request when an operator has acknowledged the clock.
     #[error("a default retention cannot begin before an operator has acknowledged the server's clock")]
     ClockNotAcknowledged,
+    /// Something in it is retained or held: it is erased when that has ended.
+    #[error("{rule}")]
+    Retained {
+        /// The rule that forbids it, as far as whoever asks may know.
+        rule: String,
+    },
     /// The content's key was destroyed.
     #[error("the content was erased")]
     Erased,

@@ -313,6 +313,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::QuotaExceeded => (StatusCode::INSUFFICIENT_STORAGE, "quota_exceeded"),
         Refusal::ObjectLocked => (StatusCode::FORBIDDEN, "object_locked"),
         Refusal::ClockNotAcknowledged => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Refusal::Retained { .. } => (StatusCode::CONFLICT, "retained"),
         Refusal::Erased => (StatusCode::GONE, "erased"),
         Refusal::IdempotencyInProgress => (StatusCode::CONFLICT, "idempotency_in_progress"),
         Refusal::IdempotencyKeyReused => (StatusCode::CONFLICT, "idempotency_key_reused"),

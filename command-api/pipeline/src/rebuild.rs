@@ -8,11 +8,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use event_log::{EventLog, Scratch};
-use projections::{Mismatch, TABLES};
+use event_log::{EventLog, Scratch, Snapshot};
+use projections::{Mismatch, TABLES, query};
+use schemas::TenantId;
+use schemas::event::ErasureScope;
 
 use crate::api::{AdminCaller, StoreError};
-use crate::store::{OpenError, OpenOptions, Store, internal, open_log, operator};
+use crate::store::{
+    ERASE, ErasureArguments, OpenError, OpenOptions, Store, internal, log_error, open_log, operator, rows_error,
+};
 
 /// What a rebuild found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct RebuildReport {
     pub events: u64,
     /// Tables whose live rows are not what the log says, as `tenant/table`. Empty when all is well.
     pub mismatches: Vec<String>,
+    /// Tenants that an erasure is under way in: their rows go page by page, and are not compared until it has ended.
+    pub erasing: Vec<TenantId>,
 }
 
 /// Why an offline rebuild stopped. The rows that were there stand.
@@ -69,6 +75,23 @@ fn name(mismatch: &Mismatch) -> String {
     format!("{}/{}", mismatch.tenant, mismatch.table)
 }
 
+/// Tenants whose rows an erasure is removing: the log does not have them any more.
+fn being_erased(snapshot: &dyn Snapshot) -> Result<Vec<TenantId>, StoreError> {
+    let mut tenants = Vec::new();
+    for log in snapshot.tenants().map_err(log_error)? {
+        for (_, task) in query::tasks(snapshot, log).map_err(rows_error)?.into_iter().filter(|(_, it)| it.kind == ERASE)
+        {
+            tenants.push(log);
+            if let ErasureScope::Tenant { tenant, .. } = ErasureArguments::parse(&task.arguments)?.scope {
+                tenants.push(tenant);
+            }
+        }
+    }
+    tenants.sort_unstable();
+    tenants.dedup();
+    Ok(tenants)
+}
+
 impl Store {
     /// Replays every log into fresh rows and compares them with the live ones under one snapshot.
     ///
@@ -81,13 +104,15 @@ impl Store {
         let snapshot = self.inner.log.snapshot();
         let replay = move || {
             let mut scratch = Scratch::create(&folder, TABLES).map_err(|error| internal(&error))?;
-            projections::rebuild(snapshot.as_ref(), &mut scratch).map_err(|error| internal(&error))
+            let rebuilt = projections::rebuild(snapshot.as_ref(), &mut scratch).map_err(|error| internal(&error))?;
+            Ok::<_, StoreError>((rebuilt, being_erased(snapshot.as_ref())?))
         };
-        let rebuilt = tokio::task::spawn_blocking(replay).await.map_err(|error| internal(&error))??;
+        let (rebuilt, erasing) = tokio::task::spawn_blocking(replay).await.map_err(|error| internal(&error))??;
         Ok(RebuildReport {
             tenants: rebuilt.tenants,
             events: rebuilt.events,
-            mismatches: rebuilt.mismatches.iter().map(name).collect(),
+            mismatches: rebuilt.mismatches.iter().filter(|it| !erasing.contains(&it.tenant)).map(name).collect(),
+            erasing,
         })
     }
 
@@ -126,5 +151,5 @@ pub(crate) fn rebuild_anew(options: &OpenOptions, damaged: bool) -> Result<Rebui
     if !different.is_empty() {
         return Err(RebuildError::Different { tables: different.iter().map(name).collect() });
     }
-    Ok(RebuildReport { tenants, events, mismatches })
+    Ok(RebuildReport { tenants, events, mismatches, erasing: Vec::new() })
 }

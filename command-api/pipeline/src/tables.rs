@@ -18,6 +18,7 @@
 //! | physical | 2, de-duplication hint (32 bytes) | blob |
 //! | physical | 3, child blob, parent manifest | nothing |
 //! | physical | 9, in the system tenant | time of the last readiness probe |
+//! | physical | 10, number, in the system tenant | bytes that mean nothing, while a journal is filled |
 
 use std::ops::Bound;
 
@@ -129,6 +130,41 @@ pub(crate) fn decode_signed(value: &[u8]) -> Option<(u64, LeafHash)> {
 /// The public key that all checkpoints of the installation are signed with.
 pub(crate) fn checkpoint_key() -> Vec<u8> {
     key(TenantId::SYSTEM, 8, &[])
+}
+
+/// Where all wraps of a tenant are, of whatever kind: from, and to without.
+pub(crate) fn wraps_of_tenant(tenant: TenantId) -> (Vec<u8>, Vec<u8>) {
+    (key(tenant, 2, &[]), key(tenant, 5, &[]))
+}
+
+/// Whether a row of a wrap is one under a bucket's key, or a customer's for a bucket: its value then names the bucket.
+pub(crate) fn is_of_bucket(key: &[u8]) -> bool {
+    matches!(key.get(8), Some(2 | 4))
+}
+
+/// Whether a row of the truth table is a wrap.
+pub(crate) fn is_wrap(key: &[u8]) -> bool {
+    matches!(key.get(8), Some(2..=4))
+}
+
+/// Whether a row of the physical table is a blob's own.
+pub(crate) fn is_blob(key: &[u8]) -> bool {
+    key.get(8) == Some(&1)
+}
+
+/// Where the rows are by which manifests keep their children: from, and to without.
+pub(crate) fn children_of_tenant(tenant: TenantId) -> (Vec<u8>, Vec<u8>) {
+    (key(tenant, 3, &[]), key(tenant, 4, &[]))
+}
+
+/// Child and parent of a row whose key [`child_key`] made.
+pub(crate) fn child_of(key: &[u8]) -> Option<(BlobId, BlobId)> {
+    Some((BlobId(key.get(9..25)?.try_into().ok()?), BlobId(key.get(25..)?.try_into().ok()?)))
+}
+
+/// A row that is there to fill a journal.
+pub(crate) fn padding_key(row: u64) -> Vec<u8> {
+    key(TenantId::SYSTEM, 10, &[&row.to_be_bytes()])
 }
 
 /// A row that says only that writing works.

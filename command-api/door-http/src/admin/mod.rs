@@ -7,6 +7,7 @@
 mod ask;
 mod clock;
 mod backups;
+mod erasures;
 mod keys;
 mod quotas;
 mod records;
@@ -92,6 +93,7 @@ fn routes() -> Routes<Handler> {
     let all = [
         system::operations(),
         tenants::operations(),
+        erasures::operations(),
         quotas::operations(),
         usage::operations(),
         users::operations(),

@@ -39,6 +39,8 @@ struct Rebuild {
     events: u64,
     /// Tables that differ.
     mismatches: Vec<String>,
+    /// Tenants, by number, that were not compared: an erasure is under way in them.
+    erasing: Vec<String>,
 }
 
 /// What a sweep did.
@@ -82,6 +84,7 @@ async fn rebuild(admin: Arc<Admin>, ask: Ask) -> Answer {
         tenants: report.tenants,
         events: report.events,
         mismatches: report.mismatches,
+        erasing: report.erasing.iter().map(ToString::to_string).collect(),
     };
     Ok(json(StatusCode::OK, answer))
 }

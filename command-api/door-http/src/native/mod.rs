@@ -12,6 +12,7 @@ mod batch;
 mod buckets;
 mod copy;
 mod cors;
+mod erase;
 mod events;
 mod gate;
 mod history;
@@ -115,7 +116,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 15] {
+fn beside() -> [Vec<Entry>; 16] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -127,6 +128,7 @@ fn beside() -> [Vec<Entry>; 15] {
         multipart_presign::operations(),
         move_object::operations(),
         tasks::operations(),
+        erase::operations(),
         zip::operations(),
         webhooks::operations(),
         events::operations(),

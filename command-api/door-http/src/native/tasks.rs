@@ -78,9 +78,9 @@ struct DryRun {
 /// A task.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Task {
+pub(super) struct Task {
     id: String,
-    /// `delete-prefix`.
+    /// `delete-prefix`, `erase`.
     kind: String,
     bucket: String,
     prefix: String,
@@ -91,7 +91,7 @@ struct Task {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Objects that were deleted.
+    /// Objects that were deleted; of an erasure rows.
     deleted: u64,
     /// Objects that are locked and stay.
     locked: u64,
@@ -122,7 +122,7 @@ struct TaskList {
     next_continuation_token: Option<String>,
 }
 
-fn shown(task: TaskInfo) -> Task {
+pub(super) fn shown(task: TaskInfo) -> Task {
     let (status, error) = match task.status {
         TaskStatus::Running => ("running", None),
         TaskStatus::Succeeded => ("succeeded", None),

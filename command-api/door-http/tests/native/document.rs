@@ -109,6 +109,7 @@ const OURS: &str = "
     GET /log/key getCheckpointKey log
     GET /log/proof getInclusionProof log
     GET /log/consistency getConsistencyProof log
+    POST /buckets/{bucket}/erase eraseBucket buckets
 ";
 
 fn committed() -> PathBuf {

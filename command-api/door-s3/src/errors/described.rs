@@ -348,6 +348,7 @@ fn refused(refusal: &Refusal) -> Described {
             "ServiceUnavailable",
             "The bucket's default retention cannot begin before an operator has acknowledged the server's clock.",
         ),
+        Refusal::Retained { rule } => Described::new(S::CONFLICT, "InvalidBucketState", rule.clone()),
         Refusal::Erased => plain(S::GONE, "ContentErased", "The content of this object was erased for good."),
         Refusal::IdempotencyInProgress => {
             plain(S::CONFLICT, "OperationAborted", "A request with this idempotency key is being carried out.")
@@ -431,6 +432,7 @@ mod tests {
             Refusal::QuotaExceeded,
             Refusal::ObjectLocked,
             Refusal::ClockNotAcknowledged,
+            Refusal::Retained { rule: "a version is retained".into() },
             Refusal::Erased,
         ];
         let mut rows: Vec<String> = refusals.into_iter().map(|it| row(&Failure::Store(it.into()))).collect();

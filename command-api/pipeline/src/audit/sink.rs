@@ -59,6 +59,8 @@ struct Queue {
     entries: Vec<Entry>,
     /// Entries that were not kept and that no entry speaks of yet.
     lost: u64,
+    /// Bytes of entries that somebody else removed, by share.
+    freed: [u64; 2],
     /// Turns of the writer that somebody asked for, and those that are done.
     asked: u64,
     done: u64,
@@ -161,6 +163,64 @@ impl Sink {
                 return;
             }
         }
+    }
+
+    /// Removes the entries of a tenant that name a bucket, or all of its rows in every table of this database. How many entries.
+    /// Ends early when it is told to.
+    pub(crate) fn forget(
+        &self,
+        vault: &Vault,
+        tenant: TenantId,
+        bucket: Option<&str>,
+        until: Time,
+        keep_going: &dyn Fn() -> bool,
+    ) -> Result<u64, String> {
+        self.flush(Duration::from_secs(5));
+        let mut forgotten = 0;
+        for table in self.views.tables() {
+            if bucket.is_some() && table != ACCESS || table == NOTES {
+                continue;
+            }
+            let beginning = tenant.0.to_be_bytes().to_vec();
+            let to = event_log::prefix_end(&beginning).map_or(Bound::Unbounded, Bound::Excluded);
+            let mut from = Bound::Included(beginning);
+            loop {
+                let snapshot = self.views.snapshot();
+                let (mut changes, mut gone, mut looked, mut last) = (Changes::default(), 0, 0, None);
+                for row in snapshot.range(table, from, to.clone()).take(BATCH_ROWS) {
+                    let (key, value) = row.map_err(|error| describe(&error))?;
+                    looked += 1;
+                    let goes = match bucket {
+                        None => true,
+                        Some(name) => {
+                            let before = entry::parse_key(&key).is_some_and(|(_, time, _)| time <= until);
+                            // One that does not open names nothing any more.
+                            let what =
+                                if before { entry::open(vault, tenant, &key, &value).unwrap_or(None) } else { None };
+                            what.is_some_and(|what| what.bucket.as_deref() == Some(name))
+                        }
+                    };
+                    if goes {
+                        gone += (key.len() + value.len()) as u64;
+                        changes.remove(table, key.clone());
+                    }
+                    last = Some(key);
+                }
+                drop(snapshot);
+                if table == ACCESS {
+                    forgotten += changes.0.len() as u64;
+                    self.queue.lock().freed[share_of(tenant)] += gone;
+                }
+                if !changes.0.is_empty() {
+                    self.views.write(changes, true).map_err(|error| describe(&error))?;
+                }
+                match last {
+                    Some(last) if looked == BATCH_ROWS && keep_going() => from = Bound::Excluded(last),
+                    _ => break,
+                }
+            }
+        }
+        Ok(forgotten)
     }
 
     pub(crate) fn figures(&self) -> AuditFigures {
@@ -273,12 +333,15 @@ impl Writer {
     }
 
     /// What waits, for an empty batch that has room: nothing grows while requests wait for the lock.
-    fn next(&self, entries: &mut Vec<Entry>) -> (u64, u64, bool) {
+    fn next(&mut self, entries: &mut Vec<Entry>) -> (u64, u64, bool) {
         let mut queue = self.sink.queue.lock();
         if !queue.ending && queue.asked == queue.done && queue.entries.len() < WAITING_MAX / 2 {
             self.sink.wake.wait_for(&mut queue, PACE);
         }
         std::mem::swap(&mut queue.entries, entries);
+        for (share, freed) in self.shares.iter_mut().zip(std::mem::take(&mut queue.freed)) {
+            share.bytes = share.bytes.saturating_sub(freed);
+        }
         (std::mem::take(&mut queue.lost), queue.asked, queue.ending)
     }
 

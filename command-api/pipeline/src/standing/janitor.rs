@@ -18,6 +18,10 @@ const REMEMBERED_US: u64 = 600 * 1_000_000;
 
 pub(super) fn run(inner: &Inner) -> Result<(), StoreError> {
     for tenant in inner.log.snapshot().tenants().map_err(log_error)? {
+        // An erased tenant's rows go with its erasure.
+        if inner.contents.vault.tenant_key(tenant).is_none() {
+            continue;
+        }
         abandon_orphans(inner, tenant)?;
         clear_ended(inner, tenant)?;
         inner.forget_answers(tenant)?;
@@ -26,7 +30,7 @@ pub(super) fn run(inner: &Inner) -> Result<(), StoreError> {
 }
 
 /// Uploads that were open when their bucket was deleted are given up.
-fn abandon_orphans(inner: &Inner, tenant: TenantId) -> Result<(), StoreError> {
+pub(super) fn abandon_orphans(inner: &Inner, tenant: TenantId) -> Result<(), StoreError> {
     let snapshot = inner.log.snapshot();
     for bucket in query::orphaned_buckets(snapshot.as_ref(), tenant, ROUND).map_err(rows_error)? {
         let all = query::ListQuery { prefix: String::new(), delimiter: None, after: None, max: ROUND };

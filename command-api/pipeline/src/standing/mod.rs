@@ -7,8 +7,10 @@
 mod access_log;
 mod checkpoints;
 mod clock;
+mod erase;
 mod janitor;
 mod lifecycle;
+mod scan;
 mod seals;
 mod sweep;
 mod tasks;
@@ -77,6 +79,8 @@ pub(crate) struct Standing {
     expiring: Mutex<()>,
     /// What rules have done since the start.
     expired: Mutex<LifecycleReport>,
+    /// What is known of erasures under way beside what the log says.
+    erasing: erase::Erasing,
     /// Wakes whoever carries out tasks.
     bell: Arc<tasks::Bell>,
 }

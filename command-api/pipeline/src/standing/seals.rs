@@ -28,6 +28,10 @@ impl Sealer {
         let snapshot = inner.log.snapshot();
         let now = inner.now();
         for tenant in snapshot.tenants().map_err(log_error)? {
+            // An erased log is sealed no more: nothing is written to it, and nobody has a key for it.
+            if inner.contents.vault.tenant_key(tenant).is_none() {
+                continue;
+            }
             let Some(head) = snapshot.log_head(tenant).map_err(log_error)? else { continue };
             let first = Seen { last: LastSeal { next: head.next, time: now }, sealed: false };
             let seen = *self.seen.entry(tenant).or_insert(first);

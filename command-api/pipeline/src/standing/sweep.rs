@@ -104,6 +104,10 @@ fn unless_closing(tenant: TenantId, done: Result<(), StoreError>) -> Result<(), 
 
 /// Gives up references whose bucket's history window has passed and that nothing else keeps, oldest first.
 fn release(inner: &Inner, tenant: TenantId, report: &mut SweepReport) -> Result<(), StoreError> {
+    // An erased tenant's rows go with its erasure.
+    if inner.contents.vault.tenant_key(tenant).is_none() {
+        return Ok(());
+    }
     // Judged by the retention clock: a wall clock set ahead must not end history early, and one that is not believed not
     // at all.
     if inner.retention.lock().expiry_frozen() {
@@ -287,6 +291,65 @@ fn free_together(
     }
     drop(freeing);
     Ok(())
+}
+
+/// Frees those of some blobs that nothing refers to, whatever their age: what an erasure leaves is nobody's. How many. For one
+/// who holds the lock of upkeep.
+pub(super) fn free_now(inner: &Inner, tenant: TenantId, blobs: &[BlobId]) -> Result<u64, StoreError> {
+    let snapshot = inner.log.snapshot();
+    let mut dead = Vec::new();
+    for blob in blobs {
+        let row = blob_row(snapshot.as_ref(), tenant, *blob).map_err(crate::content::internal_box)?;
+        if let Some(row) = row
+            && !referenced(snapshot.as_ref(), tenant, *blob)?
+        {
+            dead.push((*blob, row));
+        }
+    }
+    drop(snapshot);
+    let mut report = SweepReport::default();
+    if !dead.is_empty() {
+        free_together(inner, tenant, &dead, &mut report)?;
+    }
+    Ok(report.freed)
+}
+
+/// Whether a blob has a wrap other than these.
+pub(super) fn has_other_wraps(
+    view: &dyn Rows,
+    tenant: TenantId,
+    blob: BlobId,
+    these: &[Vec<u8>],
+) -> Result<bool, StoreError> {
+    for wraps in [wraps_prefix(tenant, blob), named_wraps_prefix(tenant, blob), customer_wrap_key(tenant, blob)] {
+        for wrap in event_log::prefix(view, TRUTH, &wraps) {
+            if !these.contains(&wrap.map_err(|error| internal(&error))?.0) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Removes every row of a blob that no key opens any more but its wraps, whoever refers to it. Whether there was one.
+pub(super) fn forget_unopenable(
+    view: &dyn Rows,
+    tenant: TenantId,
+    blob: BlobId,
+    changes: &mut Changes,
+) -> Result<bool, StoreError> {
+    let Some(row) = blob_row(view, tenant, blob).map_err(crate::content::internal_box)? else { return Ok(false) };
+    if let Some(hint) = row.hint {
+        let points = view.get(PHYSICAL, &hint_key(tenant, &hint)).map_err(|error| internal(&error))?;
+        if points.as_deref() == Some(&blob.0[..]) {
+            changes.remove(PHYSICAL, hint_key(tenant, &hint));
+        }
+    }
+    if row.located == Located::Inline {
+        changes.remove(TRUTH, inline_key(tenant, blob));
+    }
+    changes.remove(PHYSICAL, blob_key(tenant, blob));
+    Ok(true)
 }
 
 /// Removes the rows of blobs that nothing refers to, as many as go in one unit. Whether some are left.

@@ -23,7 +23,7 @@ use super::Stop;
 use crate::api::{Caller, StoreError};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Unit, describe};
 use crate::store::{
-    Arguments, Cursor, DELETE_PREFIX, Found, Inner, Request, log_error, planned_object, rows_error, situation,
+    Arguments, Cursor, DELETE_PREFIX, ERASE, Found, Inner, Request, log_error, planned_object, rows_error, situation,
 };
 
 /// Keys looked at under one snapshot, before another task has its turn.
@@ -66,7 +66,11 @@ pub(super) fn round(inner: &Inner, stop: &Stop) -> Result<bool, StoreError> {
     let tenants = inner.log.snapshot().tenants().map_err(log_error)?;
     for tenant in tenants {
         let tasks = query::tasks(inner.log.snapshot().as_ref(), tenant).map_err(rows_error)?;
-        for (id, task) in tasks.into_iter().filter(|(_, task)| task.kind == DELETE_PREFIX) {
+        for (id, task) in tasks.into_iter().filter(|(_, task)| [DELETE_PREFIX, ERASE].contains(&task.kind.as_str())) {
+            if task.kind == ERASE {
+                left |= erasure(inner, stop, tenant, &id, &task)?;
+                continue;
+            }
             let run = Run { inner, stop, tenant, id };
             let begun_us = inner.clock.monotonic_us();
             left |= match run.page(&task) {
@@ -85,6 +89,20 @@ pub(super) fn round(inner: &Inner, stop: &Stop) -> Result<bool, StoreError> {
         }
     }
     Ok(left)
+}
+
+/// One page of an erasure. It never fails: half of one is none, so whatever is in its way is tried again.
+fn erasure(inner: &Inner, stop: &Stop, tenant: TenantId, id: &str, task: &Task) -> Result<bool, StoreError> {
+    match super::erase::page(inner, stop, tenant, id, task) {
+        Err(StoreError::Unavailable) => Err(StoreError::Unavailable),
+        Err(error) => {
+            if !matches!(error, StoreError::Busy { .. } | StoreError::DiskFull) {
+                tracing::error!(%tenant, task = id, error = %describe(&error), "an erasure is held up");
+            }
+            if stop.wait(RETRY_AFTER) { Err(StoreError::Unavailable) } else { Ok(true) }
+        }
+        left => left,
+    }
 }
 
 /// A task under way.

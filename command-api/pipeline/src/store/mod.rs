@@ -25,6 +25,7 @@ mod deliveries;
 pub(crate) mod difference;
 mod encryption;
 mod forks;
+mod erase;
 mod idempotency;
 mod identity;
 mod keys;
@@ -66,6 +67,8 @@ pub use audit::{ActiveUpload, ActiveUploads, ProjectionState, Stats, WindowsPage
 pub use bearer::{Bearer, BearerError, Minted, SignedUrl};
 pub use clock::{ClockFigures, ClockState};
 pub(crate) use forks::planned_object;
+pub(crate) use erase::{ERASE, ErasureArguments, ErasureCursor, Stage};
+pub use erase::{ErasureCounts, ErasureInfo};
 pub use idempotency::{Fingerprint, IDEMPOTENCY_KEY_BYTES_MAX, Pending, Repeated, is_idempotency_key};
 pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};

@@ -26,8 +26,8 @@ pub(crate) const DELETE_PREFIX: &str = "delete-prefix";
 /// What the end of a cancelled task says. Part of the log's format.
 pub(crate) const CANCELLED: &str = "cancelled";
 /// Unfinished tasks that a tenant may have.
-const UNFINISHED_MAX: usize = 100;
-const RETRY_AFTER_MS: u64 = 10_000;
+pub(super) const UNFINISHED_MAX: usize = 100;
+pub(super) const RETRY_AFTER_MS: u64 = 10_000;
 
 /// How a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub(crate) struct Cursor {
     pub(crate) denied: u64,
 }
 
-fn malformed(what: &str) -> StoreError {
+pub(super) fn malformed(what: &str) -> StoreError {
     StoreError::Corrupt { what: format!("the {what} of a task") }
 }
 
@@ -275,8 +275,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn cancel_task(&self, caller: &Caller, id: &str) -> Result<Option<TaskInfo>, StoreError> {
-        if self.task(caller, id).await?.is_none() {
-            return Ok(None);
+        match self.task(caller, id).await? {
+            None => return Ok(None),
+            Some(task) if task.kind == super::ERASE && task.status == TaskStatus::Running => {
+                return Err(Refusal::InvalidRequest { reason: "an erasure cannot be cancelled" }.into());
+            }
+            Some(_) => {}
         }
         let (tenant, task) = (caller.tenant, id.to_owned());
         let cancel = move |rows: &dyn event_log::Rows| {
@@ -304,13 +308,13 @@ impl Inner {
     }
 
     /// An id that sorts before those that were made earlier, so that a list begins with the newest.
-    fn task_id(&self) -> String {
+    pub(super) fn task_id(&self) -> String {
         const DIGITS: u64 = 0xffff_ffff_ffff;
         let age = DIGITS - (self.clock.wall().0 / 1_000).min(DIGITS);
         format!("{age:012x}{}", hex::encode(self.ids.bytes::<10>()))
     }
 
-    fn find_task(&self, tenant: TenantId, id: &str) -> Result<Option<TaskInfo>, StoreError> {
+    pub(super) fn find_task(&self, tenant: TenantId, id: &str) -> Result<Option<TaskInfo>, StoreError> {
         let snapshot = self.log.snapshot();
         if let Some(task) = query::task(snapshot.as_ref(), tenant, id).map_err(rows_error)? {
             return running(id.to_owned(), task).map(Some);
@@ -321,6 +325,9 @@ impl Inner {
 }
 
 fn running(id: String, task: row::Task) -> Result<TaskInfo, StoreError> {
+    if task.kind == super::ERASE {
+        return super::erase::running_task(id, &task);
+    }
     let row::Task { kind, arguments, cursor, done, started, progressed } = task;
     let (arguments, cursor) = (Arguments::parse(&arguments)?, Cursor::parse(cursor.as_deref())?);
     Ok(TaskInfo {

@@ -10,6 +10,7 @@ mod bearers;
 mod conditional;
 mod digests;
 mod encryption;
+mod erasure;
 mod idempotency;
 mod identity;
 mod keys;
