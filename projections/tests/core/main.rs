@@ -2,6 +2,7 @@
 
 mod applying;
 mod directory;
+mod erasing;
 mod histories;
 mod listings;
 mod model;
