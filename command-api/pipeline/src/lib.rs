@@ -35,7 +35,6 @@ pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, Bearer, BearerError, Bounds, BucketSetting, BucketStats, ClockFigures,
     ClockState, ErasureCounts, ErasureInfo, Fingerprint, FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted, MoveObject,
-    Moved, OnCommit, OpenError,
-    OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected, Selection, SignedUrl, Stats, Store,
-    TaskInfo, TaskStatus, WindowsPage, is_idempotency_key,
+    Moved, OnCommit, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected, Selection,
+    SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage, is_idempotency_key,
 };

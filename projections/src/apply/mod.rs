@@ -8,8 +8,8 @@
 
 mod content;
 mod directory;
-mod history;
 mod erasure;
+mod history;
 mod object;
 mod quota;
 mod signed_url;

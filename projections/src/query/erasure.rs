@@ -12,8 +12,9 @@ use schemas::event::Retention;
 use schemas::{BlobId, BucketId, BucketName, ObjectKey, TenantId, Time, VersionId};
 
 use crate::row::{
-    self, AccessKeyTenant, Bucket, Current, EndedUpload, Noncurrent, NullPointer, ObjectChange, Part, Past, Reference,
-    Release, Row, RowError, SignedUrl, Staged, Upload, UploadListing, Version,
+    self, AccessKeyTenant, Bucket, Current, EndedUpload, Former, FormerBucket, Horizon, Noncurrent, NullPointer,
+    ObjectChange, OwnKey, Part, Past, Reference, Release, Row, RowError, SignedUrl, Snapshot, Staged, Upload,
+    UploadListing, Version,
 };
 use crate::tables::{DIRECTORY, KIND_BYTES, Key, KeyReader, TABLES, directory, history};
 
@@ -110,6 +111,20 @@ pub fn kept_of_key(
     Ok(None)
 }
 
+/// Until when content of removed versions of a bucket must be kept, as far as it must at a time: the first that is found.
+///
+/// # Errors
+/// [`RowError`].
+pub fn kept_content(rows: &dyn Rows, tenant: TenantId, bucket: BucketId, now: Time) -> Result<Option<Time>, RowError> {
+    for row in prefix(rows, Release::TABLE, &Release::of_bucket(tenant, bucket).bytes()) {
+        let release: Release = row::decode(&row?.1)?;
+        if let Some(until) = release.keep_until.filter(|until| now < *until) {
+            return Ok(Some(until));
+        }
+    }
+    Ok(None)
+}
+
 /// Buckets of a tenant by id, at most `max`.
 ///
 /// # Errors
@@ -167,6 +182,14 @@ fn of_past(key: &[u8], _: &[u8]) -> Option<String> {
     Past::parse_key(key).map(|(name, _)| name)
 }
 
+fn of_former(key: &[u8], _: &[u8]) -> Option<String> {
+    Former::parse_key(key).map(|(name, ..)| name)
+}
+
+fn of_own(key: &[u8], _: &[u8]) -> Option<String> {
+    OwnKey::parse_key(key)
+}
+
 fn of_change(_: &[u8], value: &[u8]) -> Option<String> {
     ObjectChange::decode(value).map(|change| change.0.as_str().to_owned())
 }
@@ -186,6 +209,11 @@ fn steps(tenant: TenantId, bucket: BucketId) -> Vec<Step> {
         Step::All(Noncurrent::TABLE, of_kind(history::NONCURRENT), of_noncurrent),
         Step::All(NullPointer::TABLE, of_kind(history::NULL_POINTER), no_name),
         Step::All(Past::TABLE, of_kind(history::PAST), of_past),
+        Step::All(Former::TABLE, of_kind(history::FORMER), of_former),
+        Step::All(OwnKey::TABLE, of_kind(history::OWN_KEY), of_own),
+        Step::All(FormerBucket::TABLE, of_kind(history::FORMER_BUCKET), no_name),
+        Step::All(Horizon::TABLE, of_kind(history::HORIZON), no_name),
+        Step::All(Snapshot::TABLE, of_kind(directory::SNAPSHOT), no_name),
         Step::All(ObjectChange::TABLE, of_kind(history::CHANGE), of_change),
         Step::All(DIRECTORY, of_kind(directory::UPLOAD_LISTING), of_listing),
         Step::Uploads,
@@ -280,7 +308,7 @@ fn reference(tenant: TenantId, bucket: BucketId, key: &[u8], value: &[u8], left:
     }
     let (blob, referrer) = Reference::parse_key(key).ok_or(RowError::malformed::<Reference>())?;
     if let Some(released) = row.released {
-        left.rows.push((Release::TABLE, Release::key(tenant, released, blob, referrer)));
+        left.rows.push((Release::TABLE, Release::key(tenant, bucket, released, blob, referrer)));
     }
     left.rows.push((DIRECTORY, key.to_vec()));
     left.roots.push(blob);

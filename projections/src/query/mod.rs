@@ -19,8 +19,8 @@ pub use directory::{
     user_ever, users, webhook, webhooks,
 };
 pub use erasure::{
-    Kept, Left, Walk, beginnings_of, buckets_by_id, is_named_in, kept_in_bucket, kept_of_key, left_by_bucket,
-    left_by_tenant, signed_urls_of,
+    Kept, Left, Walk, beginnings_of, buckets_by_id, is_named_in, kept_content, kept_in_bucket, kept_of_key,
+    left_by_bucket, left_by_tenant, signed_urls_of,
 };
 pub use listing::{ListQuery, Page};
 pub use objects::{ObjectEntry, changes, current, list_current};

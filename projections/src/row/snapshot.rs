@@ -86,6 +86,10 @@ impl OwnKey {
     pub fn prefix(tenant: TenantId, bucket: BucketId) -> Vec<u8> {
         Key::kind(tenant, history::OWN_KEY).bucket(bucket).bytes()
     }
+
+    pub(crate) fn parse_key(key: &[u8]) -> Option<String> {
+        String::from_utf8(KeyReader::behind(key, KIND_BYTES + 8)?.rest().to_vec()).ok()
+    }
 }
 
 #[cfg(test)]

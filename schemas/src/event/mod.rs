@@ -7,8 +7,8 @@
 
 mod bucket;
 mod cors;
-mod history;
 mod erasure;
+mod history;
 mod lifecycle;
 mod log;
 mod logging;
@@ -26,8 +26,8 @@ pub use bucket::{
     ObjectOwnership, RetentionPeriod, Setting, Versioning, VersioningSet,
 };
 pub use cors::{BucketCorsSet, CorsMethod, CorsRule};
-pub use history::{Base, BucketHistorySet, HistoryWindow, KeyInherited, SnapshotCreated, SnapshotDeleted};
 pub use erasure::{ErasureCompleted, ErasureScope, KeyDestroyed};
+pub use history::{Base, BucketHistorySet, HistoryWindow, KeyInherited, SnapshotCreated, SnapshotDeleted};
 pub use lifecycle::BucketLifecycleSet;
 pub use log::{
     BucketHead, CheckpointPublished, ClockTicked, InstallationCreated, LogReopened, LogSealed, LostRange, TaskFinished,

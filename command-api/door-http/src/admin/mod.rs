@@ -5,8 +5,8 @@
 //! Invariant: nothing but `/healthz` and `/openapi.json` is answered without a working token of the role that it needs.
 
 mod ask;
-mod clock;
 mod backups;
+mod clock;
 mod erasures;
 mod keys;
 mod quotas;

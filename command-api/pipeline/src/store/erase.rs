@@ -15,7 +15,7 @@ use event_log::{Changes, Rows};
 use projections::query::{self, Kept, Walk};
 use projections::row;
 use schemas::action::Action;
-use schemas::event::{AdminRole, ErasureScope, RetentionMode, TaskStarted};
+use schemas::event::{AdminRole, ErasureScope, TaskStarted};
 use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, Position, RequestId, TenantId, TenantName, Time, UserId};
 use serde::{Deserialize, Serialize};
@@ -189,6 +189,8 @@ impl Store {
                 situation::still_works(rows, &caller)?;
                 may_begin(rows, tenant)?;
                 let live = query::bucket(rows, tenant, found.id).map_err(rows_error)?.ok_or(Refusal::NoSuchBucket)?;
+                unless_shown(rows, tenant, found.id)?;
+                unless_kept(rows, tenant, found.id, now)?;
                 let tell = |kept: &Kept| told(&caller, &found.row.name, kept);
                 let kept = kept_since(rows, tenant, found.id, &live, &looked, now, &tell)?;
                 let state = State::Bucket { bucket: found.id, name: live.name.clone(), kept };
@@ -241,6 +243,7 @@ impl Store {
                 query::tenant(rows, of).map_err(rows_error)?.ok_or(Refusal::NoSuchTenant)?;
                 let mut kept = None;
                 for (bucket, live) in some_buckets(rows, of)? {
+                    unless_kept(rows, of, bucket, now)?;
                     let tell = |_: &Kept| whole(&live.name);
                     kept = kept_since(rows, of, bucket, &live, &looked, now, &tell)?;
                     if kept.is_some() {
@@ -280,6 +283,16 @@ impl Store {
 impl Inner {
     /// Looks for a version of a bucket that must be kept.
     fn look_at(&self, bucket: &Found, tenant: TenantId, tell: &dyn Fn(&Kept) -> String) -> Result<Looked, StoreError> {
+        unless_shown(self.log.snapshot().as_ref(), tenant, bucket.id)?;
+        self.look_at_locks(bucket, tenant, tell)
+    }
+
+    fn look_at_locks(
+        &self,
+        bucket: &Found,
+        tenant: TenantId,
+        tell: &dyn Fn(&Kept) -> String,
+    ) -> Result<Looked, StoreError> {
         let mut looked = Looked::new();
         if !bucket.row.object_lock {
             return Ok(looked);
@@ -288,7 +301,7 @@ impl Inner {
         looked.insert(bucket.id, head.map_or(Position(0), |head| head.next));
         let mut walk = Some(Walk::default());
         while let Some(from) = walk {
-            let (snapshot, now) = (self.log.snapshot(), self.now());
+            let (snapshot, now) = (self.log.snapshot(), self.judged_now());
             let found = query::kept_in_bucket(snapshot.as_ref(), tenant, bucket.id, now, from, LOOKED);
             let (kept, next) = found.map_err(rows_error)?;
             if let Some(kept) = kept {
@@ -304,7 +317,7 @@ impl Inner {
         let buckets = some_buckets(self.log.snapshot().as_ref(), tenant)?;
         for (id, row) in buckets {
             let name = row.name.clone();
-            looked.extend(self.look_at(&Found { id, row }, tenant, &|_| whole(&name))?);
+            looked.extend(self.look_at_locks(&Found::now(id, row), tenant, &|_| whole(&name))?);
         }
         Ok(looked)
     }
@@ -324,6 +337,28 @@ impl Inner {
         }
         let status = error.map_or(TaskStatus::Succeeded, TaskStatus::Failed);
         Ok(Some(ErasureInfo { status, ended: Some(ended), ..running(id.to_owned(), &task)? }))
+    }
+}
+
+/// Refuses to erase what others show: they are erased or deleted first. Snapshots end with their bucket.
+fn unless_shown(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<(), StoreError> {
+    let mut names = Vec::new();
+    for (derived, _) in query::derived(rows, tenant, bucket).map_err(rows_error)? {
+        let name = query::bucket_name(rows, tenant, derived).map_err(rows_error)?;
+        names.extend(name.map(|name| format!("bucket {name}")));
+    }
+    if names.is_empty() { Ok(()) } else { Err(Refusal::BucketIsKept { by: names.join(", ") }.into()) }
+}
+
+/// Refuses to erase what an audit trail keeps though its versions were removed.
+fn unless_kept(rows: &dyn Rows, tenant: TenantId, bucket: BucketId, now: Time) -> Result<(), StoreError> {
+    match query::kept_content(rows, tenant, bucket, now).map_err(rows_error)? {
+        None => Ok(()),
+        Some(until) => {
+            let until = domain::point::written(until);
+            let rule = format!("an audit trail keeps content of removed versions until {until}");
+            Err(Refusal::Retained { rule }.into())
+        }
     }
 }
 
@@ -430,10 +465,7 @@ fn told(caller: &Caller, bucket: &BucketName, kept: &Kept) -> String {
     let which = format!("the version {} of {}", kept.version, kept.key);
     match kept.retention {
         Some(retention) => {
-            let mode = match retention.mode {
-                RetentionMode::Governance => "governance",
-                RetentionMode::Compliance => "compliance",
-            };
+            let mode = retention.mode.as_str();
             format!("{which} is retained until {} ({mode})", date(retention.until))
         }
         None => format!("{which} is under legal hold"),

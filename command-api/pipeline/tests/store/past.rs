@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::Refusal;
 use pipeline::{
-    AskedBase, AskedDifference, AskedPast, Caller, CreateBucket, ListObjects, ListVersions,
-    ObjectVersion, Point, StoreError,
+    AskedBase, AskedDifference, AskedPast, Caller, CreateBucket, ListObjects, ListVersions, ObjectVersion, Point,
+    StoreError,
 };
 use schemas::event::{HistoryWindow, Versioning};
 use schemas::{Position, SnapshotName, VersionId};

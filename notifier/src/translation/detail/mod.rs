@@ -5,8 +5,8 @@
 //! ids of keys and blobs, encryption contexts, the insides of tasks, an address's query.
 
 mod bucket;
-mod history;
 mod erasure;
+mod history;
 mod log;
 mod object;
 mod rules;
