@@ -37,6 +37,7 @@ pub mod tenant;
 pub mod upload;
 pub mod user;
 pub mod validate;
+pub mod watch;
 pub mod webhook;
 
 pub use condition::{Conditions, ETagCondition};
