@@ -32,6 +32,9 @@ pub enum Misfit {
     /// It belongs to another tenant.
     #[error("it belongs to tenant {0}")]
     Tenant(TenantId),
+    /// It belongs to another bucket.
+    #[error("it belongs to bucket {0}")]
+    Bucket(BucketId),
     /// It has another place.
     #[error("it says position {0}")]
     Position(Position),
