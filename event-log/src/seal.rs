@@ -5,7 +5,7 @@
 //! Invariant: the heads of all parts together, added to those of the seals before, give every bucket's head.
 
 use schemas::event::{BucketHead, LogSealed};
-use schemas::{LeafHash, Position, Time};
+use schemas::{BucketId, LeafHash, Position, Time};
 
 use crate::log::LogHead;
 
@@ -73,10 +73,31 @@ impl Seal<'_> {
     }
 }
 
+impl Seal<'_> {
+    /// The one record of a seal that names this bucket alone: what an auditor of the bucket is shown says nothing of the others but the
+    /// digest over all. None of a bucket without a record.
+    ///
+    /// It stands beside the seals that [`Seal::records`] makes and changes nothing for those: the next of them names what changed since
+    /// the one before.
+    #[must_use]
+    pub fn of_bucket(self, bucket: BucketId) -> Option<LogSealed> {
+        let (head, _) = self.heads.iter().find(|(head, _)| head.bucket == bucket)?;
+        Some(LogSealed {
+            upto: self.upto,
+            part: 0,
+            parts: 1,
+            changed: vec![*head],
+            buckets: ledger::heads_digest(self.heads.iter().map(|(head, _)| head)),
+            projections: self.projections,
+            clock: self.clock,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use schemas::Epoch;
     use schemas::event::Event;
-    use schemas::{BucketId, Epoch};
 
     use super::*;
 
@@ -114,6 +135,16 @@ mod tests {
         let records = records(&[], None);
         assert_eq!((records.len(), records[0].part, records[0].parts), (1, 0, 1));
         assert_eq!(records[0].projections.len(), 1);
+    }
+
+    #[test]
+    fn a_seal_of_one_bucket_names_it_alone_and_commits_to_all() {
+        let heads = heads(3);
+        let seal = Seal { upto: Position(9), before: None, heads: &heads, projections: Vec::new(), clock: Time(5) };
+        let whole = seal.clone().records().remove(0);
+        let one = seal.clone().of_bucket(heads[1].0.bucket).expect("it has a head");
+        assert_eq!((one.changed, one.buckets, one.parts), (vec![heads[1].0], whole.buckets, 1));
+        assert_eq!(seal.of_bucket(BucketId(1)), None);
     }
 
     #[test]

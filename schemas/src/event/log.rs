@@ -39,7 +39,8 @@ pub struct BucketHead {
 
 /// A commitment: heads of the buckets that changed since the seal before, and a digest over all heads.
 ///
-/// A seal of many buckets is several records of one unit; `part` counts from 0.
+/// A seal of many buckets is several records of one unit; `part` counts from 0. One that was made for the export of a bucket names
+/// that bucket alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSealed {
     /// Last position that the seal covers.
