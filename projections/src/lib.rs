@@ -16,5 +16,7 @@ mod tables;
 pub use apply::{ApplyError, apply, apply_event};
 pub use digest::digest;
 pub use memory::MemoryRows;
-pub use rebuild::{Mismatch, RebuildError, Rebuilt, Sink, SinkError, compare, rebuild, replay};
+pub use rebuild::{
+    Compared, Mismatch, RebuildError, Rebuilt, Sink, SinkError, TenantDigests, compare, rebuild, replay, replay_record,
+};
 pub use tables::{CATALOG, DIRECTORY, HISTORY, TABLES};

@@ -3,7 +3,7 @@
 //! Owns: the replay in order, the comparison.
 //! Does not own: where the fresh rows go ([`Sink`]), switching to them.
 
-use event_log::{Changes, LogError, ReadError, Rows, Scratch, ScratchError, Snapshot, read};
+use event_log::{Changes, LogError, ReadError, Recorded, Rows, Scratch, ScratchError, Snapshot, read};
 use schemas::{LeafHash, Position, TenantId};
 
 use crate::apply::{ApplyError, apply};
@@ -88,6 +88,20 @@ pub struct Rebuilt {
     pub events: u64,
     /// Tables whose standing rows are not what the log says. Empty when all is well.
     pub mismatches: Vec<Mismatch>,
+    /// Digest of each table of each tenant, as the log says it is.
+    pub digests: Vec<TenantDigests>,
+}
+
+/// A tenant and the digest of each of its tables, by name.
+pub type TenantDigests = (TenantId, Vec<(&'static str, LeafHash)>);
+
+/// What a comparison of standing rows with replayed ones found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Tables that differ.
+    pub mismatches: Vec<Mismatch>,
+    /// Digest of each table of each tenant, of the replayed rows.
+    pub digests: Vec<TenantDigests>,
 }
 
 /// A tenant's table whose standing rows differ from the rebuilt.
@@ -112,8 +126,8 @@ const CHUNK: usize = 1_024;
 /// [`RebuildError`]. An event of an unknown type stops it: skipping would make rows that look right.
 pub fn rebuild(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<Rebuilt, RebuildError> {
     let events = replay(snapshot, sink)?;
-    let (tenants, mismatches) = compare(snapshot, sink.rows())?;
-    Ok(Rebuilt { tenants, events, mismatches })
+    let Compared { mismatches, digests } = compare(snapshot, sink.rows())?;
+    Ok(Rebuilt { tenants: digests.len(), events, mismatches, digests })
 }
 
 /// Replays every log of a snapshot from 0 into an empty sink. How many events that were.
@@ -128,11 +142,11 @@ pub fn replay(snapshot: &dyn Snapshot, sink: &mut dyn Sink) -> Result<u64, Rebui
     Ok(events)
 }
 
-/// Compares a snapshot's own rows with replayed ones, by digest of what they say, whichever version wrote them: how many tenants there are, and what differs.
+/// Compares a snapshot's own rows with replayed ones, by digest of what they say, whichever version wrote them.
 ///
 /// # Errors
 /// [`RebuildError`] when rows cannot be read.
-pub fn compare(snapshot: &dyn Snapshot, fresh: &dyn Rows) -> Result<(usize, Vec<Mismatch>), RebuildError> {
+pub fn compare(snapshot: &dyn Snapshot, fresh: &dyn Rows) -> Result<Compared, RebuildError> {
     let mut tenants = snapshot.tenants()?;
     // Standing rows of a tenant without a log are wrong too.
     tenants.extend(tenants_with_rows(snapshot)?);
@@ -140,18 +154,28 @@ pub fn compare(snapshot: &dyn Snapshot, fresh: &dyn Rows) -> Result<(usize, Vec<
     tenants.sort_unstable();
     tenants.dedup();
 
-    let mut mismatches = Vec::new();
+    let mut compared = Compared::default();
     // After all logs: every tenant's access keys write into the system's directory.
     for &tenant in &tenants {
         let standing = digest_of_meaning(snapshot, tenant)?;
         let rebuilt = digest_of_meaning(fresh, tenant)?;
-        for ((table, standing), (_, rebuilt)) in standing.into_iter().zip(rebuilt) {
+        for ((table, standing), (_, rebuilt)) in standing.into_iter().zip(rebuilt.iter().copied()) {
             if standing != rebuilt {
-                mismatches.push(Mismatch { tenant, table, standing, rebuilt });
+                compared.mismatches.push(Mismatch { tenant, table, standing, rebuilt });
             }
         }
+        compared.digests.push((tenant, rebuilt));
     }
-    Ok((tenants.len(), mismatches))
+    Ok(compared)
+}
+
+/// Replays one record behind those that the sink has.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn replay_record(sink: &mut dyn Sink, recorded: &Recorded) -> Result<(), RebuildError> {
+    let changes = apply(sink.rows(), recorded)?;
+    Ok(sink.write(changes)?)
 }
 
 fn replay_log(snapshot: &dyn Snapshot, tenant: TenantId, sink: &mut dyn Sink) -> Result<u64, RebuildError> {
@@ -161,8 +185,7 @@ fn replay_log(snapshot: &dyn Snapshot, tenant: TenantId, sink: &mut dyn Sink) ->
         let Some(last) = chunk.last() else { return Ok(next.0) };
         next = last.header.position.next();
         for recorded in &chunk {
-            let changes = apply(sink.rows(), recorded)?;
-            sink.write(changes)?;
+            replay_record(sink, recorded)?;
         }
     }
 }

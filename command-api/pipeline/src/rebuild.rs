@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use event_log::{EventLog, Scratch, Snapshot};
-use projections::{Mismatch, TABLES, query};
+use projections::{Compared, Mismatch, TABLES, TenantDigests, query};
 use schemas::TenantId;
 use schemas::event::ErasureScope;
 
@@ -29,6 +29,8 @@ pub struct RebuildReport {
     pub mismatches: Vec<String>,
     /// Tenants that an erasure is under way in: their rows go page by page, and are not compared until it has ended.
     pub erasing: Vec<TenantId>,
+    /// Digest of each table of each tenant, as the log says it is.
+    pub digests: Vec<TenantDigests>,
 }
 
 /// Why an offline rebuild stopped. The rows that were there stand.
@@ -113,6 +115,7 @@ impl Store {
             events: rebuilt.events,
             mismatches: rebuilt.mismatches.iter().filter(|it| !erasing.contains(&it.tenant)).map(name).collect(),
             erasing,
+            digests: rebuilt.digests,
         })
     }
 
@@ -140,16 +143,17 @@ pub(crate) fn rebuild_anew(options: &OpenOptions, damaged: bool) -> Result<Rebui
     let snapshot = log.snapshot();
     let events = projections::replay(snapshot.as_ref(), &mut fresh)?;
     // Rows that cannot even be read are what this is for.
-    let (tenants, mismatches) = match projections::compare(snapshot.as_ref(), &fresh) {
-        Ok((tenants, mismatches)) => (tenants, mismatches.iter().map(name).collect()),
-        Err(error) => (snapshot.tenants().map_err(projections::RebuildError::from)?.len(), vec![error.to_string()]),
+    let tenants = snapshot.tenants().map_err(projections::RebuildError::from)?.len();
+    let mismatches = match projections::compare(snapshot.as_ref(), &fresh) {
+        Ok(compared) => compared.mismatches.iter().map(name).collect(),
+        Err(error) => vec![error.to_string()],
     };
     drop(snapshot);
     log.replace(TABLES, &fresh)?;
     let (_, log) = open_log(options, Vec::new())?;
-    let (_, different) = projections::compare(log.snapshot().as_ref(), &fresh)?;
+    let Compared { mismatches: different, digests } = projections::compare(log.snapshot().as_ref(), &fresh)?;
     if !different.is_empty() {
         return Err(RebuildError::Different { tables: different.iter().map(name).collect() });
     }
-    Ok(RebuildReport { tenants, events, mismatches, erasing: Vec::new() })
+    Ok(RebuildReport { tenants: tenants.max(digests.len()), events, mismatches, erasing: Vec::new(), digests })
 }

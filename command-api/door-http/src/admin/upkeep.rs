@@ -1,10 +1,12 @@
 //! Upkeep of the whole installation: compare the projections with the log, sweep the blobs, carry out lifecycle
 //! rules.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use pipeline::LifecycleReport;
+use schemas::TenantId;
 use schemas::event::AdminRole;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,6 +43,9 @@ struct Rebuild {
     mismatches: Vec<String>,
     /// Tenants, by number, that were not compared: an erasure is under way in them.
     erasing: Vec<String>,
+    /// SHA-256 of each table as the log says it is, by tenant (its name; its number if it has none) and table. `holdfast replay` computes
+    /// the same.
+    digests: BTreeMap<String, BTreeMap<&'static str, String>>,
 }
 
 /// What a sweep did.
@@ -79,7 +84,15 @@ struct Lifecycle {
 
 async fn rebuild(admin: Arc<Admin>, ask: Ask) -> Answer {
     let report = admin.store.admin_rebuild(ask.caller()?).await?;
+    let tenants = admin.store.list_tenants(ask.caller()?).await?;
+    let names: BTreeMap<TenantId, String> =
+        tenants.into_iter().map(|tenant| (tenant.id, tenant.name.to_string())).collect();
+    let digests = report.digests.into_iter().map(|(tenant, tables)| {
+        let name = names.get(&tenant).cloned().unwrap_or_else(|| tenant.to_string());
+        (name, tables.into_iter().map(|(table, digest)| (table, digest.to_string())).collect())
+    });
     let answer = Rebuild {
+        digests: digests.collect(),
         equal: report.mismatches.is_empty(),
         tenants: report.tenants,
         events: report.events,
