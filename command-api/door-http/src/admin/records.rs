@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use pipeline::audit::{AUDIT_PAGE_MAX, AuditEntry, AuditFigures, AuditQuery, Order, Verdict, Window};
-use pipeline::{ActiveUpload, Stats};
+use pipeline::{ActiveUpload, Point, Stats};
 use schemas::event::AdminRole;
-use schemas::{TenantId, TenantName, Time};
+use schemas::{Position, TenantId, TenantName, Time};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -25,7 +25,6 @@ const PAGE_DEFAULT: usize = 100;
 pub(super) fn operations() -> Vec<Entry> {
     let op = |path, id, summary| Operation::new(Method::GET, path, id, "records", summary);
     let text = || json!({ "type": "string" });
-    let time = || json!({ "type": "string", "format": "date-time" });
     let limit = || json!({ "type": "integer", "minimum": 1, "maximum": AUDIT_PAGE_MAX, "default": PAGE_DEFAULT });
     let cursor = |operation: Operation| {
         operation.query("limit", limit(), "Most entries of the page.").query(
@@ -50,10 +49,15 @@ pub(super) fn operations() -> Vec<Entry> {
         .query("action", text(), "Only this operation or event.")
         .query("bucket", text(), "Only of this bucket.")
         .query("key", text(), "Only of this object.")
+        .query("prefix", text(), "Only of objects whose key begins with it.")
         .query("result", json!({ "enum": ["ok", "denied", "error"] }), "Only what ended so.")
         .query("requestId", text(), "Only this request.")
-        .query("from", time(), "Only from this time on.")
-        .query("to", time(), "Only before this time.")
+        .query(
+            "from",
+            text(),
+            "Only from this point on: a time, so long ago (`-90s`, `-30m`, `-2h`, `-7d`), or `pos:N` of the named tenant's log.",
+        )
+        .query("to", text(), "Only before this point.")
         .query("order", json!({ "enum": ["newest", "oldest"] }), "Which come first.");
     let audit = cursor(audit).answers::<Audit>(200, "Entries.").refuses(&[404]);
     let windows = op("/tenants/{id}/usage/windows", "listUsageWindows", "What a tenant used, minute by minute")
@@ -367,9 +371,35 @@ fn time(ask: &Ask, name: &str) -> Result<Option<Time>, Problem> {
     ask.query.filled(name)?.map(|text| parse_time(name, text)).transpose()
 }
 
+/// A point as the time or the position that it bounds the audit by.
+fn bound(ask: &Ask, name: &str, now: Time) -> Result<(Option<Time>, Option<Position>), Problem> {
+    let Some(text) = ask.query.filled(name)? else { return Ok((None, None)) };
+    let point: Point = text.parse().map_err(|error| Problem::invalid(format!("`{name}`: {error}")))?;
+    Ok(match point {
+        Point::Time(time) => (Some(time), None),
+        Point::Ago(ago_us) => (Some(Time(now.0.saturating_sub(ago_us))), None),
+        Point::Position(position) => (None, Some(position)),
+        Point::Earliest => (Some(Time(0)), None),
+        Point::Head => (Some(now), None),
+    })
+}
+
 async fn audit(admin: Arc<Admin>, ask: Ask) -> Answer {
-    let known =
-        ["tenant", "actor", "action", "bucket", "key", "result", "requestId", "from", "to", "order", "limit", "cursor"];
+    let known = [
+        "tenant",
+        "actor",
+        "action",
+        "bucket",
+        "key",
+        "prefix",
+        "result",
+        "requestId",
+        "from",
+        "to",
+        "order",
+        "limit",
+        "cursor",
+    ];
     // Ignored, it would find something else than was asked for.
     if let Some(name) = ask.query.other_than(&known) {
         return Err(Problem::invalid(format!("there is no parameter `{name}`; there are {}", known.join(", "))));
@@ -388,16 +418,21 @@ async fn audit(admin: Arc<Admin>, ask: Ask) -> Answer {
         "oldest" => Ok(Order::Oldest),
         _ => Err(Problem::invalid("`order` must be newest or oldest")),
     });
+    let now = Time((admin.options.clock)());
+    let ((from, first), (to, end)) = (bound(&ask, "from", now)?, bound(&ask, "to", now)?);
     let asked = AuditQuery {
         tenant,
         actor: text("actor")?,
         action: text("action")?,
         bucket: text("bucket")?,
         key: text("key")?,
+        prefix: text("prefix")?,
         result: result.transpose()?,
         request: text("requestId")?,
-        from: time(&ask, "from")?,
-        to: time(&ask, "to")?,
+        from,
+        to,
+        first,
+        end,
         order: order.transpose()?,
         limit: limit(&ask)?,
         cursor: text("cursor")?,

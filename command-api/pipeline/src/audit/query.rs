@@ -52,6 +52,8 @@ pub struct AuditQuery {
     pub bucket: Option<String>,
     /// Key of the object.
     pub key: Option<String>,
+    /// What the object's key begins with.
+    pub prefix: Option<String>,
     /// What came of it.
     pub result: Option<Verdict>,
     /// What the request is called, with or without `req_`.
@@ -60,6 +62,10 @@ pub struct AuditQuery {
     pub from: Option<Time>,
     /// Before this.
     pub to: Option<Time>,
+    /// No event before this one of the named tenant's log, and nothing of before its time.
+    pub first: Option<Position>,
+    /// Only events before this one, and nothing of after the time of the one before it.
+    pub end: Option<Position>,
     /// The newest first, or the oldest; a look-up by request id begins with the oldest, at the time that the id says.
     pub order: Option<Order>,
     /// Entries wanted, at most [`AUDIT_PAGE_MAX`].
@@ -233,6 +239,11 @@ impl Reader<'_> {
 
     fn event(&mut self, place: &Place, bucket: BucketId, position: Position) -> Result<Option<AuditEntry>, StoreError> {
         let tenant = TenantId(place.tenant);
+        let AuditQuery { first, end, .. } = self.query;
+        // Several events may have the time at which the range begins or ends.
+        if first.is_some_and(|first| position < first) || end.is_some_and(|end| position >= end) {
+            return Ok(None);
+        }
         let name = self.bucket_name(tenant, bucket)?;
         if self.query.bucket.as_ref().is_some_and(|asked| name.as_ref() != Some(asked)) {
             return Ok(None);
@@ -320,11 +331,12 @@ impl Reader<'_> {
     }
 
     fn is_asked_for(&self, entry: &AuditEntry, event: &str) -> bool {
-        let AuditQuery { actor, action, bucket, key, result, .. } = self.query;
+        let AuditQuery { actor, action, bucket, key, prefix, result, .. } = self.query;
         let is =
             |asked: &Option<String>, found: Option<&str>| asked.as_deref().is_none_or(|asked| found == Some(asked));
         is(bucket, entry.bucket.as_deref())
             && is(key, entry.key.as_deref())
+            && prefix.as_deref().is_none_or(|asked| entry.key.as_ref().is_some_and(|key| key.starts_with(asked)))
             && self.request.is_none_or(|asked| entry.request.as_ref().is_some_and(|found| found.0 == asked))
             && actor.as_deref().is_none_or(|asked| entry.asker.is(asked))
             && result.is_none_or(|asked| entry.result == asked)

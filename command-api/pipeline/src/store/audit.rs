@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use domain::Refusal;
 use domain::policy::{Grant, authorise_admin};
+use event_log::Snapshot;
 use projections::query;
 use projections::row::Upload;
 use schemas::event::AdminRole;
-use schemas::{BucketName, ObjectKey, TenantId, TenantName, Time, UploadId};
+use schemas::record::Header;
+use schemas::{BucketName, ObjectKey, Position, TenantId, TenantName, Time, UploadId};
 
 use super::{Inner, Store, internal, log_error, rows_error};
 use crate::api::{AdminCaller, StoreError};
@@ -122,6 +124,10 @@ impl Store {
         };
         if named.is_none() {
             grant(admin, admin.tenant)?;
+            if query.first.is_some() || query.end.is_some() {
+                let reason = "a position is one of a tenant's log: name the tenant";
+                return Err(Refusal::InvalidArgument { name: "tenant", reason }.into());
+            }
         }
         let (store, only) = (self.clone(), admin.tenant);
         let read = move || {
@@ -145,6 +151,10 @@ impl Store {
                 let reason = "there are too many tenants to look through: name one";
                 return Err(Refusal::InvalidArgument { name: "tenant", reason }.into());
             }
+            let query = match tenants.first().filter(|_| query.first.is_some() || query.end.is_some()) {
+                Some((tenant, _)) => within(snapshot.as_ref(), *tenant, query)?,
+                None => query,
+            };
             let vault = &inner.contents.vault;
             let behind_us = inner.clock.wall().0.saturating_sub(inner.now().0);
             page(&Shelves { snapshot: snapshot.as_ref(), views: &views, vault, behind_us }, &tenants, &query)
@@ -291,6 +301,38 @@ impl Inner {
             && snapshot.log_head(id).map_err(log_error)?.is_some();
         if is_deleted { Ok((id, None)) } else { Err(Refusal::NoSuchTenant.into()) }
     }
+}
+
+/// The query with the times of its positions.
+fn within(snapshot: &dyn Snapshot, tenant: TenantId, mut query: AuditQuery) -> Result<AuditQuery, StoreError> {
+    let head = snapshot.log_head(tenant).map_err(log_error)?;
+    let next = head.map_or(Position(0), |head| head.next);
+    let time = |position: Position| {
+        let raw = snapshot.raw(tenant, position).map_err(log_error)?;
+        let header = raw.as_deref().and_then(|raw| Header::decode(raw).ok()).map(|(header, _)| header.time);
+        header
+            .ok_or_else(|| StoreError::Corrupt { what: format!("record {position} of tenant {tenant} cannot be read") })
+    };
+    if query.first.max(query.end).is_some_and(|position| position > next) {
+        return Err(Refusal::PointInFuture { head: next }.into());
+    }
+    if let Some(first) = query.first {
+        // Behind the last event there may be requests that made none.
+        let from = match head {
+            Some(head) if first == next => head.time,
+            Some(_) => time(first)?,
+            None => Time(0),
+        };
+        query.from = query.from.max(Some(from));
+    }
+    if let Some(end) = query.end {
+        let to = match end.0.checked_sub(1) {
+            Some(last) => Time(time(Position(last))?.0.saturating_add(1)),
+            None => Time(0),
+        };
+        query.to = Some(query.to.map_or(to, |asked| asked.min(to)));
+    }
+    Ok(query)
 }
 
 /// Whether a token may look at this tenant or, without one, at the installation.
