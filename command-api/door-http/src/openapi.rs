@@ -199,6 +199,7 @@ fn content(content: &Content) -> Value {
         Content::AnyJson => json!({ "application/json": { "schema": { "type": "object" } } }),
         Content::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Content::Zip => json!({ "application/zip": { "schema": { "type": "string", "format": "binary" } } }),
+        Content::Export => json!({ "application/zstd": { "schema": { "type": "string", "format": "binary" } } }),
         Content::Bytes => {
             json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
         }

@@ -55,6 +55,8 @@ pub(crate) enum Content {
     Zip,
     /// Text.
     Text,
+    /// A compressed tar archive.
+    Export,
     /// JSON of a named schema, or server-sent events.
     JsonOrEvents(String),
 }

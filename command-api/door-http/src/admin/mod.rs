@@ -8,6 +8,7 @@ mod ask;
 mod backups;
 mod clock;
 mod erasures;
+mod exports;
 mod keys;
 mod quotas;
 mod records;
@@ -103,6 +104,7 @@ fn routes() -> Routes<Handler> {
         clock::operations(),
         backups::operations(),
         records::operations(),
+        exports::operations(),
     ];
     Routes::new(all.into_iter().flatten().collect())
 }
