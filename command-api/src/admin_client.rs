@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -37,6 +38,45 @@ impl Server {
 
 /// Asks. An upkeep command may take as long as it takes; only connecting has a time limit.
 pub(crate) async fn ask(server: &Server, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+    let response = send(server, method, path, body).await?;
+    let status = response.status();
+    let bytes = whole(server, response).await?;
+    if status.is_success() {
+        return serde_json::from_slice(&bytes).with_context(|| format!("{} is no holdfast", server.url));
+    }
+    bail!("{}", refusal(status.as_u16(), &bytes))
+}
+
+/// Asks for more than fits into memory: hands the answer on piece by piece.
+pub(crate) async fn download(
+    server: &Server,
+    method: Method,
+    path: &str,
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let response = send(server, method, path, None).await?;
+    if !response.status().is_success() {
+        let status = response.status().as_u16();
+        bail!("{}", refusal(status, &whole(server, response).await?));
+    }
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.with_context(|| format!("the answer of {} broke off", server.url))?;
+        if let Some(piece) = frame.data_ref() {
+            take(piece)?;
+        }
+    }
+    Ok(())
+}
+
+async fn whole(server: &Server, response: Response<Incoming>) -> anyhow::Result<Bytes> {
+    match Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => bail!("the answer of {} broke off: {error}", server.url),
+    }
+}
+
+async fn send(server: &Server, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response<Incoming>> {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
@@ -50,21 +90,11 @@ pub(crate) async fn ask(server: &Server, method: Method, path: &str, body: Optio
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
     let request = request.body(Full::new(bytes)).context("the request cannot be made")?;
-    let response = match client.request(request).await {
-        Ok(response) => response,
+    match client.request(request).await {
+        Ok(response) => Ok(response),
         Err(error) if error.is_connect() => bail!("no server answers at {}: is it running?", server.url),
-        Err(error) => return Err(error).with_context(|| format!("asking {}", server.url)),
-    };
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let bytes = match body {
-        Ok(body) => body.to_bytes(),
-        Err(error) => bail!("the answer of {} broke off: {error}", server.url),
-    };
-    if status.is_success() {
-        return serde_json::from_slice(&bytes).with_context(|| format!("{} is no holdfast", server.url));
+        Err(error) => Err(error).with_context(|| format!("asking {}", server.url)),
     }
-    bail!("{}", refusal(status.as_u16(), &bytes))
 }
 
 /// One line of a problem document, or of whatever else answered.

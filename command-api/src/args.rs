@@ -6,9 +6,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use schemas::scope::Scopes;
-use schemas::{AccessKeyId, TenantName, UserId};
+use schemas::{AccessKeyId, BucketName, TenantName, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Key(Target<KeyCommand>),
     /// Upkeep of a running server.
     Admin(Target<AdminCommand>),
+    /// What happened, for auditors: export it with proofs, verify an export, list who did what.
+    Audit(AuditArgs),
     /// Throw every projection away and build it anew from the log (the server must be stopped)
     Rebuild(RebuildArgs),
     /// Make a backup in a folder of the server's machine, or add to the one there what changed
@@ -100,6 +102,93 @@ pub(crate) struct RestoreArgs {
     /// Configuration file (TOML), as for serving
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Export a tenant's log, or one bucket's records, from a running server, for an auditor
+    Export(ExportArgs),
+    /// Verify an export, without any server: exit code 0 if it is sound, 1 if something was changed, 2 if something is missing
+    Verify(VerifyArgs),
+    /// List who did what to a tenant, bucket, prefix or key, from a running server, the oldest first
+    Timeline(TimelineArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[arg(long, value_parser = TenantName::parse)]
+    pub(crate) tenant: TenantName,
+    /// Only records of this bucket, proved to be all of them
+    #[arg(long, value_parser = BucketName::parse)]
+    pub(crate) bucket: Option<BucketName>,
+    /// First point: pos:N, an RFC 3339 time, -2h [default: the beginning]
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true, value_parser = point)]
+    pub(crate) from: Option<String>,
+    /// Point behind the last [default: the end]
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true, value_parser = point)]
+    pub(crate) to: Option<String>,
+    /// File to make, for example acme.tar.zst. Whoever has it can read the records in it
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The export
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Verifier key of the log, or a file that holds it: had from the operator, not from the export
+    #[arg(long, value_name = "PUB")]
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TimelineArgs {
+    #[arg(long, value_parser = TenantName::parse)]
+    pub(crate) tenant: TenantName,
+    #[arg(long, value_parser = BucketName::parse)]
+    pub(crate) bucket: Option<BucketName>,
+    /// One object
+    #[arg(long, conflicts_with = "prefix")]
+    pub(crate) key: Option<String>,
+    /// Objects whose key begins with it
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// User, access key or admin token
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// From this point on: pos:N, an RFC 3339 time, -2h
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true, value_parser = point)]
+    pub(crate) from: Option<String>,
+    /// Before this point
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true, value_parser = point)]
+    pub(crate) to: Option<String>,
+    #[arg(long, value_enum, default_value_t = TimelineFormat::Table)]
+    pub(crate) format: TimelineFormat,
+}
+
+/// What a timeline is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TimelineFormat {
+    /// For people.
+    Table,
+    /// The server's entries, one a line.
+    Jsonl,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// A point, read here so that a wrong one is a usage error; the server reads it again.
+fn point(text: &str) -> Result<String, domain::point::NoPoint> {
+    text.parse::<domain::point::Point>().map(|_| text.to_owned())
 }
 
 #[derive(Debug, Default, Args)]
@@ -511,6 +600,12 @@ mod tests {
             "holdfast backup-keys",
             "holdfast restore --data d",
             "holdfast restore --from a --tenant No",
+            "holdfast audit export --tenant acme",
+            "holdfast audit export --tenant acme --from yesterday out.tar.zst",
+            "holdfast audit verify out.tar.zst",
+            "holdfast audit timeline --bucket data",
+            "holdfast audit timeline --tenant acme --key a --prefix b",
+            "holdfast audit timeline --tenant acme --format xml",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -68,7 +68,8 @@ pub(crate) fn print(answer: &Value, view: View, json: bool) {
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 
-fn find(how: &How, environment: &[(String, String)]) -> anyhow::Result<Server> {
+/// The server that a command is for.
+pub(crate) fn find(how: &How, environment: &[(String, String)]) -> anyhow::Result<Server> {
     let variable = |name: &str| {
         let found = environment.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
         found.filter(|value| !value.is_empty())
@@ -126,8 +127,11 @@ fn show(view: View, answer: &Value) -> String {
 }
 
 fn text(answer: &Value, field: &str) -> String {
-    // Names for people come from others: no control character reaches the terminal.
-    let value = answer[field].as_str().unwrap_or("-");
+    printable(answer[field].as_str().unwrap_or("-"))
+}
+
+/// Names for people come from others: no control character reaches the terminal.
+pub(crate) fn printable(value: &str) -> String {
     value.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
 }
 
@@ -148,7 +152,7 @@ fn rows(answer: &Value, list: &str, row: impl Fn(&Value) -> Vec<String>) -> Vec<
     answer[list].as_array().into_iter().flatten().map(row).collect()
 }
 
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
     let lines: Vec<&Vec<String>> = std::iter::once(&head).filter(|head| !head.is_empty()).chain(rows).collect();
     let columns = lines.iter().map(|line| line.len()).max().unwrap_or(0);

@@ -2,12 +2,14 @@
 //!
 //! Owns: the process — its flags, directory, lock, listeners, signals, first start, metrics and log lines.
 //! Does not own: any decision about data; the S3, native and admin dialects.
-//! Invariant: what an operator did wrong is one clear line on stderr and exit code 1 (2 for a wrong command line).
+//! Invariant: what an operator did wrong is one clear line on stderr and exit code 1 (2 for a wrong command line). `audit verify`
+//! alone gives its codes another meaning.
 
 mod admin_client;
 mod announcing;
 mod args;
 mod backup;
+mod audit;
 mod banner;
 mod commands;
 pub mod config;
@@ -37,19 +39,21 @@ pub fn run() -> ExitCode {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    let done = |outcome: anyhow::Result<()>| outcome.map(|()| ExitCode::SUCCESS);
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(args) => serve::run(args, environment),
-        Command::Tenant(args) => commands::run(args.into_request(), &environment),
-        Command::User(args) => commands::run(args.into_request(), &environment),
-        Command::Key(args) => commands::run(args.into_request(), &environment),
-        Command::Admin(args) => commands::run(args.into_request(), &environment),
-        Command::Rebuild(args) => rebuild::run(args, environment),
-        Command::Backup(args) => backup::run(args, environment),
-        Command::BackupKeys(args) => backup::run_keys(args, environment),
-        Command::Restore(args) => backup::run_restore(args, environment),
+        Command::Serve(args) => done(serve::run(args, environment)),
+        Command::Tenant(args) => done(commands::run(args.into_request(), &environment)),
+        Command::User(args) => done(commands::run(args.into_request(), &environment)),
+        Command::Key(args) => done(commands::run(args.into_request(), &environment)),
+        Command::Admin(args) => done(commands::run(args.into_request(), &environment)),
+        Command::Audit(args) => audit::run(args, &environment),
+        Command::Rebuild(args) => done(rebuild::run(args, environment)),
+        Command::Backup(args) => done(backup::run(args, environment)),
+        Command::BackupKeys(args) => done(backup::run_keys(args, environment)),
+        Command::Restore(args) => done(backup::run_restore(args, environment)),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The whole chain of causes in one line, never a backtrace.
             let line = format!("{error:#}").replace('\n', " ");
