@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Admin(Target<AdminCommand>),
     /// What happened, for auditors: export it with proofs, verify an export, list who did what.
     Audit(AuditArgs),
+    /// Build a tenant's projections from its log or an export into a folder, and print their digests
+    Replay(ReplayArgs),
     /// Throw every projection away and build it anew from the log (the server must be stopped)
     Rebuild(RebuildArgs),
     /// Make a backup in a folder of the server's machine, or add to the one there what changed
@@ -184,6 +186,37 @@ pub(crate) enum TimelineFormat {
     Jsonl,
     /// For spreadsheets.
     Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[arg(long, value_parser = TenantName::parse)]
+    pub(crate) tenant: TenantName,
+    /// Last point that is replayed: pos:N, an RFC 3339 time, -2h [default: the end]
+    #[arg(long, value_name = "POINT", allow_hyphen_values = true, value_parser = point)]
+    pub(crate) to: Option<String>,
+    /// An export of the tenant's whole log, in place of a data directory. It is not verified: see `holdfast audit verify`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "config"])]
+    pub(crate) from_export: Option<PathBuf>,
+    /// Data directory of a stopped server [default: ./holdfast-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Configuration file (TOML), as for serving
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for the rows, empty or not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ReplayArgs {
+    pub(crate) fn inputs(&self, environment: Vec<(String, String)>) -> Inputs {
+        let serve = ServeArgs { data: self.data.clone(), config: self.config.clone(), ..ServeArgs::default() };
+        serve.inputs(environment)
+    }
 }
 
 /// A point, read here so that a wrong one is a usage error; the server reads it again.
@@ -606,6 +639,8 @@ mod tests {
             "holdfast audit timeline --bucket data",
             "holdfast audit timeline --tenant acme --key a --prefix b",
             "holdfast audit timeline --tenant acme --format xml",
+            "holdfast replay --tenant acme",
+            "holdfast replay --tenant acme --into d --from-export f --data e",
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

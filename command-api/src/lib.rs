@@ -20,6 +20,7 @@ mod logs;
 mod metrics;
 mod patience;
 mod rebuild;
+mod replay;
 mod rest;
 mod routes;
 mod run_env;
@@ -47,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Key(args) => done(commands::run(args.into_request(), &environment)),
         Command::Admin(args) => done(commands::run(args.into_request(), &environment)),
         Command::Audit(args) => audit::run(args, &environment),
+        Command::Replay(args) => done(replay::run(&args, environment)),
         Command::Rebuild(args) => done(rebuild::run(args, environment)),
         Command::Backup(args) => done(backup::run(args, environment)),
         Command::BackupKeys(args) => done(backup::run_keys(args, environment)),

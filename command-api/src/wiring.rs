@@ -59,6 +59,16 @@ pub(crate) fn verify_backup(folder: &std::path::Path) -> anyhow::Result<VerifyRe
     Ok(Store::verify_backup(folder, &[notifier::TABLE])?)
 }
 
+/// The log of a server that does not run, to be read.
+pub(crate) fn log_offline(settings: &Settings) -> anyhow::Result<Arc<dyn event_log::EventLog>> {
+    Ok(Store::log_offline(&options(settings))?)
+}
+
+/// What time it is, for points such as `-2h`.
+pub(crate) fn now() -> schemas::Time {
+    SystemClock::default().wall()
+}
+
 fn options(settings: &Settings) -> OpenOptions {
     let Settings { server, storage, s3, security, history, lifecycle, audit, limits, .. } = settings;
     let mut options = OpenOptions::new(storage.data.clone());

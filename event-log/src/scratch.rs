@@ -1,7 +1,7 @@
 //! Rows on disk that are thrown away: what a rebuild fills, however many there are.
 //!
 //! Owns: a database of its own, in a folder of its own that goes with it.
-//! Does not own: durability; nothing here survives, and nothing is synced.
+//! Does not own: durability; nothing here survives, and nothing is synced, unless it is kept at the end.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -29,11 +29,12 @@ pub struct ScratchError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Rows of some tables in a folder that is removed when this is dropped.
+/// Rows of some tables in a folder that is removed when this is dropped, unless they are kept.
 pub struct Scratch {
     /// None only while it is dropped: the folder goes after the database.
     open: Option<(Database, Spaces)>,
     folder: PathBuf,
+    is_kept: bool,
 }
 
 impl Scratch {
@@ -45,7 +46,7 @@ impl Scratch {
         let failed = |source| ScratchError { folder: folder.to_owned(), source };
         std::fs::create_dir(folder).map_err(|error| failed(error.into()))?;
         // From here on the folder is ours to remove, whatever happens.
-        let mut scratch = Self { open: None, folder: folder.to_owned() };
+        let mut scratch = Self { open: None, folder: folder.to_owned(), is_kept: false };
         let opened = guarded(|| {
             let db = Database::builder(folder).cache_size(CACHE_BYTES).open()?;
             let mut spaces = HashMap::new();
@@ -79,6 +80,18 @@ impl Scratch {
         guarded(write).map_err(|source| ScratchError { folder: self.folder.clone(), source })
     }
 
+    /// Leaves the folder where it is, synced, for whoever wants to look into it.
+    ///
+    /// # Errors
+    /// [`ScratchError`] when it could not be synced; the folder is removed then.
+    pub fn keep(mut self) -> Result<(), ScratchError> {
+        let (db, _) = self.parts();
+        let synced = guarded(|| db.persist(fjall::PersistMode::SyncAll));
+        synced.map_err(|source| ScratchError { folder: self.folder.clone(), source })?;
+        self.is_kept = true;
+        Ok(())
+    }
+
     fn parts(&self) -> &(Database, Spaces) {
         self.open.as_ref().expect("open until dropped")
     }
@@ -92,6 +105,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         self.open = None;
+        if self.is_kept {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             tracing::warn!(%error, folder = %self.folder.display(), "scratch rows are left behind");
         }
@@ -140,5 +156,13 @@ mod tests {
         assert!(scratch.write(elsewhere).is_err());
         drop(scratch);
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn rows_that_are_kept_stay() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("scratch");
+        Scratch::create(&folder, &[RED]).expect("creates").keep().expect("syncs");
+        assert!(folder.is_dir());
     }
 }

@@ -346,6 +346,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The log of a store that is not open, to read it: nothing runs beside it, and nothing is written but what opening mends.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn log_offline(options: &OpenOptions) -> Result<Arc<dyn EventLog>, OpenError> {
+        let (_, log) = open_log(options, Vec::new())?;
+        Ok(Arc::new(log))
+    }
+}
+
 /// The database of following views. One that is damaged is set aside: no answer about an object depends on it.
 fn open_views(data: &Path, following: &[Table], clock: &Arc<dyn Clock>) -> Result<Sink, OpenError> {
     let (views, aside) =
