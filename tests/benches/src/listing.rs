@@ -64,8 +64,8 @@ fn key(number: u64, keys: u64) -> String {
     format!("folder-{:04}/holiday/{:07}.jpg", number / each, number)
 }
 
-/// Empty objects, put by the store in this process.
-fn fill(data: &std::path::Path, keys: u64) -> Result<()> {
+/// Empty objects in the bucket `listing`, put by the store in this process.
+pub(crate) fn fill(data: &std::path::Path, keys: u64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::open_as_first_user(data, "listing").await?;

@@ -7,6 +7,7 @@
 //! cargo build --release && cargo run --release -p holdfast-benches -- all [--quick] [--data DIR]
 //! ```
 
+mod audit;
 mod big;
 mod client;
 mod commits;
@@ -55,7 +56,7 @@ impl Plan {
     }
 }
 
-const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks [--quick] [--rounds N] [--seconds S] [--only WORD]... \
+const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks|audit [--quick] [--rounds N] [--seconds S] [--only WORD]... \
                      [--data DIR]";
 
 fn main() -> Result<()> {
@@ -76,7 +77,7 @@ fn main() -> Result<()> {
     }
     println!("{}\n", machine::describe(&plan.data)?);
     let all = what == "all";
-    if !all && !["commits", "http", "listing", "markers", "big", "webhooks"].contains(&what.as_str()) {
+    if !all && !["commits", "http", "listing", "markers", "big", "webhooks", "audit"].contains(&what.as_str()) {
         bail!(USAGE);
     }
     if all || what == "commits" {
@@ -96,6 +97,9 @@ fn main() -> Result<()> {
     }
     if all || what == "webhooks" {
         webhooks::run(&plan)?;
+    }
+    if all || what == "audit" {
+        audit::run(&plan)?;
     }
     Ok(())
 }
