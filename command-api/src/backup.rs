@@ -88,6 +88,9 @@ fn point(text: Option<&str>, tenant: Option<TenantName>, now: Time) -> anyhow::R
         (Point::Head, None) => Ok(RestoreAt::End),
         (Point::Time(time), None) => Ok(RestoreAt::Time(time)),
         (Point::Ago(ago_us), None) => Ok(RestoreAt::Time(Time(now.0.saturating_sub(ago_us)))),
+        (Point::Snapshot(_) | Point::BeforeVersion(_) | Point::BeforeRequest(_), None) => {
+            bail!("--at is a time, so long ago, or pos:N of one tenant")
+        }
         (Point::Earliest, None) => bail!("--at earliest is before everything: there would be nothing to restore"),
     }
 }

@@ -8,8 +8,8 @@
 mod admin_client;
 mod announcing;
 mod args;
-mod backup;
 mod audit;
+mod backup;
 mod banner;
 mod commands;
 pub mod config;

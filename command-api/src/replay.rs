@@ -29,7 +29,7 @@ const CHUNK: usize = 1_024;
 
 pub(crate) fn run(args: &ReplayArgs, environment: Vec<(String, String)>) -> anyhow::Result<()> {
     let until = match &args.to {
-        Some(point) => Until::of(point.parse()?, wiring::now()),
+        Some(point) => Until::of(&point.parse()?, wiring::now())?,
         None => Until::End,
     };
     empty(&args.into)?;
@@ -76,14 +76,16 @@ enum Until {
 }
 
 impl Until {
-    fn of(point: Point, now: Time) -> Self {
-        match point {
+    fn of(point: &Point, now: Time) -> anyhow::Result<Self> {
+        Ok(match point {
             Point::Head => Self::End,
             Point::Earliest => Self::Events(0),
             Point::Position(position) => Self::Events(position.0.saturating_add(1)),
-            Point::Time(time) => Self::Time(time),
-            Point::Ago(ago_us) => Self::Time(Time(now.0.saturating_sub(ago_us))),
-        }
+            Point::Time(time) => Self::Time(*time),
+            Point::Ago(ago_us) => Self::Time(Time(now.0.saturating_sub(*ago_us))),
+            Point::BeforeVersion(made_by) => Self::Events(made_by.position.0),
+            Point::Snapshot(_) | Point::BeforeRequest(_) => anyhow::bail!("--to is a position, a time, or so long ago"),
+        })
     }
 }
 
@@ -215,7 +217,7 @@ mod tests {
             ("-3s", Until::Time(Time(7_000_000))),
             ("1970-01-01T00:00:01Z", Until::Time(Time(1_000_000))),
         ] {
-            assert_eq!(Until::of(text.parse().expect("a point"), now), expected, "{text}");
+            assert_eq!(Until::of(&text.parse().expect("a point"), now).expect("an end"), expected, "{text}");
         }
     }
 

@@ -34,8 +34,8 @@ pub use proofs::{Growth, Inclusion, SignedCheckpoint};
 pub use rebuild::{RebuildError, RebuildReport};
 pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
-    Account, ActiveUpload, ActiveUploads, AskedExport, Bearer, BearerError, Bounds, BucketSetting, BucketStats, ClockFigures,
-    ClockState, ErasureCounts, ErasureInfo, Fingerprint, FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted, MoveObject,
-    Moved, OnCommit, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected, Selection,
-    SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage, is_idempotency_key,
+    Account, ActiveUpload, ActiveUploads, AskedExport, Bearer, BearerError, Bounds, BucketSetting, BucketStats,
+    ClockFigures, ClockState, ErasureCounts, ErasureInfo, Fingerprint, FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted,
+    MoveObject, Moved, OnCommit, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected,
+    Selection, SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage, is_idempotency_key,
 };

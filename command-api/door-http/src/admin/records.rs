@@ -381,6 +381,11 @@ fn bound(ask: &Ask, name: &str, now: Time) -> Result<(Option<Time>, Option<Posit
         Point::Position(position) => (None, Some(position)),
         Point::Earliest => (Some(Time(0)), None),
         Point::Head => (Some(now), None),
+        // The version of one of many logs.
+        Point::BeforeVersion(made_by) => (None, Some(made_by.position)),
+        Point::Snapshot(_) | Point::BeforeRequest(_) => {
+            return Err(Problem::invalid(format!("`{name}` is a position, a time, or so long ago")));
+        }
     })
 }
 

@@ -113,7 +113,7 @@ impl Inner {
     fn to_export(&self, admin: &AdminCaller, tenant: TenantId, asked: &AskedExport) -> Result<Found, StoreError> {
         let snapshot = self.log.snapshot();
         let point = |point: Option<Point>| point.map(|point| self.position_of(snapshot.as_ref(), tenant, point));
-        let (from, to) = (point(asked.from).transpose()?, point(asked.to).transpose()?);
+        let (from, to) = (point(asked.from.clone()).transpose()?, point(asked.to.clone()).transpose()?);
         let from = from.unwrap_or(Position(0));
         let Some(name) = &asked.bucket else {
             let empty = Refusal::InvalidArgument { name: "tenant", reason: "nothing has happened in its log yet" };

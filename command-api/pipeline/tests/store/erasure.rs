@@ -33,6 +33,7 @@ impl House {
             object_lock,
             ownership: None,
             acl: None,
+            base: None,
         };
         self.store.create_bucket(caller, request).await.expect("a bucket");
     }

@@ -234,13 +234,9 @@ async fn content_is_kept_as_long_as_a_window_a_snapshot_a_view_or_a_fork_may_sho
             assert!(matches!(gone, Refusal::BeforeHorizon { removed_by: Some(_), .. }), "{gone:?}");
             let horizon = house.store.history(&caller, &bucket(name)).await.expect("reads").horizon;
             assert!(horizon.at.position > positions[0]);
-            let late = house.store.create_snapshot(
-                &caller,
-                &bucket(name),
-                SnapshotName::parse("late").expect("a name"),
-                Some(Point::Position(positions[0])),
-            );
-            assert!(matches!(refusal(late.await), Refusal::BeforeHorizon { .. }));
+            let (late, then) = (SnapshotName::parse("late").expect("a name"), Point::Position(positions[0]));
+            let refused = house.store.create_snapshot(&caller, &bucket(name), late, Some(then)).await;
+            assert!(matches!(refusal(refused), Refusal::BeforeHorizon { .. }));
         } else {
             assert!(found.expect("is kept").len() == content.len() + 1, "{name}");
         }

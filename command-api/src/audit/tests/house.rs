@@ -114,7 +114,8 @@ impl House {
     async fn bucket(&self, caller: &Caller, name: &str, object_lock: bool) {
         let versioning = Some(if object_lock { Versioning::Enabled } else { Versioning::Unversioned });
         let name = bucket(name);
-        let request = CreateBucket { name, region: None, versioning, object_lock, ownership: None, acl: None };
+        let request =
+            CreateBucket { name, region: None, versioning, object_lock, ownership: None, acl: None, base: None };
         self.store.create_bucket(caller, request).await.expect("a bucket");
     }
 
