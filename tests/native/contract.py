@@ -70,8 +70,8 @@ ERRORS = {
 NOT_PROVOKED = {
     "internal_error": "from outside a healthy server has none; schemathesis looks for one",
     "unavailable": "needs a full queue or a full disk: tests/tests/behaviour.rs",
-    "point_in_future": "no operation of the contract reads the past",
-    "before_horizon": "no operation of the contract reads the past",
+    "point_in_future": "tests/history asks for it",
+    "before_horizon": "tests/history asks for it",
 }
 
 COVERED = {"operations": set(), "errors": set()}

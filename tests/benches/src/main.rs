@@ -16,6 +16,7 @@ mod listing;
 mod machine;
 mod markers;
 mod measure;
+mod past;
 mod raw;
 mod store;
 mod webhooks;
@@ -56,7 +57,7 @@ impl Plan {
     }
 }
 
-const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks|audit [--quick] [--rounds N] [--seconds S] [--only WORD]... \
+const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks|audit|past [--quick] [--rounds N] [--seconds S] [--only WORD]... \
                      [--data DIR]";
 
 fn main() -> Result<()> {
@@ -77,7 +78,7 @@ fn main() -> Result<()> {
     }
     println!("{}\n", machine::describe(&plan.data)?);
     let all = what == "all";
-    if !all && !["commits", "http", "listing", "markers", "big", "webhooks", "audit"].contains(&what.as_str()) {
+    if !all && !["commits", "http", "listing", "markers", "big", "webhooks", "audit", "past"].contains(&what.as_str()) {
         bail!(USAGE);
     }
     if all || what == "commits" {
@@ -100,6 +101,9 @@ fn main() -> Result<()> {
     }
     if all || what == "audit" {
         audit::run(&plan)?;
+    }
+    if all || what == "past" {
+        past::run(&plan)?;
     }
     Ok(())
 }

@@ -43,11 +43,15 @@ impl Client {
         let (name, user) = (TenantName::parse("bench")?, UserId::parse("bench")?);
         store.create_tenant(&admin, name.clone()).await?;
         store.create_user(&admin, &name, user.clone(), "Bench".to_owned(), None).await?;
-        Self::enter(store, &admin, &name, user, "bench").await
+        Self::enter(store, &admin, &name, user, "bench", true).await
     }
 
     /// Opens the store of a server that was started and stopped once.
     pub(crate) async fn open_as_first_user(data: &Path, bucket: &str) -> Result<Self> {
+        Self::opened(data, bucket, true).await
+    }
+
+    async fn opened(data: &Path, bucket: &str, is_new: bool) -> Result<Self> {
         let store = open(data).await?;
         let request = RequestId("bench".to_owned());
         let admin =
@@ -55,10 +59,22 @@ impl Client {
         let tenant = TenantName::parse("default")?;
         let users = store.list_users(&admin, &tenant).await?;
         let user = users.first().map(|user| user.id.clone()).ok_or_else(|| anyhow::anyhow!("no user"))?;
-        Self::enter(store, &admin, &tenant, user, bucket).await
+        Self::enter(store, &admin, &tenant, user, bucket, is_new).await
     }
 
-    async fn enter(store: Store, admin: &AdminCaller, tenant: &TenantName, user: UserId, bucket: &str) -> Result<Self> {
+    /// Opens the store of a server that was started and stopped once, and has the bucket.
+    pub(crate) async fn again(data: &Path, bucket: &str) -> Result<Self> {
+        Self::opened(data, bucket, false).await
+    }
+
+    async fn enter(
+        store: Store,
+        admin: &AdminCaller,
+        tenant: &TenantName,
+        user: UserId,
+        bucket: &str,
+        is_new: bool,
+    ) -> Result<Self> {
         let caller = Caller {
             tenant: store.get_tenant(admin, tenant).await?.id,
             who: Who::User {
@@ -81,7 +97,9 @@ impl Client {
             acl: None,
             base: None,
         };
-        store.create_bucket(&caller, request).await?;
+        if is_new {
+            store.create_bucket(&caller, request).await?;
+        }
         Ok(Self { store, caller, bucket })
     }
 
