@@ -68,10 +68,17 @@ fn before(text: &str) -> Result<Point, NoPoint> {
         Ok(VersionId::Null) => return Err(NoPoint),
         Err(_) => {}
     }
-    // As the native API shows it.
-    let text = text.strip_prefix("req_").unwrap_or(text);
-    let is_ulid = text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_ulid { Ok(Point::BeforeRequest(RequestId(text.to_ascii_uppercase()))) } else { Err(NoPoint) }
+    Point::request_id(text).map(Point::BeforeRequest).ok_or(NoPoint)
+}
+
+impl Point {
+    /// A request id as answers show it: a ULID, of the native API behind `req_`. None if it is none.
+    #[must_use]
+    pub fn request_id(text: &str) -> Option<RequestId> {
+        let text = text.strip_prefix("req_").unwrap_or(text);
+        let is_ulid = text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_ulid.then(|| RequestId(text.to_ascii_uppercase()))
+    }
 }
 
 /// A time as RFC 3339 writes it, in UTC; its microseconds where no calendar has it.
@@ -158,6 +165,7 @@ mod tests {
                 Some(Point::BeforeRequest(RequestId("01HF7YAT00000000000000000A".to_owned()))),
             ),
             ("before:null", None),
+            ("before:req_", None),
             ("before:", None),
             ("before:x", None),
             ("2026-01-01", None),
