@@ -36,6 +36,7 @@ pub use standing::{LifecycleReport, SweepReport};
 pub use store::{
     Account, ActiveUpload, ActiveUploads, AskedExport, Bearer, BearerError, Bounds, BucketSetting, BucketStats,
     ClockFigures, ClockState, ErasureCounts, ErasureInfo, Fingerprint, FirstStart, IDEMPOTENCY_KEY_BYTES_MAX, Minted,
-    MoveObject, Moved, OnCommit, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, Repeated, Selected,
-    Selection, SignedUrl, Stats, Store, TaskInfo, TaskStatus, WindowsPage, is_idempotency_key,
+    MoveObject, Moved, OnCommit, OpenError, OpenOptions, Pending, PrefixStats, ProjectionState, RefusedKey, Repeated,
+    RewindPlan, RewindReport, Rewound, Selected, Selection, SignedUrl, Stats, Store, TaskInfo, TaskStatus, TaskWork,
+    WindowsPage, is_idempotency_key,
 };

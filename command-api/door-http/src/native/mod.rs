@@ -33,6 +33,7 @@ mod past;
 mod prefix_stats;
 mod presign;
 mod receipt;
+mod rewind;
 mod said;
 mod settings;
 mod signed;
@@ -116,7 +117,7 @@ fn routes() -> Routes<Handler> {
 }
 
 /// What there is beside the contract.
-fn beside() -> [Vec<Entry>; 16] {
+fn beside() -> [Vec<Entry>; 17] {
     [
         keys::operations(),
         signed_urls::operations(),
@@ -134,6 +135,7 @@ fn beside() -> [Vec<Entry>; 16] {
         events::operations(),
         history::operations(),
         log::operations(),
+        rewind::operations(),
     ]
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
-use pipeline::{TaskInfo, TaskStatus};
+use pipeline::{RewindReport, TaskInfo, TaskStatus, TaskWork};
 use schemas::ObjectKey;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::ask::Ask;
+use super::rewind::{Refused, refused};
 use super::{Answer, App, Entry, answer, entry, page};
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -75,15 +76,20 @@ struct DryRun {
     is_truncated: bool,
 }
 
-/// A task.
-#[derive(Serialize, ToSchema)]
+/// A task. What it says of its work depends on its kind.
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Task {
     id: String,
-    /// `delete-prefix`, `erase`.
+    /// `delete-prefix`, `erase`, `restore` or `undo`.
     kind: String,
     bucket: String,
-    prefix: String,
+    /// Only keys that begin with it: of `delete-prefix` and `restore`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    /// The last event of the point that is restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
     /// Who began it.
     user: String,
     /// `running`, `succeeded`, `failed` or `cancelled`.
@@ -91,12 +97,30 @@ pub(super) struct Task {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Objects that were deleted; of an erasure rows.
-    deleted: u64,
-    /// Objects that are locked and stay.
-    locked: u64,
-    /// Objects that its user may not delete and that stay.
-    denied: u64,
+    /// Objects that were deleted: of `delete-prefix`; rows: of `erase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    /// Objects that are locked and stay: of `delete-prefix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked: Option<u64>,
+    /// Objects that its user may not delete and that stay: of `delete-prefix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<u64>,
+    /// Keys that show again what they showed: of `restore` and `undo`, like all that follow of keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<u64>,
+    /// Keys that were deleted, because they were not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<u64>,
+    /// Keys that were what they had been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unchanged: Option<u64>,
+    /// Keys that stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u64>,
+    /// The first of those and why, as far as they are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_keys: Option<Vec<Refused>>,
     /// When it began.
     #[schema(format = DateTime)]
     started_at: String,
@@ -129,21 +153,53 @@ pub(super) fn shown(task: TaskInfo) -> Task {
         TaskStatus::Failed(error) => ("failed", Some(error)),
         TaskStatus::Cancelled => ("cancelled", None),
     };
+    let work = match task.work {
+        TaskWork::DeletePrefix { prefix, deleted, locked, denied } => Task {
+            prefix: Some(prefix),
+            deleted: Some(deleted),
+            locked: Some(locked),
+            denied: Some(denied),
+            ..Task::default()
+        },
+        TaskWork::Erase { rows } => Task { deleted: Some(rows), ..Task::default() },
+        TaskWork::Restore { at, prefix, report } => {
+            Task { prefix: Some(prefix), position: Some(at.0), ..rewound(report) }
+        }
+        TaskWork::Undo { report } => rewound(report),
+    };
     Task {
         id: task.id,
         kind: task.kind,
         bucket: task.bucket.to_string(),
-        prefix: task.prefix,
         user: task.user.to_string(),
         status,
         error,
-        deleted: task.deleted,
-        locked: task.locked,
-        denied: task.denied,
         started_at: answer::time(task.started),
         progressed_at: answer::time(task.progressed),
         ended_at: task.ended.map(answer::time),
+        ..work
     }
+}
+
+fn rewound(report: RewindReport) -> Task {
+    Task {
+        restored: Some(report.restored),
+        removed: Some(report.removed),
+        unchanged: Some(report.unchanged),
+        refused: Some(report.refused),
+        refused_keys: Some(report.refused_keys.into_iter().map(refused).collect()),
+        ..Task::default()
+    }
+}
+
+/// The answer to whatever began a task.
+pub(super) fn accepted(task: TaskInfo) -> Response {
+    let location = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.id));
+    let mut response = answer::json(StatusCode::ACCEPTED, &shown(task));
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 async fn delete_prefix(app: Arc<App>, mut ask: Ask) -> Answer {
@@ -166,13 +222,7 @@ async fn delete_prefix(app: Arc<App>, mut ask: Ask) -> Answer {
         };
         return Ok(answer::json(StatusCode::OK, &shown));
     }
-    let task = app.store.delete_prefix(caller, &bucket, &prefix).await?;
-    let location = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.id));
-    let mut response = answer::json(StatusCode::ACCEPTED, &shown(task));
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(accepted(app.store.delete_prefix(caller, &bucket, &prefix).await?))
 }
 
 async fn list(app: Arc<App>, ask: Ask) -> Answer {

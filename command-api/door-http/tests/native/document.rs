@@ -110,6 +110,17 @@ const OURS: &str = "
     GET /log/proof getInclusionProof log
     GET /log/consistency getConsistencyProof log
     POST /buckets/{bucket}/erase eraseBucket buckets
+    GET /buckets/{bucket}/diff getBucketDiff history
+    GET /buckets/{bucket}/history getBucketHistory history
+    PUT /buckets/{bucket}/history setBucketHistory history
+    DELETE /buckets/{bucket}/history resetBucketHistory history
+    GET /buckets/{bucket}/object-history/{key} getObjectHistory history
+    GET /buckets/{bucket}/snapshots listSnapshots history
+    GET /buckets/{bucket}/snapshots/{name} getSnapshot history
+    PUT /buckets/{bucket}/snapshots/{name} putSnapshot history
+    DELETE /buckets/{bucket}/snapshots/{name} deleteSnapshot history
+    POST /buckets/{bucket}/restore restoreBucket history
+    POST /buckets/{bucket}/undo undoInBucket history
 ";
 
 fn committed() -> PathBuf {

@@ -10,5 +10,6 @@ mod locks;
 mod multipart;
 mod notifications;
 mod objects;
+mod rewind;
 mod signed;
 mod tokens;

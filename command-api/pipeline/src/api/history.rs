@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use schemas::content::ETag;
 use schemas::delivery::FeedEvent;
 use schemas::event::HistoryWindow;
-use schemas::{BucketName, EventId, ObjectKey, Position, SnapshotName, Time, VersionId};
+use schemas::{BucketName, EventId, ObjectKey, Position, RequestId, SnapshotName, Time, VersionId};
 
 use super::Point;
 
@@ -138,6 +138,41 @@ pub struct AskedDifference {
     pub to: Point,
     /// Only keys that begin with it.
     pub prefix: String,
+}
+
+/// Which keys are to be what they were.
+#[derive(Debug, Clone)]
+pub enum AskedRewind {
+    /// Those that changed behind a point: as they were there.
+    Restore {
+        /// The point.
+        point: Point,
+        /// Only keys that begin with it.
+        prefix: String,
+    },
+    /// Those that a cause changed: as they were before it.
+    Undo {
+        /// The cause.
+        cause: AskedCause,
+        /// Also those that others changed since.
+        force: bool,
+    },
+}
+
+/// What is to be undone.
+#[derive(Debug, Clone)]
+pub enum AskedCause {
+    /// All that a request did.
+    Request(RequestId),
+    /// All that a user did, or whoever had an access key.
+    Actor {
+        /// User id or access key id.
+        id: String,
+        /// Nothing that was before it.
+        since: Point,
+    },
+    /// The events at these positions, in any order.
+    Positions(Vec<Position>),
 }
 
 /// Events of an object.

@@ -280,7 +280,8 @@ impl Contents {
         shared.await.map_err(|error| internal(&error))?
     }
 
-    fn share_blocking(
+    /// The same on a thread that may block.
+    pub(crate) fn share_blocking(
         &self,
         snapshot: Arc<dyn Snapshot>,
         from: &Scope,

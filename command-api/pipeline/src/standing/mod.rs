@@ -10,6 +10,7 @@ mod clock;
 mod erase;
 mod janitor;
 mod lifecycle;
+mod rewind;
 mod scan;
 mod seals;
 mod sweep;
@@ -161,9 +162,10 @@ fn run(inner: &Weak<Inner>, stop: &Stop) {
 
 /// Carries out tasks: what was left unfinished when the process starts, then what begins.
 fn carry_out_tasks(inner: &Weak<Inner>, stop: &Stop, bell: &tasks::Bell) {
+    let mut goals = rewind::Kept::default();
     while !stop.wait(Duration::ZERO) {
         let Some(inner) = inner.upgrade() else { return };
-        let left = tasks::round(&inner, stop);
+        let left = tasks::round(&inner, stop, &mut goals);
         drop(inner);
         match left {
             Ok(true) => {}

@@ -5,6 +5,7 @@
 //! Invariants: a unit deletes only what was there when the task began, and names how far it got in the same commit: a process
 //! that is killed goes on behind it. No snapshot outlives a page. A task that is not there any more does nothing.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,8 +21,10 @@ use schemas::event::{Event, TaskFinished, TaskProgressed};
 use schemas::{BucketId, KeyId, ObjectKey, TenantId};
 
 use super::Stop;
+use super::rewind::{self, Kept};
 use crate::api::{Caller, StoreError};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Unit, describe};
+use crate::store::rewind::{RESTORE, UNDO};
 use crate::store::{
     Arguments, Cursor, DELETE_PREFIX, ERASE, Found, Inner, Request, log_error, planned_object, rows_error, situation,
 };
@@ -61,19 +64,26 @@ impl Bell {
 }
 
 /// One page of every task. Whether any is left.
-pub(super) fn round(inner: &Inner, stop: &Stop) -> Result<bool, StoreError> {
-    let mut left = false;
+pub(super) fn round(inner: &Inner, stop: &Stop, goals: &mut Kept) -> Result<bool, StoreError> {
+    let (mut left, mut seen) = (false, HashSet::new());
     let tenants = inner.log.snapshot().tenants().map_err(log_error)?;
     for tenant in tenants {
         let tasks = query::tasks(inner.log.snapshot().as_ref(), tenant).map_err(rows_error)?;
-        for (id, task) in tasks.into_iter().filter(|(_, task)| [DELETE_PREFIX, ERASE].contains(&task.kind.as_str())) {
+        for (id, task) in tasks {
             if task.kind == ERASE {
                 left |= erasure(inner, stop, tenant, &id, &task)?;
                 continue;
             }
+            seen.insert(id.clone());
             let run = Run { inner, stop, tenant, id };
             let begun_us = inner.clock.monotonic_us();
-            left |= match run.page(&task) {
+            let done = match task.kind.as_str() {
+                DELETE_PREFIX => run.page(&task),
+                RESTORE | UNDO => rewind::page(&run, &task, goals),
+                // Another version began it.
+                _ => continue,
+            };
+            left |= match done {
                 Ok(left) => left,
                 Err(StoreError::Unavailable) => return Err(StoreError::Unavailable),
                 Err(StoreError::Busy { .. } | StoreError::DiskFull) => {
@@ -88,6 +98,7 @@ pub(super) fn round(inner: &Inner, stop: &Stop) -> Result<bool, StoreError> {
             run.rest(begun_us)?;
         }
     }
+    goals.retain(&seen);
     Ok(left)
 }
 
@@ -106,11 +117,11 @@ fn erasure(inner: &Inner, stop: &Stop, tenant: TenantId, id: &str, task: &Task) 
 }
 
 /// A task under way.
-struct Run<'a> {
-    inner: &'a Inner,
+pub(super) struct Run<'a> {
+    pub(super) inner: &'a Inner,
     stop: &'a Stop,
-    tenant: TenantId,
-    id: String,
+    pub(super) tenant: TenantId,
+    pub(super) id: String,
 }
 
 /// What a page is dealt with by.
@@ -153,10 +164,10 @@ impl Run<'_> {
     fn look(&self, task: &Task) -> Result<Result<Page, &'static str>, StoreError> {
         let (inner, tenant) = (self.inner, self.tenant);
         let arguments = Arguments::parse(&task.arguments)?;
-        let Some(caller) = arguments.caller(inner, tenant)? else {
+        let Some(caller) = arguments.begun.caller(inner, tenant)? else {
             return Ok(Err("the access key that began the task does not work any more"));
         };
-        let (id, name, prefix) = (arguments.bucket()?, arguments.bucket_name(), arguments.prefix()?);
+        let (id, name, prefix) = (arguments.begun.bucket()?, arguments.begun.bucket_name(), arguments.prefix()?);
         let cursor = Cursor::parse(task.cursor.as_deref())?;
         let mut after = cursor.after(&prefix)?;
         loop {
@@ -249,7 +260,7 @@ impl Run<'_> {
     }
 
     /// Ends the task, unless it has ended.
-    fn finish(&self, error: Option<String>) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, error: Option<String>) -> Result<(), StoreError> {
         let (tenant, sealing) = (self.tenant, self.inner.tenant_key(self.tenant)?);
         let request = || Request::system("tasks", tenant, self.inner.ids.request(self.inner.clock.wall()));
         self.command(request, || {
@@ -276,7 +287,11 @@ impl Run<'_> {
     }
 
     /// Runs a command, waiting while the queue is full.
-    fn command(&self, request: impl Fn() -> Request, decide: impl Fn() -> Decide) -> Result<Outcome, StoreError> {
+    pub(super) fn command(
+        &self,
+        request: impl Fn() -> Request,
+        decide: impl Fn() -> Decide,
+    ) -> Result<Outcome, StoreError> {
         loop {
             match self.inner.run_blocking(request(), decide()) {
                 Err(StoreError::Busy { retry_after_ms }) => self.wait(Duration::from_millis(retry_after_ms))?,
@@ -291,12 +306,17 @@ impl Run<'_> {
         self.wait(Duration::from_micros(took_us.clamp(REST_MIN_US, REST_MAX_US)))
     }
 
-    fn wait(&self, time: Duration) -> Result<(), StoreError> {
+    /// A moment for others, between two looks at what is there.
+    pub(super) fn breathe(&self) -> Result<(), StoreError> {
+        self.wait(Duration::from_micros(REST_MIN_US))
+    }
+
+    pub(super) fn wait(&self, time: Duration) -> Result<(), StoreError> {
         if self.stop.wait(time) { Err(StoreError::Unavailable) } else { Ok(()) }
     }
 }
 
 /// An event of no bucket.
-fn of_tenant(key: KeyId, event: Event) -> Planned {
+pub(super) fn of_tenant(key: KeyId, event: Event) -> Planned {
     Planned { bucket: BucketId::NONE, key, object: None, event }
 }

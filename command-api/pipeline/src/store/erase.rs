@@ -20,7 +20,7 @@ use schemas::record::{Actor, Context};
 use schemas::{BucketId, BucketName, Position, RequestId, TenantId, TenantName, Time, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::tasks::{RETRY_AFTER_MS, TaskInfo, TaskStatus, UNFINISHED_MAX, malformed};
+use super::tasks::{RETRY_AFTER_MS, TaskInfo, TaskStatus, TaskWork, UNFINISHED_MAX, malformed};
 use super::{Found, Inner, Request, Store, internal, log_error, planned, rows_error, situation};
 use crate::api::{AdminCaller, Caller, StoreError};
 use crate::sequencer::{Decide, Planned, Unit};
@@ -388,12 +388,9 @@ pub(super) fn running_task(id: String, task: &row::Task) -> Result<TaskInfo, Sto
         id: info.id,
         kind: ERASE.to_owned(),
         bucket: name,
-        prefix: String::new(),
         user,
         status: TaskStatus::Running,
-        deleted: info.counts.rows,
-        locked: 0,
-        denied: 0,
+        work: TaskWork::Erase { rows: info.counts.rows },
         started: info.started,
         progressed: info.progressed,
         ended: None,

@@ -160,7 +160,7 @@ impl Store {
 
 /// What a removal gives back of what is held. Of a version named by its id the object is not counted: another one may appear in
 /// its place.
-fn freed(events: &[Event], meant: &object::Version, is_whole: bool) -> Held {
+pub(super) fn freed(events: &[Event], meant: &object::Version, is_whole: bool) -> Held {
     match events.first() {
         Some(Event::VersionRemoved(removed)) => Held { bytes: removed.size_bytes, objects: u64::from(is_whole) },
         Some(Event::DeleteMarkerCreated(marker)) => {

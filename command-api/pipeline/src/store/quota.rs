@@ -69,6 +69,54 @@ pub(crate) fn charge_move(
     Ok(planned(to, None, events))
 }
 
+/// What several writes of one unit charge together: none of them sees what the others add.
+pub(crate) struct Charges {
+    accounts: Vec<Account>,
+    change: Change,
+    reached: Vec<Event>,
+}
+
+impl Charges {
+    pub(crate) fn of(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Self, StoreError> {
+        Ok(Self { accounts: accounts(rows, tenant, bucket)?, change: Change::default(), reached: Vec::new() })
+    }
+
+    /// Charges one more write.
+    ///
+    /// # Errors
+    /// [`domain::Refusal::QuotaExceeded`]; it is not charged then.
+    pub(crate) fn add(
+        &mut self,
+        rows: &dyn Rows,
+        tenant: TenantId,
+        bucket: &Found,
+        write: Charged<'_>,
+    ) -> Result<(), StoreError> {
+        if self.accounts.is_empty() {
+            return Ok(());
+        }
+        let Change { added, removed } = change(rows, tenant, bucket, write)?;
+        let together = Change { added: sum(self.change.added, added), removed: sum(self.change.removed, removed) };
+        self.reached = domain::quota::charge(&self.accounts, together)?;
+        self.change = together;
+        Ok(())
+    }
+
+    /// Something goes, and makes room for what is charged behind it.
+    pub(crate) fn free(&mut self, leaving: Held) {
+        self.change.removed = sum(self.change.removed, leaving);
+    }
+
+    /// The events of thresholds that were reached, to be planned behind the writes.
+    pub(crate) fn finish(self, bucket: &Found) -> Vec<Planned> {
+        planned(bucket, None, self.reached)
+    }
+}
+
+fn sum(one: Held, other: Held) -> Held {
+    Held { bytes: one.bytes.saturating_add(other.bytes), objects: one.objects.saturating_add(other.objects) }
+}
+
 fn accounts(rows: &dyn Rows, tenant: TenantId, bucket: BucketId) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::new();
     for (scope, of) in [(BucketId::NONE, None), (bucket, Some(bucket))] {

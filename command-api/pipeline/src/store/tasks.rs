@@ -14,11 +14,12 @@ use domain::policy::{Resource, authorise};
 use projections::{query, row};
 use schemas::action::Action;
 use schemas::event::{TaskFinished, TaskStarted};
-use schemas::{AccessKeyId, BucketId, BucketName, RequestId, TenantId, Time, UserId};
+use schemas::{AccessKeyId, BucketId, BucketName, Position, RequestId, TenantId, Time, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::bearer::sees_all;
-use super::{Inner, Request, Store, rows_error};
+use super::rewind::{self, RESTORE, RewindReport, UNDO};
+use super::{Found, Inner, Request, Store, rows_error};
 use crate::api::{Caller, Circumstances, StoreError, Who};
 
 /// Kind of tasks that delete what is under a prefix. Part of the log's format.
@@ -42,7 +43,7 @@ pub enum TaskStatus {
     Cancelled,
 }
 
-/// A task that deletes what is under a prefix.
+/// A task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskInfo {
     /// 32 hex digits.
@@ -51,18 +52,12 @@ pub struct TaskInfo {
     pub kind: String,
     /// The bucket, as it was called when the task began.
     pub bucket: BucketName,
-    /// The prefix.
-    pub prefix: String,
     /// Who began it.
     pub user: UserId,
     /// How it stands.
     pub status: TaskStatus,
-    /// Objects that were deleted.
-    pub deleted: u64,
-    /// Objects that are locked and stay.
-    pub locked: u64,
-    /// Objects that its user may not delete.
-    pub denied: u64,
+    /// What it is to do, and what it has done.
+    pub work: TaskWork,
     /// When it began.
     pub started: Time,
     /// When it last got further.
@@ -71,14 +66,47 @@ pub struct TaskInfo {
     pub ended: Option<Time>,
 }
 
-/// What a task is to do, as the log keeps it in JSON. Names stand in base64: written out, control characters would take six
-/// times their room, and row and record are bounded.
+/// What a task is to do, and what it has done, by kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskWork {
+    /// Deletes what is under a prefix.
+    DeletePrefix {
+        /// The prefix.
+        prefix: String,
+        /// Objects that were deleted.
+        deleted: u64,
+        /// Objects that are locked and stay.
+        locked: u64,
+        /// Objects that its user may not delete.
+        denied: u64,
+    },
+    /// Erases the bucket.
+    Erase {
+        /// Rows that were deleted.
+        rows: u64,
+    },
+    /// Puts keys back to what they were at a point.
+    Restore {
+        /// The last event of the point.
+        at: Position,
+        /// Only keys that begin with it.
+        prefix: String,
+        /// What was done so far.
+        report: RewindReport,
+    },
+    /// Reverses what a cause did.
+    Undo {
+        /// What was done so far.
+        report: RewindReport,
+    },
+}
+
+/// Who began a task, in which bucket: the beginning of every task's arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Arguments {
+pub(crate) struct Begun {
     /// Decimal: a JSON number has too few digits for some readers.
     bucket: String,
     name: BucketName,
-    prefix: String,
     user: UserId,
     access_key: AccessKeyId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +114,15 @@ pub(crate) struct Arguments {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     secure: bool,
     request: RequestId,
+}
+
+/// What a task is to delete, as the log keeps it in JSON. Names stand in base64: written out, control characters would take six
+/// times their room, and row and record are bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Arguments {
+    #[serde(flatten)]
+    pub(crate) begun: Begun,
+    prefix: String,
 }
 
 /// How far a task got, as the log keeps it in JSON.
@@ -109,9 +146,29 @@ fn decoded(text: &str, what: &str) -> Result<String, StoreError> {
     String::from_utf8(bytes).map_err(|_| malformed(what))
 }
 
-impl Arguments {
-    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        serde_json::from_str(text).map_err(|_| malformed("arguments"))
+/// What follows a prefix in a key, in base64.
+pub(super) fn rest_of(prefix: &str, key: &str) -> String {
+    URL_SAFE_NO_PAD.encode(key.strip_prefix(prefix).unwrap_or_default())
+}
+
+/// The key of a prefix and of what follows it.
+pub(super) fn key_of(prefix: &str, rest: &str) -> Result<String, StoreError> {
+    Ok(format!("{prefix}{}", decoded(rest, "cursor")?))
+}
+
+impl Begun {
+    /// # Errors
+    /// [`Refusal::AccessDenied`] for one without a key: nobody could be asked later what it may do.
+    pub(super) fn by(caller: &Caller, bucket: &Found) -> Result<Self, StoreError> {
+        Ok(Self {
+            bucket: bucket.id.0.to_string(),
+            name: bucket.row.name.clone(),
+            user: caller.user(),
+            access_key: caller.access_key().ok_or(Refusal::AccessDenied)?.clone(),
+            source: caller.source,
+            secure: caller.circumstances.secure,
+            request: caller.request.clone(),
+        })
     }
 
     pub(crate) fn bucket(&self) -> Result<BucketId, StoreError> {
@@ -120,10 +177,6 @@ impl Arguments {
 
     pub(crate) fn bucket_name(&self) -> &BucketName {
         &self.name
-    }
-
-    pub(crate) fn prefix(&self) -> Result<String, StoreError> {
-        decoded(&self.prefix, "prefix")
     }
 
     /// Whoever began the task, with what they may do now. None when the key that it was begun with does not work any more.
@@ -145,6 +198,16 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
+        serde_json::from_str(text).map_err(|_| malformed("arguments"))
+    }
+
+    pub(crate) fn prefix(&self) -> Result<String, StoreError> {
+        decoded(&self.prefix, "prefix")
+    }
+}
+
 impl Cursor {
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, StoreError> {
         text.map_or(Ok(Self::default()), |text| serde_json::from_str(text).map_err(|_| malformed("cursor")))
@@ -155,13 +218,12 @@ impl Cursor {
     }
 
     pub(crate) fn after(&self, prefix: &str) -> Result<Option<String>, StoreError> {
-        let rest = self.after.as_deref().map(|rest| decoded(rest, "cursor"));
-        Ok(rest.transpose()?.map(|rest| format!("{prefix}{rest}")))
+        self.after.as_deref().map(|rest| key_of(prefix, rest)).transpose()
     }
 
     /// The place behind a key that begins with the prefix.
     pub(crate) fn behind(&mut self, prefix: &str, key: &str) {
-        self.after = Some(URL_SAFE_NO_PAD.encode(key.strip_prefix(prefix).unwrap_or_default()));
+        self.after = Some(rest_of(prefix, key));
     }
 }
 
@@ -178,32 +240,11 @@ impl Store {
         bucket: &BucketName,
         prefix: &str,
     ) -> Result<TaskInfo, StoreError> {
-        let inner = &self.inner;
-        let found = inner.may_delete_prefix(caller, bucket, prefix)?;
-        let Some(access_key) = caller.access_key() else { return Err(Refusal::AccessDenied.into()) };
-        let arguments = Arguments {
-            bucket: found.id.0.to_string(),
-            name: bucket.clone(),
-            prefix: URL_SAFE_NO_PAD.encode(prefix),
-            user: caller.user(),
-            access_key: access_key.clone(),
-            source: caller.source,
-            secure: caller.circumstances.secure,
-            request: caller.request.clone(),
-        };
+        let found = self.inner.may_delete_prefix(caller, bucket, prefix)?;
+        let begun = Begun::by(caller, &found)?;
+        let arguments = Arguments { begun, prefix: URL_SAFE_NO_PAD.encode(prefix) };
         let arguments = serde_json::to_string(&arguments).map_err(|error| super::internal(&error))?;
-        let (tenant, id) = (caller.tenant, inner.task_id());
-        let started = TaskStarted { task: id.clone(), kind: DELETE_PREFIX.to_owned(), arguments };
-        let begin = move |rows: &dyn event_log::Rows| {
-            if query::tasks(rows, tenant).map_err(rows_error)?.len() >= UNFINISHED_MAX {
-                return Err(StoreError::Busy { retry_after_ms: RETRY_AFTER_MS });
-            }
-            Ok(vec![started.clone().into()])
-        };
-        inner.tenant_command(Request::of(caller), begin).await?;
-        inner.standing.ring();
-        let task = inner.find_task(tenant, &id)?;
-        task.ok_or_else(|| StoreError::Internal { what: "a task that began is not there".to_owned() })
+        self.inner.begin_task(caller, DELETE_PREFIX, arguments).await
     }
 
     /// Whether the caller may begin to delete what is under a prefix, for one who wants to know what it would be.
@@ -294,12 +335,31 @@ impl Store {
 }
 
 impl Inner {
-    fn may_delete_prefix(
+    /// Begins a task: an event, then whoever carries it out is told.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the tenant has too many unfinished tasks; nothing has changed then.
+    pub(super) async fn begin_task(
         &self,
         caller: &Caller,
-        bucket: &BucketName,
-        prefix: &str,
-    ) -> Result<super::Found, StoreError> {
+        kind: &str,
+        arguments: String,
+    ) -> Result<TaskInfo, StoreError> {
+        let (tenant, id) = (caller.tenant, self.task_id());
+        let started = TaskStarted { task: id.clone(), kind: kind.to_owned(), arguments };
+        let begin = move |rows: &dyn event_log::Rows| {
+            if query::tasks(rows, tenant).map_err(rows_error)?.len() >= UNFINISHED_MAX {
+                return Err(StoreError::Busy { retry_after_ms: RETRY_AFTER_MS });
+            }
+            Ok(vec![started.clone().into()])
+        };
+        self.tenant_command(Request::of(caller), begin).await?;
+        self.standing.ring();
+        let task = self.find_task(tenant, &id)?;
+        task.ok_or_else(|| StoreError::Internal { what: "a task that began is not there".to_owned() })
+    }
+
+    fn may_delete_prefix(&self, caller: &Caller, bucket: &BucketName, prefix: &str) -> Result<Found, StoreError> {
         let scopes = caller.scopes().ok_or(Refusal::AccessDenied)?;
         let resource = Resource::Prefix(bucket, prefix);
         authorise(scopes, Action::DeleteObject, resource)?;
@@ -329,21 +389,17 @@ fn running(id: String, task: row::Task) -> Result<TaskInfo, StoreError> {
         return super::erase::running_task(id, &task);
     }
     let row::Task { kind, arguments, cursor, done, started, progressed } = task;
-    let (arguments, cursor) = (Arguments::parse(&arguments)?, Cursor::parse(cursor.as_deref())?);
-    Ok(TaskInfo {
-        id,
-        kind,
-        prefix: arguments.prefix()?,
-        bucket: arguments.name,
-        user: arguments.user,
-        status: TaskStatus::Running,
-        deleted: done,
-        locked: cursor.locked,
-        denied: cursor.denied,
-        started,
-        progressed,
-        ended: None,
-    })
+    let (begun, work) = match kind.as_str() {
+        RESTORE | UNDO => rewind::work(&arguments, cursor.as_deref())?,
+        _ => {
+            let (arguments, cursor) = (Arguments::parse(&arguments)?, Cursor::parse(cursor.as_deref())?);
+            let (prefix, Cursor { locked, denied, .. }) = (arguments.prefix()?, cursor);
+            (arguments.begun, TaskWork::DeletePrefix { prefix, deleted: done, locked, denied })
+        }
+    };
+    let Begun { name, user, .. } = begun;
+    let status = TaskStatus::Running;
+    Ok(TaskInfo { id, kind, bucket: name, user, status, work, started, progressed, ended: None })
 }
 
 fn ended(id: String, task: row::EndedTask) -> Result<TaskInfo, StoreError> {
@@ -357,24 +413,39 @@ fn ended(id: String, task: row::EndedTask) -> Result<TaskInfo, StoreError> {
     Ok(TaskInfo { status, ended: Some(ended), ..running(id, task)? })
 }
 
+/// Arguments of a task cannot begin with more.
+#[cfg(test)]
+pub(super) fn widest() -> Begun {
+    Begun {
+        bucket: u64::MAX.to_string(),
+        name: BucketName::parse(&"b".repeat(63)).expect("a name"),
+        user: UserId::parse(&"u".repeat(128)).expect("a user"),
+        access_key: AccessKeyId::parse(&"A".repeat(128)).expect("a key"),
+        source: Some(IpAddr::from([0xfe80, 1, 2, 3, 4, 5, 6, 0xffff])),
+        secure: true,
+        request: RequestId("0".repeat(26)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn what_the_log_says_of_a_deletion_reads_as_ever() {
+        let text = r#"{"bucket":"7","name":"bucket","prefix":"b2xkLw","user":"user","access_key":"AKIA","secure":true,"request":"R"}"#;
+        let arguments = Arguments::parse(text).expect("reads");
+        assert_eq!(arguments.prefix().expect("reads"), "old/");
+        assert_eq!(arguments.begun.bucket().expect("reads"), BucketId(7));
+        let said: serde_json::Value = serde_json::to_value(&arguments).expect("JSON");
+        assert_eq!(said, serde_json::from_str::<serde_json::Value>(text).expect("JSON"));
+    }
+
+    #[test]
     fn a_row_of_a_task_fits_whatever_its_names_are() {
         let wide = "\u{1}".repeat(1_024);
         for split in [0, 1, 500, 1_023, 1_024] {
-            let arguments = Arguments {
-                bucket: u64::MAX.to_string(),
-                name: BucketName::parse(&"b".repeat(63)).expect("a name"),
-                prefix: URL_SAFE_NO_PAD.encode(&wide[..split]),
-                user: UserId::parse(&"u".repeat(128)).expect("a user"),
-                access_key: AccessKeyId::parse(&"A".repeat(128)).expect("a key"),
-                source: Some(IpAddr::from([0xfe80, 1, 2, 3, 4, 5, 6, 0xffff])),
-                secure: true,
-                request: RequestId("0".repeat(26)),
-            };
+            let arguments = Arguments { begun: widest(), prefix: URL_SAFE_NO_PAD.encode(&wide[..split]) };
             let mut cursor = Cursor { after: None, locked: u64::MAX, denied: u64::MAX };
             cursor.behind(&wide[..split], &wide);
             let text = serde_json::to_string(&arguments).expect("JSON");

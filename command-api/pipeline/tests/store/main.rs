@@ -20,6 +20,7 @@ mod mixed;
 mod past;
 mod proofs;
 mod quotas;
+mod rewind;
 mod support;
 mod sweep;
 mod time;
