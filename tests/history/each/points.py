@@ -464,7 +464,7 @@ def the_history_of_a_key_tells_who_did_what_and_when(scene):
         assert event["requestId"].removeprefix("req_") == request_id(answer).removeprefix("req_"), f"{event} is not of request {request_id(answer)}"
         who = json.dumps(event["actor"])
         assert actor.access_key in who and (actor is key or '"another"' in who), f"{event} does not say who"
-        assert event["type"] and past.moment(event["time"]) and "127.0.0.1" in json.dumps(event["source"]), event
+        assert event["type"] and past.moment(event["time"]) and "127.0.0.1" in json.dumps(event["sourceAddress"]), event
     assert events[0]["versionId"] == made[0][1].json()["versionId"] and events[1]["versionId"] == made[1][1]["VersionId"], events
     assert [one["time"] for one in events] == sorted(one["time"] for one in events), f"times go back: {events}"
     assert past.events_of_key(native, bucket, "never written") == [], "a key that was never written has events"
