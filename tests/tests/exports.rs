@@ -77,6 +77,9 @@ fn an_export_is_sound_until_somebody_touches_it() {
     let (code, said) = verify(&log, &key);
     assert_eq!((code, &said["result"]), (0, &"sound".into()), "{said}");
     assert_eq!((&said["records"], &said["rulesUnchecked"]), (&said["signedSize"], &0.into()), "{said}");
+    // What the API answers of the key will do.
+    let answer = serde_json::json!({ "origin": "a log", "key": key }).to_string();
+    assert_eq!(verify(&log, &answer).0, 0);
     let (code, said) = verify(&bucket, &key);
     assert_eq!((code, &said["bucket"], &said["completeTo"]), (0, &"demo".into(), &said["to"]), "{said}");
 

@@ -95,14 +95,21 @@ fn key(text: &str) -> Result<NoteKey, Fault> {
     let is_not = |error: &dyn std::fmt::Display| {
         Fault::incomplete(format!("{text} is neither a verifier key nor a file of one: {error}"))
     };
-    let error = match text.parse() {
+    let error = match said(text).parse() {
         Ok(key) => return Ok(key),
         Err(error) => error,
     };
     let Ok(file) = File::open(text) else { return Err(is_not(&error)) };
     let mut found = String::new();
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut found).map_err(|error| is_not(&error))?;
-    found.trim().parse().map_err(|error| is_not(&error))
+    said(&found).parse().map_err(|error| is_not(&error))
+}
+
+/// The key in a text: itself, or what `/api/v1/log/key` answered.
+fn said(text: &str) -> String {
+    let answer: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let key = answer.as_ref().and_then(|answer| answer["key"].as_str());
+    key.unwrap_or(text.trim()).to_owned()
 }
 
 impl Sound {
