@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pipeline::{AskedPast, Caller, Point};
 use schemas::Position;
 use serde_json::json;
@@ -76,7 +76,12 @@ pub(super) fn asked(operation: &Operation, words: &Words) -> Result<Option<Arc<A
         _ => return Err(Problem::invalid("two points are given")),
     };
     if !READS.contains(&operation.id) {
-        return Err(Problem::invalid("only what reads of a bucket can be asked as of a point"));
+        let reads = [Method::GET, Method::HEAD].contains(&operation.method) && operation.path.starts_with("/buckets/");
+        return Err(if reads {
+            Problem::not_implemented("this cannot be asked as of a point yet")
+        } else {
+            Problem::invalid("only what reads of a bucket can be asked as of a point")
+        });
     }
     Ok(Some(Arc::new(AskedPast::new(point(text)?))))
 }

@@ -176,6 +176,9 @@ impl Inner {
         if !is_kept(rows, tenant, &was)? {
             return Ok(Err(GONE.to_owned()));
         }
+        if let Err(refusal) = self.default_retention_may_begin(asked.bucket, None) {
+            return Ok(Err(refusal.to_string()));
+        }
         if home != asked.bucket.id
             && let Err(why) = self.share_key(snapshot, asked, home, &committed, prepared)?
         {
