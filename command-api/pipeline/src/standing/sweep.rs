@@ -138,6 +138,12 @@ fn release_of(
         let due = due.map_err(rows_error)?;
         let Some(last) = due.last().copied() else { return Ok(()) };
         after = Some(last);
+        // What is kept is looked at with every sweep: the writer is asked about the rest alone.
+        let (keepers, now) = (Keepers::of(snapshot.as_ref(), tenant, bucket)?, inner.judged_now());
+        let due: Vec<_> = due.into_iter().filter(|one| !keepers.keep(one, now)).collect();
+        if due.is_empty() {
+            continue;
+        }
         let (sealed_for, key) = match inner.contents.vault.bucket_key(tenant, bucket) {
             Some(key) => (bucket, key),
             None => (BucketId::NONE, inner.tenant_key(tenant)?),
