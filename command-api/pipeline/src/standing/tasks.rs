@@ -26,7 +26,8 @@ use crate::api::{Caller, StoreError};
 use crate::sequencer::{Decide, Lane, Outcome, Planned, Unit, describe};
 use crate::store::rewind::{RESTORE, UNDO};
 use crate::store::{
-    Arguments, Cursor, DELETE_PREFIX, ERASE, Found, Inner, Request, log_error, planned_object, rows_error, situation,
+    Arguments, Cursor, DELETE_PREFIX, ERASE, Found, Inner, Request, layers, log_error, planned_object, rows_error,
+    situation,
 };
 
 /// Keys looked at under one snapshot, before another task has its turn.
@@ -176,7 +177,7 @@ impl Run<'_> {
             let Some(row) = row else { return Ok(Err("the bucket was deleted")) };
             let query = ListQuery { prefix: prefix.clone(), delimiter: None, after, max: PAGE };
             let bucket = Found::now(id, row);
-            let listed = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let listed = layers(snapshot.as_ref(), tenant, &bucket)?;
             let listed = listed.list(snapshot.as_ref(), &query).map_err(rows_error)?;
             let mut keys = Vec::with_capacity(listed.entries.len());
             for entry in listed.entries.into_iter().filter(|entry| entry.object.modified <= task.started) {

@@ -9,6 +9,7 @@ use schemas::action::Action;
 use schemas::content::ETag;
 use schemas::{BucketName, ObjectKey, Time};
 
+use super::past::layers;
 use super::{Inner, Store, internal, rows_error};
 use crate::api::{Caller, GetObject, ReadConditions, StoreError};
 
@@ -81,7 +82,7 @@ impl Inner {
                 let of = self.enter_for(snapshot.as_ref(), caller, Action::ListBucket, resource)?;
                 let left = (max + 1 - found.len()).min(PAGE);
                 let query = ListQuery { prefix: prefix.to_owned(), delimiter: None, after, max: left };
-                let layers = super::past::layers(snapshot.as_ref(), caller.tenant, &of)?;
+                let layers = layers(snapshot.as_ref(), caller.tenant, &of)?;
                 let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
                 after = page.next_after.filter(|_| page.truncated);
                 page.entries.into_iter().map(|entry| entry.key).collect()

@@ -10,6 +10,7 @@ use schemas::action::Action;
 use schemas::event::{Base, Versioning};
 use schemas::{BucketId, Position, TenantId};
 
+use super::past::layers;
 use super::{Found, Inner, rows_error};
 use crate::api::{AskedBase, BaseInfo, Caller, StoreError};
 
@@ -31,7 +32,7 @@ impl Inner {
         self.enter(rows, caller, Action::ListBucket, &asked.bucket, None)?;
         let as_of = self.as_of(rows, tenant, found.id, &asked.point)?;
         let then = self.at(rows, tenant, found.id, as_of)?;
-        if self.layers(rows, tenant, &then)?.count() >= query::LAYERS_MAX {
+        if layers(rows, tenant, &then)?.count() >= query::LAYERS_MAX {
             return Err(Refusal::TooMany { what: "forks of forks" }.into());
         }
         all_kept(rows, tenant, found.id, as_of.at.position)?;

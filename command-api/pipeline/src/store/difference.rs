@@ -11,6 +11,7 @@ use schemas::delivery::{FeedEvent, FeedQuery};
 use schemas::subscription::EventFilter;
 use schemas::{BucketName, ObjectKey, Position, TenantId};
 
+use super::past::layers;
 use super::{Found, Store, rows_error};
 use crate::api::{AskedDifference, Caller, Differences, KeyDifference, ObjectState, PastEvents, StoreError};
 
@@ -78,12 +79,12 @@ impl Store {
                 let rows = snapshot.as_ref();
                 // Before it was made a bucket had nothing.
                 let before = match inner.at(rows, tenant, found.id, from) {
-                    Ok(then) => Some((inner.layers(rows, tenant, &then)?, then)),
+                    Ok(then) => Some((layers(rows, tenant, &then)?, then)),
                     Err(StoreError::Refused(domain::Refusal::NoSuchBucket)) => None,
                     Err(error) => return Err(error),
                 };
                 let then = inner.at(rows, tenant, found.id, to)?;
-                let after = (inner.layers(rows, tenant, &then)?, then);
+                let after = (layers(rows, tenant, &then)?, then);
                 for key in some {
                     let was = before.as_ref().map_or(Ok(None), |of| shown(rows, of, key))?;
                     let is = shown(rows, &after, key)?;

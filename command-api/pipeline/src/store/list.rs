@@ -8,6 +8,7 @@ use schemas::event::StorageClass;
 
 use projections::row::Version;
 
+use super::past::layers;
 use super::{Found, Store, rows_error};
 use crate::api::{Caller, ListObjects, ListPage, ListVersions, ListedObject, ListedVersion, StoreError};
 
@@ -33,7 +34,7 @@ impl Store {
                 after: request.after,
                 max: request.max,
             };
-            let layers = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let layers = layers(snapshot.as_ref(), tenant, &bucket)?;
             let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
             let entries = page.entries.into_iter().map(|query::ObjectEntry { key, object }| ListedObject {
                 key,
@@ -77,7 +78,7 @@ impl Store {
                 max: request.max,
             };
             let resume = request.after_version.map_or(VersionResume::NextKey, VersionResume::Behind);
-            let layers = inner.layers(snapshot.as_ref(), tenant, &bucket)?;
+            let layers = layers(snapshot.as_ref(), tenant, &bucket)?;
             let page = layers.list_versions(snapshot.as_ref(), &query, resume);
             let (page, next_version) = page.map_err(rows_error)?;
             Ok(ListPage {

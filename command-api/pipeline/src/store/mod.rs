@@ -77,6 +77,7 @@ pub(crate) use lifecycle::Rules;
 pub use move_object::{MoveObject, Moved};
 pub use open::{FirstStart, OnCommit, OpenError, OpenOptions};
 pub(crate) use open::{log_under, open_log, reopening};
+pub(crate) use past::layers;
 pub use patch::BucketSetting;
 pub(crate) use quota::Charges;
 pub use rewind::{RefusedKey, RewindPlan, RewindReport, Rewound};

@@ -10,9 +10,8 @@ use domain::point::Point;
 use domain::policy::authorise;
 use event_log::{Rows, Snapshot};
 use projections::query::{self, Layers};
-use projections::row::Object;
+use projections::row::{self, Object, Reference};
 use schemas::action::{Access, Action};
-use schemas::content::Root;
 use schemas::event::{DeleteMarkerCreated, Referrer, VersionCommitted};
 use schemas::record::Header;
 use schemas::{BucketId, EventId, ObjectKey, Position, RequestId, TenantId, Time};
@@ -205,11 +204,6 @@ impl Inner {
         Ok(found)
     }
 
-    /// What a bucket shows, now or as of the point at which it was found.
-    pub(crate) fn layers(&self, rows: &dyn Rows, tenant: TenantId, bucket: &Found) -> Result<Layers, StoreError> {
-        layers(rows, tenant, bucket)
-    }
-
     /// Refuses to read content that was given up.
     ///
     /// # Errors
@@ -222,10 +216,7 @@ impl Inner {
         key: &ObjectKey,
         object: &Object,
     ) -> Result<(), StoreError> {
-        let Some(blob) = object.root.blob().filter(|_| object.root != Root::Empty) else { return Ok(()) };
-        let reference = projections::row::Reference::key(tenant, blob, Referrer::Version(object.made_by));
-        let kept = projections::row::get::<projections::row::Reference>(rows, &reference).map_err(rows_error)?;
-        if kept.is_some() {
+        if is_kept(rows, tenant, object)? {
             return Ok(());
         }
         let horizon = query::horizon(rows, tenant, bucket.id).map_err(rows_error)?;
@@ -239,4 +230,12 @@ impl Inner {
 pub(crate) fn layers(rows: &dyn Rows, tenant: TenantId, bucket: &Found) -> Result<Layers, StoreError> {
     let at: Option<EventId> = bucket.as_of.map(|as_of| as_of.at);
     query::layers(rows, tenant, bucket.id, &bucket.row, at).map_err(rows_error)
+}
+
+/// Whether the content of a version is still kept: its reference is there, released or not.
+pub(crate) fn is_kept(rows: &dyn Rows, tenant: TenantId, object: &Object) -> Result<bool, StoreError> {
+    // Nothing is always there.
+    let Some(blob) = object.root.blob() else { return Ok(true) };
+    let reference = Reference::key(tenant, blob, Referrer::Version(object.made_by));
+    Ok(row::get::<Reference>(rows, &reference).map_err(rows_error)?.is_some())
 }

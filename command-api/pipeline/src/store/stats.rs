@@ -5,6 +5,7 @@ use projections::query::{self, ListQuery};
 use schemas::BucketName;
 use schemas::action::Action;
 
+use super::past::layers;
 use super::{Store, internal, rows_error};
 use crate::api::{Caller, QuotaInfo, StoreError};
 
@@ -91,7 +92,7 @@ impl Store {
                 let found = inner.enter_for(snapshot.as_ref(), &caller, Action::ListBucket, resource)?;
                 let (prefix, after) = (prefix.clone(), stats.next_after.take());
                 let query = ListQuery { prefix, delimiter: None, after, max: PAGE };
-                let layers = super::past::layers(snapshot.as_ref(), caller.tenant, &found)?;
+                let layers = layers(snapshot.as_ref(), caller.tenant, &found)?;
                 let page = layers.list(snapshot.as_ref(), &query).map_err(rows_error)?;
                 stats.objects += page.entries.len() as u64;
                 stats.bytes += page.entries.iter().map(|entry| entry.object.size_bytes).sum::<u64>();

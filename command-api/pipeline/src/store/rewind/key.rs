@@ -13,11 +13,10 @@ use domain::object::{Amendment, Command, Commit, Target, decide};
 use domain::policy::Resource;
 use event_log::{Changes, Rows, Snapshot};
 use projections::query;
-use projections::row::{self, Object};
+use projections::row::Object;
 use schemas::acl::Acl;
 use schemas::action::Action;
-use schemas::content::Root;
-use schemas::event::{Cause, CopySource, Event, Referrer, VersionCommitted};
+use schemas::event::{Cause, CopySource, Event, VersionCommitted};
 use schemas::{BucketId, EventId, ObjectKey, Position, TenantId, Time, UserId};
 
 use super::super::bucket_settings::{corrupt_event, record};
@@ -25,7 +24,7 @@ use super::super::difference::same;
 use super::super::encryption::opening;
 use super::super::forks::planned_object;
 use super::super::move_object::freed;
-use super::super::past::layers;
+use super::super::past::{is_kept, layers};
 use super::super::quota::{Charged, Charges};
 use super::super::{Found, Inner, rows_error, situation};
 use super::goals::Goal;
@@ -327,13 +326,6 @@ fn others_changed(
             _ => return Ok(false),
         }
     }
-}
-
-/// Whether the content of a version is still kept: its reference is there, released or not.
-fn is_kept(rows: &dyn Rows, tenant: TenantId, object: &Object) -> Result<bool, StoreError> {
-    let Some(blob) = object.root.blob().filter(|_| object.root != Root::Empty) else { return Ok(true) };
-    let reference = row::Reference::key(tenant, blob, Referrer::Version(object.made_by));
-    Ok(row::get::<row::Reference>(rows, &reference).map_err(rows_error)?.is_some())
 }
 
 /// A refusal as a reason, other errors as they are.
