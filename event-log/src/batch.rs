@@ -318,7 +318,7 @@ impl<E: Engine> Batch for Staged<'_, E> {
         }
         let commit = self.base + 1;
         let rows = self.take_rows();
-        if let Err(error) = core.engine.write(rows, self.bytes, commit) {
+        if let Err(error) = core.steady.around(rows, |rows| core.engine.write(rows, self.bytes, commit)) {
             if matches!(error, AppendError::Fatal(_)) {
                 core.failed.store(true, Ordering::Release);
             }
@@ -352,6 +352,7 @@ mod tests {
     use super::*;
     use crate::log::LogError;
     use crate::memory::{Memory, MemoryView, PlainCipher};
+    use crate::steady::Steady;
     use crate::table::Table;
 
     /// Memory whose next write fails in some way.
@@ -407,7 +408,7 @@ mod tests {
     #[test]
     fn the_nth_write_fails_and_nothing_of_it_shows() {
         for n in 0..4 {
-            let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0);
+            let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0, Steady::none());
             for _ in 0..n {
                 commit(&core).expect("commits");
             }
@@ -426,7 +427,7 @@ mod tests {
 
     #[test]
     fn no_row_reaches_the_engine_twice() {
-        let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0);
+        let core = Core::new(Flaky::default(), Arc::new(PlainCipher), 0, Steady::none());
         let mut batch = core.begin();
         for _ in 0..3 {
             batch.stage(TENANT, Time(1), vec![draft(), draft()], Some(CommandId([1; 16]))).expect("stages");

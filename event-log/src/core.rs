@@ -17,6 +17,7 @@ use crate::batch::Staged;
 use crate::engine::Engine;
 use crate::format::BucketTip;
 use crate::log::{Batch, BodyCipher, LogError, LogHead, Snapshot};
+use crate::steady::Steady;
 use crate::view::{self, SnapshotOf};
 
 /// Heads kept in memory: about 2 MiB and 12 MiB.
@@ -33,6 +34,7 @@ pub(crate) struct Heads {
 pub(crate) struct Core<E> {
     pub(crate) engine: E,
     pub(crate) cipher: Arc<dyn BodyCipher>,
+    pub(crate) steady: Arc<Steady>,
     /// Touched by the one writer alone; the lock is never contended.
     pub(crate) heads: Mutex<Heads>,
     pub(crate) committed: AtomicU64,
@@ -52,10 +54,11 @@ pub(crate) struct Touched {
 }
 
 impl<E: Engine> Core<E> {
-    pub(crate) fn new(engine: E, cipher: Arc<dyn BodyCipher>, committed: u64) -> Self {
+    pub(crate) fn new(engine: E, cipher: Arc<dyn BodyCipher>, committed: u64, steady: Steady) -> Self {
         Self {
             engine,
             cipher,
+            steady: Arc::new(steady),
             heads: Mutex::new(Heads { tenants: LruCache::new(TENANTS_CACHED), buckets: LruCache::new(BUCKETS_CACHED) }),
             committed: AtomicU64::new(committed),
             failed: AtomicBool::new(false),
@@ -83,7 +86,9 @@ impl<E: Engine> Core<E> {
 
     pub(crate) fn view(&self) -> SnapshotOf<E::View> {
         let at_least = self.committed();
-        SnapshotOf::new(self.engine.view(), self.cipher.clone(), at_least)
+        let (view, state) = self.steady.view(|| self.engine.view());
+        let steady = state.map(|state| (state, self.steady.clone()));
+        SnapshotOf::new(view, self.cipher.clone(), at_least, steady)
     }
 
     pub(crate) fn resolve(&self, tenant: TenantId, command: CommandId) -> Result<Option<Position>, LogError> {

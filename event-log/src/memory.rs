@@ -16,6 +16,7 @@ use crate::engine::{Engine, View, Write};
 use crate::format::{HEAD_KEY, HEADS, encode_commit};
 use crate::log::{AppendError, Batch, BodyCipher, CipherError, EventLog, LogError, Opened, PurgeError, Snapshot};
 use crate::purge::Journals;
+use crate::steady::Steady;
 use crate::table::{ReadError, RowIter};
 
 type Space = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -30,7 +31,7 @@ impl MemoryLog {
     /// An empty log.
     #[must_use]
     pub fn new(cipher: Arc<dyn BodyCipher>) -> Self {
-        Self { core: Core::new(Memory::default(), cipher, 0) }
+        Self { core: Core::new(Memory::default(), cipher, 0, Steady::none()) }
     }
 }
 

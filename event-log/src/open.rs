@@ -24,6 +24,7 @@ use crate::journal::{self, JournalError, Walked};
 use crate::log::{BodyCipher, LogError, Snapshot};
 use crate::reopen::Reopening;
 use crate::replace::{keyspace_of, remove_unused};
+use crate::steady::{IsSteady, Steady};
 use crate::table::{ReadError, Table};
 use crate::upkeep::Removed;
 use crate::view::{self, SnapshotOf};
@@ -48,6 +49,8 @@ pub struct Options {
     pub replacing: Vec<Table>,
     /// Tables whose ranges are listed: rows removed from them in masses are merged away.
     pub listed: Vec<Table>,
+    /// Rows that are kept in memory once they were read: many read them, few change them.
+    pub is_steady: IsSteady,
     /// Open although acknowledged commits are lost: the operator knows. If any are, every log begins a new epoch.
     pub accept_lost_tail: Option<Reopening>,
 }
@@ -60,6 +63,7 @@ impl Default for Options {
             max_journal_bytes: 128 * 1024 * 1024,
             replacing: Vec::new(),
             listed: Vec::new(),
+            is_steady: |_, _| false,
             accept_lost_tail: None,
         }
     }
@@ -211,7 +215,7 @@ pub(crate) fn open(
     drop(snapshot);
 
     let io = |source| OpenError::Io { path: head_path.clone(), source };
-    let core = Core::new(disk, cipher, commit);
+    let core = Core::new(disk, cipher, commit, Steady::new(options.is_steady));
     if list_changed {
         name_tables(&core)?;
     }
@@ -255,7 +259,7 @@ fn check_database(
         check_joint(disk, first, &options.replacing)?;
     }
     let list_changed = check_tables(&view, disk, path, commit, &options.replacing)?;
-    let snapshot = SnapshotOf::new(view, cipher.clone(), commit);
+    let snapshot = SnapshotOf::new(view, cipher.clone(), commit, None);
     let depth = if head.clean { 1 } else { RECORDS_WALKED };
     for tenant in snapshot.tenants()?.into_iter().take(TENANTS_WALKED_MAX) {
         check_end(&snapshot, tenant, depth)?;

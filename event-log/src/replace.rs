@@ -16,6 +16,7 @@ use crate::disk::{Disk, guarded};
 use crate::format::HEAD_KEY;
 use crate::log::AppendError;
 use crate::open::OpenError;
+use crate::steady::Steady;
 use crate::table::{ROW_BYTES_MAX, ReadError, Rows, Table};
 
 /// Why a table was not replaced. The old rows stand.
@@ -77,7 +78,7 @@ pub(crate) fn replace(core: &Core<Disk>, tables: &[Table], fresh: &dyn Rows) -> 
         memtable_bytes: disk.memtable_bytes,
         removed: disk.removed.clone(),
     };
-    let switched = Core::new(disk, core.cipher.clone(), core.committed());
+    let switched = Core::new(disk, core.cipher.clone(), core.committed(), Steady::none());
     match name_tables(&switched) {
         Ok(()) => {}
         Err(OpenError::Write(error)) => return Err(ReplaceError::Switch(error)),

@@ -13,6 +13,7 @@ use schemas::{BucketId, CommandId, Epoch, LeafHash, Position, TenantId};
 use crate::engine::{View, malformed};
 use crate::format::{self, BucketTip, HEAD_KEY, HEADS, LOG, PART_BYTES};
 use crate::log::{BodyCipher, Cursor, CursorState, LogError, LogHead, Opened, Recorded, Snapshot};
+use crate::steady::Steady;
 use crate::table::{ReadError, Row, RowIter, Rows, Table, prefix_end};
 
 /// Where a tenant's log stands; none for a tenant without a record.
@@ -51,11 +52,13 @@ pub(crate) struct SnapshotOf<V> {
     /// The last commit known before the view was made: what it shows at least.
     at_least: u64,
     commit: OnceLock<u64>,
+    /// Rows kept in memory, and which state of them this shows.
+    steady: Option<(u64, Arc<Steady>)>,
 }
 
 impl<V: View> SnapshotOf<V> {
-    pub(crate) fn new(view: V, cipher: Arc<dyn BodyCipher>, at_least: u64) -> Self {
-        Self { view, cipher, at_least, commit: OnceLock::new() }
+    pub(crate) fn new(view: V, cipher: Arc<dyn BodyCipher>, at_least: u64, steady: Option<(u64, Arc<Steady>)>) -> Self {
+        Self { view, cipher, at_least, commit: OnceLock::new(), steady }
     }
 
     fn open(&self, tenant: TenantId, position: Position, raw: &[u8]) -> Result<Recorded, LogError> {
@@ -109,7 +112,11 @@ impl<V: View> Rows for SnapshotOf<V> {
         if key == HEAD_KEY {
             return Ok(None);
         }
-        self.view.get(table.name, key)
+        let read = || self.view.get(table.name, key);
+        match &self.steady {
+            Some((state, steady)) => steady.get(*state, table, key, read),
+            None => read(),
+        }
     }
 
     fn range<'a>(&'a self, table: Table, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> RowIter<'a> {

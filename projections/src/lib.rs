@@ -19,4 +19,4 @@ pub use memory::MemoryRows;
 pub use rebuild::{
     Compared, Mismatch, RebuildError, Rebuilt, Sink, SinkError, TenantDigests, compare, rebuild, replay, replay_record,
 };
-pub use tables::{CATALOG, DIRECTORY, HISTORY, TABLES};
+pub use tables::{CATALOG, DIRECTORY, HISTORY, TABLES, is_steady};

@@ -66,6 +66,22 @@ pub(crate) mod directory {
     pub(crate) const CLOCK: u8 = 106;
 }
 
+/// Rows of [`DIRECTORY`] that most requests read and few commands change.
+const STEADY: [u8; 6] = [
+    directory::BUCKET,
+    directory::BUCKET_NAME,
+    directory::QUOTA,
+    directory::USER,
+    directory::TENANT,
+    directory::TENANT_NAME,
+];
+
+/// Whether a row is one that most requests read and few commands change.
+#[must_use]
+pub fn is_steady(table: Table, key: &[u8]) -> bool {
+    table == DIRECTORY && key.get(KIND_BYTES - 1).is_some_and(|kind| STEADY.contains(kind))
+}
+
 /// A row key in the making.
 #[derive(Debug, Clone)]
 pub(crate) struct Key(Vec<u8>);

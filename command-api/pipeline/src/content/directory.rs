@@ -74,11 +74,30 @@ pub(crate) fn under_name(rows: &dyn Rows, vault: &Vault, tenant: TenantId, name:
 }
 
 impl BlobDirectory {
+    /// The value of a blob's wrap under the bucket's key.
+    pub(super) fn bucket_wrap(&self, blob: BlobId) -> Result<Option<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        Ok(self.snapshot.get(TRUTH, &wrap_key(self.scope.tenant, blob, self.scope.key))?)
+    }
+
     fn under_bucket(&self, blob: BlobId) -> Unwrapped {
-        let wrap = self.snapshot.get(TRUTH, &wrap_key(self.scope.tenant, blob, self.scope.key))?;
-        let Some(wrap) = wrap else { return Ok(None) };
-        let (_, wrapped) = decode_wrap(&wrap).ok_or(MalformedRow(blob))?;
-        Ok(Some(self.vault.unwrap_blob_key(self.scope.wrap(), blob, wrapped)?))
+        self.bucket_wrap(blob)?.map(|wrap| self.unwrap(blob, &wrap)).transpose()
+    }
+
+    fn unwrap(&self, blob: BlobId, wrap: &[u8]) -> Result<BlobKey, Box<dyn Error + Send + Sync>> {
+        let (_, wrapped) = decode_wrap(wrap).ok_or(MalformedRow(blob))?;
+        Ok(self.vault.unwrap_blob_key(self.scope.wrap(), blob, wrapped)?)
+    }
+
+    /// A blob by its row and its wrap under the bucket's key.
+    pub(super) fn found(
+        &self,
+        blob: BlobId,
+        row: &BlobRow,
+        wrap: &[u8],
+    ) -> Result<Option<Found>, Box<dyn Error + Send + Sync>> {
+        let place = place(self.snapshot.as_ref(), self.scope.tenant, blob, row)?;
+        let Some(place) = place else { return Ok(None) };
+        Ok(Some(Found { key: self.unwrap(blob, wrap)?, place, size_bytes: row.size_bytes }))
     }
 
     fn under_customer(&self, blob: BlobId, key: &CustomerKey) -> Unwrapped {

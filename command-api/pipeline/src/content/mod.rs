@@ -9,6 +9,7 @@ mod directory;
 pub(crate) mod hashing;
 mod ingest;
 mod read;
+mod recent;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use active::{Active, ActiveGuard};
 pub(crate) use directory::{BlobDirectory, blob_row};
 pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_error};
 pub(crate) use read::of_source;
+pub(crate) use recent::Recent;
 
 use crate::clock::Clock;
 
@@ -87,4 +89,5 @@ pub(crate) struct Contents {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) active: Arc<Active>,
+    pub(crate) recent: Arc<Recent>,
 }

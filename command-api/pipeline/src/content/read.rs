@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blob_store::Pin;
-use blob_store::content::{Directory, PartRange, Piece};
+use blob_store::content::{Directory, Found, PartRange, Piece};
 use bytes::Bytes;
 use event_log::Snapshot;
 use futures_util::stream;
@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::directory::blob_row;
 use super::ingest::{internal, internal_box};
-use super::{BlobDirectory, Contents, Scope};
+use super::recent::Remembered;
+use super::{BlobDirectory, Contents, Mode, Scope};
 use crate::api::{BodyError, ByteStream, StoreError, StoredForm};
 use crate::sequencer::describe;
 
@@ -27,6 +28,10 @@ const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
 
 /// More blobs than any content has: a manifest that leads in circles.
 const BLOBS_MAX: usize = 4_000_000;
+
+/// What looking for a blob may end with.
+type Finding = Result<Option<Found>, Box<dyn std::error::Error + Send + Sync>>;
+type Find = fn(&Contents, &BlobDirectory, BlobId) -> Finding;
 
 /// A stream that is being read.
 struct Reading {
@@ -97,16 +102,39 @@ impl Contents {
 
     /// Opens one piece. A blob that sweep has moved since the snapshot is looked up again.
     fn open(&self, snapshot: Arc<dyn Snapshot>, scope: &Scope, piece: &Piece) -> Result<Bytes, StoreError> {
-        let attempt = |snapshot: Arc<dyn Snapshot>| -> Result<Vec<u8>, StoreError> {
+        let attempt = |snapshot: Arc<dyn Snapshot>, find: Find| -> Result<Vec<u8>, StoreError> {
             let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
-            let found = directory.find(scope.tenant, piece.blob).map_err(internal_box)?;
+            let found = find(self, &directory, piece.blob).map_err(internal_box)?;
             let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
             self.blobs
                 .read(scope.tenant, piece.blob, &found.key, &found.place, piece.range.clone())
                 .map_err(|error| read_error(&error))
         };
-        let bytes = attempt(snapshot).or_else(|_| attempt(self.log.snapshot()))?;
+        let bytes = attempt(snapshot, Self::find_recent).or_else(|_| attempt(self.log.snapshot(), Self::find))?;
         Ok(bytes.into())
+    }
+
+    fn find(&self, directory: &BlobDirectory, blob: BlobId) -> Finding {
+        // What was remembered of it was wrong.
+        self.recent.forget((directory.scope.tenant, blob, directory.scope.key));
+        directory.find(directory.scope.tenant, blob)
+    }
+
+    /// As its rows say, or as they said when it was read last.
+    fn find_recent(&self, directory: &BlobDirectory, blob: BlobId) -> Finding {
+        let scope = &directory.scope;
+        let of = (scope.tenant, blob, scope.key);
+        if !matches!(scope.mode, Mode::Managed) {
+            return directory.find(scope.tenant, blob);
+        }
+        if let Some(remembered) = self.recent.get(of) {
+            return directory.found(blob, &remembered.row, &remembered.wrap);
+        }
+        let rows = blob_row(directory.snapshot.as_ref(), scope.tenant, blob)?.zip(directory.bucket_wrap(blob)?);
+        let Some((row, wrap)) = rows else { return Ok(None) };
+        let found = directory.found(blob, &row, &wrap)?;
+        self.recent.put(of, Remembered { row, wrap });
+        Ok(found)
     }
 
     /// Every blob of a content, manifests included.

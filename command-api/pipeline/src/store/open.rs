@@ -291,7 +291,8 @@ impl Store {
             options.watchdog,
         )?;
         let active = Arc::new(Active::default());
-        let contents = Contents { blobs, vault, log: log.clone(), clock: clock.clone(), active };
+        let contents =
+            Contents { blobs, vault, log: log.clone(), clock: clock.clone(), active, recent: Arc::default() };
         let settings = Settings {
             region: options.region,
             default_ownership: options.default_ownership,
@@ -404,6 +405,7 @@ pub(crate) fn log_under(
         memtable_bytes: options.memtable_bytes,
         replacing,
         listed: vec![projections::CATALOG, projections::HISTORY],
+        is_steady: projections::is_steady,
         accept_lost_tail,
         ..event_log::Options::default()
     };
