@@ -70,7 +70,7 @@ fn arrows_between_our_crates() {
 fn heavy_dependencies_have_named_homes() {
     let homes: &[(&str, &[&str])] = &[
         ("fjall", &["event-log"]),
-        ("aes-gcm", &["vault"]),
+        ("aws-lc-rs", &["vault"]),
         ("ed25519-dalek", &["ledger"]),
         ("axum", &["door-s3", "door-http", "command-api"]),
         ("async-nats", &["notifier"]),

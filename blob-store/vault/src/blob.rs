@@ -14,12 +14,11 @@
 
 use std::fmt;
 
-use aes_gcm::KeyInit;
 use schemas::BlobId;
 use zeroize::Zeroizing;
 
 use crate::entropy;
-use crate::xaes::{Gcm, TAG_BYTES, open_onto, open_tail, seal_tail};
+use crate::gcm::{GCM_NONCE_BYTES, Gcm, TAG_BYTES};
 
 /// Bytes a frame grows by when it is sealed. Part of the format.
 pub const FRAME_OVERHEAD: usize = TAG_BYTES;
@@ -54,7 +53,7 @@ impl BlobKey {
     /// Seals and opens the frames of `blob`. Computes the key schedule: make one for a blob, not one for a frame.
     #[must_use]
     pub fn sealer(&self, blob: BlobId) -> FrameCipher {
-        FrameCipher { gcm: Gcm::new((&*self.0).into()), blob }
+        FrameCipher { gcm: Gcm::new(&self.0), blob }
     }
 }
 
@@ -74,7 +73,6 @@ impl fmt::Debug for BlobKey {
 }
 
 /// Seals and opens the frames of one blob.
-#[derive(Clone)]
 pub struct FrameCipher {
     gcm: Gcm,
     blob: BlobId,
@@ -86,7 +84,7 @@ impl FrameCipher {
         let from = out.len();
         out.reserve(plaintext.len() + FRAME_OVERHEAD);
         out.extend_from_slice(plaintext);
-        seal_tail(&self.gcm, &nonce(frame), &self.aad(frame, last), out, from);
+        self.gcm.seal_tail(nonce(frame), &self.aad(frame, last), out, from);
     }
 
     /// Appends the frame's plaintext to `out`.
@@ -94,7 +92,7 @@ impl FrameCipher {
     /// # Errors
     /// When these bytes were not sealed as this frame of this blob, with this flag; `out` is then as it was.
     pub fn open(&self, frame: u32, last: bool, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), Forged> {
-        open_onto(&self.gcm, &nonce(frame), &self.aad(frame, last), sealed, out)
+        self.gcm.open_onto(nonce(frame), &self.aad(frame, last), sealed, out)
     }
 
     /// Opens the frame that `text[from..]` holds where it lies; its plaintext stays.
@@ -102,7 +100,7 @@ impl FrameCipher {
     /// # Errors
     /// As [`FrameCipher::open`]; `text` then ends at `from`.
     pub fn open_tail(&self, frame: u32, last: bool, text: &mut Vec<u8>, from: usize) -> Result<(), Forged> {
-        open_tail(&self.gcm, &nonce(frame), &self.aad(frame, last), text, from)
+        self.gcm.open_tail(nonce(frame), &self.aad(frame, last), text, from)
     }
 
     fn aad(&self, frame: u32, last: bool) -> [u8; 21] {
@@ -120,8 +118,8 @@ impl fmt::Debug for FrameCipher {
     }
 }
 
-fn nonce(frame: u32) -> [u8; 12] {
-    let mut nonce = [0; 12];
+fn nonce(frame: u32) -> [u8; GCM_NONCE_BYTES] {
+    let mut nonce = [0; GCM_NONCE_BYTES];
     nonce[8..].copy_from_slice(&frame.to_be_bytes());
     nonce
 }

@@ -31,9 +31,10 @@ use schemas::{BlobId, BucketId, KeyId, TenantId};
 use zeroize::Zeroizing;
 
 use crate::blob::{BlobKey, Forged};
+use crate::gcm::TAG_BYTES;
 use crate::named::NamedKey;
 use crate::ring_file::{Holder, Owner};
-use crate::xaes::{MessageKey, NONCE_BYTES, Nonce, TAG_BYTES, XaesKey};
+use crate::xaes::{MessageKey, NONCE_BYTES, Nonce, XaesKey};
 
 /// Zero bytes that every plaintext begins with. GCM alone lets one ciphertext be made that opens under two keys.
 const COMMITMENT_BYTES: usize = 32;

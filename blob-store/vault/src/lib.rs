@@ -1,7 +1,7 @@
 //! The keys: root, tenant, bucket and blob keys; sealing.
 //!
 //! Owns: `DATA/keys/` and every byte in it; what is encrypted under which key, with which nonce and which associated
-//! data; randomness for all of that. The only crate that names aes-gcm.
+//! data; randomness for all of that. The only crate that names AWS-LC.
 //! Does not own: where sealed bytes are stored, when a key is made or destroyed, who may ask for plaintext.
 //! Invariants: a key is durable before its id is known to anyone. No nonce under a long-lived key is ever derived or
 //! counted, each is 192 random bits. A plaintext under a long-lived key begins with 32 zero bytes, so that no
@@ -26,6 +26,7 @@ pub mod entropy;
 mod envelope;
 mod error;
 mod folder;
+mod gcm;
 mod named;
 mod ring;
 mod ring_file;

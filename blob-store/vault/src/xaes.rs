@@ -7,25 +7,17 @@ use std::fmt;
 
 use aes::Aes256Enc;
 use aes::cipher::array::Array;
-use aes::cipher::consts::U12;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::{AeadInOut, AesGcm};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::blob::Forged;
+use crate::gcm::{GCM_NONCE_BYTES, Gcm};
 
 /// Bytes of a nonce. Part of the format.
 pub(crate) const NONCE_BYTES: usize = 24;
 
-/// Bytes of an authentication tag. Part of the format.
-pub(crate) const TAG_BYTES: usize = 16;
-
 /// 192 bits, random for every message.
 pub(crate) type Nonce = [u8; NONCE_BYTES];
-
-/// AES-256-GCM that can only run forwards, which is all GCM needs: no second key schedule is computed.
-pub(crate) type Gcm = AesGcm<Aes256Enc, U12>;
 
 /// A long-lived key, ready for use. K1, the same for every message, is computed once.
 pub(crate) struct XaesKey {
@@ -67,7 +59,7 @@ impl XaesKey {
 
     /// Encrypts `text[from..]` where it lies and appends the tag.
     pub(crate) fn seal_tail(&self, nonce: &Nonce, aad: &[u8], text: &mut Vec<u8>, from: usize) {
-        seal_tail(&self.message_key(nonce).gcm(), &gcm_nonce(nonce), aad, text, from);
+        self.message_key(nonce).gcm().seal_tail(gcm_nonce(nonce), aad, text, from);
     }
 }
 
@@ -95,13 +87,13 @@ impl MessageKey {
     }
 
     fn gcm(&self) -> Gcm {
-        Gcm::new((&*self.0).into())
+        Gcm::new(&self.0)
     }
 
     /// Opens ciphertext and tag.
     pub(crate) fn open(&self, nonce: &Nonce, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Forged> {
         let mut text = Vec::new();
-        open_onto(&self.gcm(), &gcm_nonce(nonce), aad, sealed, &mut text)?;
+        self.gcm().open_onto(gcm_nonce(nonce), aad, sealed, &mut text)?;
         Ok(text)
     }
 }
@@ -112,49 +104,9 @@ impl fmt::Debug for MessageKey {
     }
 }
 
-fn gcm_nonce(nonce: &Nonce) -> [u8; 12] {
+fn gcm_nonce(nonce: &Nonce) -> [u8; GCM_NONCE_BYTES] {
     let [.., a, b, c, d, e, f, g, h, i, j, k, l] = *nonce;
     [a, b, c, d, e, f, g, h, i, j, k, l]
-}
-
-/// Encrypts `text[from..]` where it lies and appends the tag.
-pub(crate) fn seal_tail(gcm: &Gcm, nonce: &[u8; 12], aad: &[u8], text: &mut Vec<u8>, from: usize) {
-    let tag = gcm
-        .encrypt_inout_detached(nonce.into(), aad, InOutBuf::from(&mut text[from..]))
-        .expect("no text here is near GCM's 64 GiB");
-    text.extend_from_slice(&tag);
-}
-
-/// Appends the plaintext of ciphertext and tag to `out`. On an error `out` is as it was.
-pub(crate) fn open_onto(
-    gcm: &Gcm,
-    nonce: &[u8; 12],
-    aad: &[u8],
-    sealed: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Forged> {
-    let from = out.len();
-    out.extend_from_slice(sealed);
-    open_tail(gcm, nonce, aad, out, from)
-}
-
-/// Decrypts `text[from..]`, ciphertext and tag, where it lies. On an error `text` ends at `from`.
-pub(crate) fn open_tail(
-    gcm: &Gcm,
-    nonce: &[u8; 12],
-    aad: &[u8],
-    text: &mut Vec<u8>,
-    from: usize,
-) -> Result<(), Forged> {
-    let opened = match text[from..].split_last_chunk_mut::<TAG_BYTES>() {
-        Some((sealed, tag)) => {
-            let opened = gcm.decrypt_inout_detached(nonce.into(), aad, InOutBuf::from(&mut *sealed), (&*tag).into());
-            opened.map(|()| sealed.len()).map_err(|_| Forged)
-        }
-        None => Err(Forged),
-    };
-    text.truncate(from + *opened.as_ref().unwrap_or(&0));
-    opened.map(|_| ())
 }
 
 #[cfg(test)]
@@ -200,7 +152,6 @@ mod tests {
     fn keys_are_wiped_when_they_are_dropped() {
         fn assert_wiped<T: zeroize::ZeroizeOnDrop>() {}
         assert_wiped::<Aes256Enc>();
-        assert_wiped::<Gcm>();
         assert_wiped::<Zeroizing<[u8; 32]>>();
     }
 
