@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use schemas::{BlobId, BucketId, RequestId, TenantId, Time, UploadId};
+use schemas::{BucketId, RequestId, TenantId, Time, UploadId};
 
 /// The two clocks of a machine.
 pub trait Clock: Send + Sync {
@@ -50,9 +50,7 @@ impl Ids {
     /// When the operating system has no randomness to give: nothing safe can be done then.
     #[must_use]
     pub fn bytes<const N: usize>(self) -> [u8; N] {
-        let mut bytes = [0; N];
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-        bytes
+        vault::entropy::bytes()
     }
 
     fn nonzero(self) -> u64 {
@@ -80,12 +78,6 @@ impl Ids {
     #[must_use]
     pub fn upload(self) -> UploadId {
         UploadId(self.bytes())
-    }
-
-    /// A new blob's id.
-    #[must_use]
-    pub fn blob(self) -> BlobId {
-        BlobId(self.bytes())
     }
 
     /// A request id: a ULID of the given moment.
