@@ -13,6 +13,9 @@ pub struct Options {
     pub compression: Compression,
     /// Free bytes of the file system that writes leave alone, so that deletes and sweeps can go on.
     pub reserve_bytes: u64,
+    /// Where the numbers begin that blobs' ids begin with. It orders ids by when they were made, so that rows which are written
+    /// together lie together; a later start should give a greater one. Ids are unique whatever it is.
+    pub first_number: u64,
     /// Descriptors of sealed segments kept open for reading.
     pub open_files_max: usize,
 }
@@ -25,6 +28,7 @@ impl Default for Options {
             open_segments_max: 8,
             compression: Compression::Zstd { level: 1 },
             reserve_bytes: 512 << 20,
+            first_number: 0,
             open_files_max: 128,
         }
     }

@@ -3,7 +3,15 @@
 //! Owns: the public calls.
 //! Does not own: reading (`read`), layouts (`form`, `record`), choosing segments (`lanes`), durability of one (`segment`).
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use schemas::{BlobId, SegmentId, TenantId};
@@ -28,6 +36,8 @@ pub struct BlobStore {
     pub(crate) lanes: Lanes,
     pub(crate) files: Files,
     pins: Pins,
+    /// What the next blob's id begins with.
+    next_number: AtomicU64,
 }
 
 impl BlobStore {
@@ -69,6 +79,7 @@ impl BlobStore {
             lanes: Lanes::new(Arc::clone(&backend), options.clone(), sealed, next),
             files: Files::new(options.open_files_max),
             pins: Pins::default(),
+            next_number: AtomicU64::new(options.first_number),
             backend,
             options,
         })
@@ -85,7 +96,7 @@ impl BlobStore {
             return Err(WriteError::TooLarge { size_bytes: plaintext.len() });
         }
         self.lanes.check_space(plaintext.len())?;
-        let (blob, key) = (BlobId(vault::entropy::bytes()), BlobKey::random());
+        let (blob, key) = (self.new_id(), BlobKey::random());
         let cipher = key.sealer(blob);
         let mut record = form::encode(&cipher, plaintext, self.options.compression, RECORD_HEAD_BYTES);
         let stored = &record[RECORD_HEAD_BYTES..];
@@ -96,6 +107,14 @@ impl BlobStore {
             (self.append(lane, tenant, blob, &mut record, self.options.reserve_bytes)?, record.len())
         };
         Ok(Staged { blob, key, size_bytes: plaintext.len() as u32, stored_bytes: stored_bytes as u32, place })
+    }
+
+    /// A number that rises, then 64 random bits.
+    fn new_id(&self) -> BlobId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.next_number.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        id[8..].copy_from_slice(&vault::entropy::bytes::<8>());
+        BlobId(id)
     }
 
     /// Makes durable all small content written before. Free if there is none.

@@ -139,7 +139,8 @@ macro_rules! bytes_id {
 }
 
 bytes_id! {
-    /// One physical copy under one random key. Made per write attempt, never reused.
+    /// One physical copy under one random key. Made per write attempt, never reused: a number that rises, then 64 random bits (decision
+    /// 0020); older ones are random throughout.
     BlobId, 16, "blob id"
 }
 bytes_id! {

@@ -43,6 +43,18 @@ fn blobs_of_every_size_read_back_by_ranges_before_and_after_a_restart() {
     check(&BlobStore::open(folder.path(), options).unwrap());
 }
 
+#[test]
+fn ids_rise_in_the_order_of_writing_from_one_start_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ids: Vec<BlobId> = Vec::new();
+    for first_number in [1_000, 2_000] {
+        let store = BlobStore::open(folder.path(), Options { first_number, ..options() }).unwrap();
+        ids.extend((0..20).map(|_| store.write(TENANT, b"the same bytes", Lane::Small).unwrap().blob));
+    }
+    assert!(ids.is_sorted_by(|one, other| one.0 < other.0), "{ids:?}");
+    assert!(ids.windows(2).all(|two| two[0].0[8..] != two[1].0[8..]), "half of each is random");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

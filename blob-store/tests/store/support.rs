@@ -16,6 +16,7 @@ pub(crate) fn options() -> Options {
         open_segments_max: 4,
         compression: Compression::Off,
         reserve_bytes: 0,
+        first_number: 7,
         open_files_max: 2,
     }
 }

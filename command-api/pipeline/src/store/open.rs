@@ -263,6 +263,8 @@ impl Store {
             segment_bytes: options.segment_bytes,
             compression,
             reserve_bytes: options.reserve_bytes,
+            // No store writes a blob a microsecond, so numbers of different runs do not mix.
+            first_number: options.clock.wall().0,
             ..blob_store::Options::default()
         };
         let blobs = Arc::new(BlobStore::open(&blob_folder, blob_options)?);
