@@ -108,6 +108,9 @@ pub fn part_range(
     Ok(Some(PartRange { range, parts: manifest.entries.len() as u32 }))
 }
 
+/// Longest piece: what was opened is still in the processor's cache when it is sent. Whole frames.
+const PIECE_BYTES: u64 = 1 << 20;
+
 struct Walk<'a> {
     store: &'a BlobStore,
     dir: &'a dyn Directory,
@@ -128,7 +131,13 @@ impl Walk<'_> {
             if entry.size_bytes > BLOB_BYTES_MAX as u64 {
                 return damaged(start, "a blob is larger than blobs are");
             }
-            self.pieces.push(Piece { blob: entry.blob, range: wanted.start - start..wanted.end - start });
+            let (mut at, end) = (wanted.start - start, wanted.end - start);
+            while at < end {
+                // Up to the next boundary, so that no frame is opened twice.
+                let next = (at - at % PIECE_BYTES + PIECE_BYTES).min(end);
+                self.pieces.push(Piece { blob: entry.blob, range: at..next });
+                at = next;
+            }
             return Ok(());
         }
         if depth == MANIFEST_DEPTH_MAX {

@@ -129,6 +129,18 @@ fn only_manifests_that_overlap_the_range_are_read() {
 }
 
 #[test]
+fn pieces_are_a_mebibyte_at_most_and_end_where_frames_do() {
+    const MIB: u64 = 1 << 20;
+    let mut world = World::new();
+    let blob = world.blob(&noise(1, 3 * MIB as usize + 5));
+    let ranges =
+        |start, end| world.pieces(&blob, start, end).unwrap().into_iter().map(|it| it.range).collect::<Vec<_>>();
+    assert_eq!(ranges(0, 3 * MIB + 5), [0..MIB, MIB..2 * MIB, 2 * MIB..3 * MIB, 3 * MIB..3 * MIB + 5]);
+    assert_eq!(ranges(7, MIB + 1), [7..MIB, MIB..MIB + 1]);
+    assert_eq!(ranges(MIB, MIB), []);
+}
+
+#[test]
 fn an_object_that_was_not_uploaded_in_parts_is_its_own_first_part() {
     let mut world = World::new();
     let blobs: Vec<_> = (0..2).map(|n| world.blob(&noise(n, 100))).collect();

@@ -66,8 +66,11 @@ impl Contents {
             let pin = contents.pin_root(of.tenant, root)?;
             Ok((pin, contents.plan(snapshot, &of, &content, range)?))
         };
-        let planned = tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))?;
-        let (pin, pieces) = planned?;
+        let (pin, pieces) = match content.root {
+            // No manifest has to be read for it.
+            Root::Blob(_) => plan()?,
+            _ => tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))??,
+        };
         let scope = scope.clone();
         let mut reading = Reading { contents: self.clone(), scope, pieces: pieces.into(), ahead: None, _pin: pin };
         let first = reading.next().await.transpose()?;
