@@ -16,7 +16,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!("### Exports of a log, and their verification\n");
     println!("| objects put | what | records | MiB | export s | verify s | verify CPU s | verify RSS MiB |");
     println!("|---|---|---|---|---|---|---|---|");
-    let objects = if plan.quick { 10_000 } else { 1_000_000 };
+    let objects = plan.keys(10_000, 1_000_000);
     let folder = plan.folder()?;
     let data = folder.path().join("data");
     Server::start(&data)?.stop()?;

@@ -19,8 +19,9 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!("### Listing over HTTP, 1,000 entries a page, one client\n");
     println!("| keys | what | page p50 ms | page p99 ms | server CPU ms a page |");
     println!("|---|---|---|---|---|");
-    let sizes: &[u64] = if plan.quick { &[10_000] } else { &[10_000, 1_000_000] };
-    for &keys in sizes {
+    let many = plan.keys(10_000, 1_000_000);
+    let sizes = if many > 10_000 { vec![10_000, many] } else { vec![many] };
+    for keys in sizes {
         let folder = plan.folder()?;
         let data = folder.path().join("data");
         Server::start(&data)?.stop()?;

@@ -4,106 +4,94 @@
 //! Does not own: judging. Wall-clock figures of a shared machine gate nothing; `tests/run` never runs this.
 //!
 //! ```text
-//! cargo build --release && cargo run --release -p holdfast-benches -- all [--quick] [--data DIR]
+//! cargo build --release -p command-api -p holdfast-benches && target/release/holdfast-benches http --quick
 //! ```
 
 mod audit;
 mod big;
+mod body;
 mod client;
 mod commits;
-mod http;
+mod compare;
+mod limits;
 mod listing;
+mod load;
 mod machine;
 mod markers;
 mod measure;
 mod past;
+mod plan;
+mod process;
 mod raw;
+mod report;
+mod signing;
 mod store;
+mod syncs;
 mod webhooks;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::plan::Flags;
+pub(crate) use crate::plan::Plan;
 
 // As the program has it: `commits` runs the store in this process.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How much is measured.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// Where data directories and raw files are made: the disk that is measured.
-    pub(crate) data: PathBuf,
-    /// Rounds over all cells; a cell's figure is the median of its rounds.
-    pub(crate) rounds: usize,
-    /// Seconds that a cell runs in a round.
-    pub(crate) seconds: f64,
-    /// Less of everything, to see that it works.
-    pub(crate) quick: bool,
-    /// Only cells whose name contains one of these.
-    pub(crate) only: Vec<String>,
+/// Figures of Holdfast, and of other S3 servers beside it.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast-benches")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
 }
 
-impl Plan {
-    /// Whether a cell is asked for.
-    pub(crate) fn wants(&self, cell: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|word| cell.contains(word.as_str()))
-    }
-
-    /// A folder that is removed at the end.
-    pub(crate) fn folder(&self) -> Result<tempfile::TempDir> {
-        std::fs::create_dir_all(&self.data)?;
-        tempfile::Builder::new().prefix("bench-").tempdir_in(&self.data).context("making a folder")
-    }
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every bench
+    All(Flags),
+    /// Durable commands through the pipeline, in this process
+    Commits(Flags),
+    /// S3 operations over HTTP, against a server of our own or another
+    Http(Flags),
+    /// Pages of few keys and of many
+    Listing(Flags),
+    /// Pages behind masses of delete markers
+    Markers(Flags),
+    /// One large object in parts: memory
+    Big(Flags),
+    /// Deliveries of a history, and of events as they happen
+    Webhooks(Flags),
+    /// Exports of a log and their verification
+    Audit(Flags),
+    /// Pages as of a point, views, forks
+    Past(Flags),
+    /// Two records of `http --json` beside each other
+    Compare { a: PathBuf, b: PathBuf },
 }
 
-const USAGE: &str = "usage: holdfast-benches all|commits|http|listing|markers|big|webhooks|audit|past [--quick] [--rounds N] [--seconds S] [--only WORD]... \
-                     [--data DIR]";
+type Bench = fn(&Plan) -> Result<()>;
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let what = arguments.next().context(USAGE)?;
-    let data = PathBuf::from("target").join("benches");
-    let mut plan = Plan { data, rounds: 5, seconds: 2.0, quick: false, only: Vec::new() };
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().context(USAGE);
-        match argument.as_str() {
-            "--quick" => (plan.quick, plan.rounds, plan.seconds) = (true, 1, 0.5),
-            "--rounds" => plan.rounds = value()?.parse()?,
-            "--seconds" => plan.seconds = value()?.parse()?,
-            "--only" => plan.only.push(value()?),
-            "--data" => plan.data = value()?.into(),
-            _ => bail!(USAGE),
-        }
-    }
+    let (flags, benches): (Flags, &[Bench]) = match Arguments::parse().command {
+        Command::All(flags) => (
+            flags,
+            &[commits::run, load::run, listing::run, markers::run, big::run, webhooks::run, audit::run, past::run],
+        ),
+        Command::Commits(flags) => (flags, &[commits::run]),
+        Command::Http(flags) => (flags, &[load::run]),
+        Command::Listing(flags) => (flags, &[listing::run]),
+        Command::Markers(flags) => (flags, &[markers::run]),
+        Command::Big(flags) => (flags, &[big::run]),
+        Command::Webhooks(flags) => (flags, &[webhooks::run]),
+        Command::Audit(flags) => (flags, &[audit::run]),
+        Command::Past(flags) => (flags, &[past::run]),
+        Command::Compare { a, b } => return compare::run(&a, &b),
+    };
+    let plan = flags.plan()?;
     println!("{}\n", machine::describe(&plan.data)?);
-    let all = what == "all";
-    if !all && !["commits", "http", "listing", "markers", "big", "webhooks", "audit", "past"].contains(&what.as_str()) {
-        bail!(USAGE);
-    }
-    if all || what == "commits" {
-        commits::run(&plan)?;
-    }
-    if all || what == "http" {
-        http::run(&plan)?;
-    }
-    if all || what == "listing" {
-        listing::run(&plan)?;
-    }
-    if all || what == "markers" {
-        markers::run(&plan)?;
-    }
-    if all || what == "big" {
-        big::run(&plan)?;
-    }
-    if all || what == "webhooks" {
-        webhooks::run(&plan)?;
-    }
-    if all || what == "audit" {
-        audit::run(&plan)?;
-    }
-    if all || what == "past" {
-        past::run(&plan)?;
-    }
-    Ok(())
+    benches.iter().try_for_each(|bench| bench(&plan))
 }

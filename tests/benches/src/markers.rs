@@ -19,7 +19,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!("### First page of 1,000 live keys behind delete markers, over HTTP\n");
     println!("| delete markers before them | first page ms | later pages p50 ms | with idle seconds between p50 ms |");
     println!("|---|---|---|---|");
-    let markers = if plan.quick { 20_000 } else { 500_000 };
+    let markers = plan.keys(20_000, 500_000);
     let folder = plan.folder()?;
     let data = folder.path().join("data");
     Server::start(&data)?.stop()?;

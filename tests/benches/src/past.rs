@@ -25,7 +25,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         "| keys | since then | now: p50 ms | CPU ms | as of then: p50 ms | CPU ms | ratio of CPU | CPU us a key then |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let keys = if plan.quick { 10_000 } else { 1_000_000 };
+    let keys = plan.keys(10_000, 1_000_000);
     let folder = plan.folder()?;
     let data = folder.path().join("data");
     Server::start(&data)?.stop()?;
@@ -128,7 +128,7 @@ fn views(data: &std::path::Path, keys: u64, then: u64) -> Result<()> {
 
 /// One key with very many versions: the page that shows it as of points all over its past.
 fn long(plan: &Plan) -> Result<()> {
-    let versions = if plan.quick { 10_000 } else { 1_000_000 };
+    let versions = plan.keys(10_000, 1_000_000);
     let folder = plan.folder()?;
     let data = folder.path().join("data");
     Server::start(&data)?.stop()?;
