@@ -21,6 +21,7 @@ mod markers;
 mod measure;
 mod past;
 mod plan;
+mod plot;
 mod process;
 mod raw;
 mod report;
@@ -71,6 +72,13 @@ enum Command {
     Past(Flags),
     /// Two records of `http --json` beside each other
     Compare { a: PathBuf, b: PathBuf },
+    /// Drawings of records of `http --json`
+    Plot {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 type Bench = fn(&Plan) -> Result<()>;
@@ -90,6 +98,7 @@ fn main() -> Result<()> {
         Command::Audit(flags) => (flags, &[audit::run]),
         Command::Past(flags) => (flags, &[past::run]),
         Command::Compare { a, b } => return compare::run(&a, &b),
+        Command::Plot { files, out } => return plot::run(&files, &out),
     };
     let plan = flags.plan()?;
     println!("{}\n", machine::describe(&plan.data)?);
