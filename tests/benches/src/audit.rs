@@ -2,15 +2,14 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use holdfast_tests::{Server, program};
+use anyhow::{Context, Result};
+use holdfast_tests::Server;
 
 use crate::Plan;
+use crate::child::{self, Used};
 use crate::listing::fill;
-use crate::measure::{cpu, status_bytes};
 
 pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!("### Exports of a log, and their verification\n");
@@ -34,53 +33,30 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
             "| {objects} | {what} | {} | {mib:.0} | {:.1} | {:.1} | {:.2} | {:.0} |",
             verified.records,
             exported.as_secs_f64(),
-            verified.took.as_secs_f64(),
-            verified.cpu.as_secs_f64(),
-            verified.resident_bytes as f64 / f64::from(1 << 20),
+            verified.used.took.as_secs_f64(),
+            verified.used.cpu.as_secs_f64(),
+            verified.used.resident_bytes as f64 / f64::from(1 << 20),
         );
     }
     println!();
     server.stop()
 }
 
-struct Verified {
-    records: u64,
-    took: Duration,
-    cpu: Duration,
-    /// Most that it had.
-    resident_bytes: u64,
+pub(crate) struct Verified {
+    pub(crate) records: u64,
+    pub(crate) used: Used,
 }
 
 /// Verifies as an auditor does, with the key that is in the export.
-fn verify(file: &Path, folder: &Path) -> Result<Verified> {
+pub(crate) fn verify(file: &Path, folder: &Path) -> Result<Verified> {
     let key = folder.join("key.pub");
     // The first members are small; the key is the third.
     let mut first = vec![0; 16 << 10];
     zstd::Decoder::new(std::fs::File::open(file)?)?.read_exact(&mut first)?;
     let at = first.windows(8).position(|name| name == b"key.pub\0").context("a key in the export")?;
     std::fs::write(&key, first[at + 512..].split(|byte| *byte == b'\n').next().context("a line")?)?;
-    let begun = Instant::now();
-    let mut child = Command::new(program()?)
-        .args(["audit", "verify", "--json"])
-        .arg(file)
-        .arg("--key")
-        .arg(&key)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let (mut used, mut resident_bytes) = (Duration::ZERO, 0);
-    loop {
-        // What has ended and was not waited for still says what it has used, and no more what it had.
-        used = cpu(child.id()).unwrap_or(used);
-        let Ok(now) = status_bytes(child.id(), "VmHWM") else { break };
-        resident_bytes = now;
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    let took = begun.elapsed();
-    used = cpu(child.id()).unwrap_or(used);
-    let mut answer = String::new();
-    child.stdout.take().context("an answer")?.read_to_string(&mut answer)?;
-    ensure!(child.wait()?.success(), "not sound: {answer}");
-    let answer: serde_json::Value = serde_json::from_str(&answer)?;
-    let records = answer["records"].as_u64().context("records")?;
-    Ok(Verified { records, took, cpu: used, resident_bytes })
+    let (file, key) = (file.display().to_string(), key.display().to_string());
+    let used = child::run(&["audit", "verify", "--json", &file, "--key", &key])?;
+    let answer: serde_json::Value = serde_json::from_str(&used.said)?;
+    Ok(Verified { records: answer["records"].as_u64().context("records")?, used })
 }

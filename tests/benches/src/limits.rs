@@ -22,9 +22,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn measure(plan: &Plan) -> Result<Self> {
-        let folder = plan.folder()?;
-        let mut raw = Raw::new(folder.path())?;
+    pub(crate) fn measure(plan: &Plan, raw: &mut Raw) -> Result<Self> {
         let rounds = (0..3).map(|_| raw.group_commits(1, 0.5)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             durable_appends_per_second: median(rounds.iter().map(crate::measure::Sample::per_second).collect()),

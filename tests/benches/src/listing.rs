@@ -1,7 +1,5 @@
 //! Listing over HTTP: time and CPU of a page, with few keys and with many.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,7 +11,6 @@ use crate::measure::{Sample, Watch};
 use crate::store::Client;
 
 const FOLDERS: u64 = 1_000;
-const WRITERS: usize = 256;
 
 pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!("### Listing over HTTP, 1,000 entries a page, one client\n");
@@ -70,26 +67,9 @@ pub(crate) fn fill(data: &std::path::Path, keys: u64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::open_as_first_user(data, "listing").await?;
-        let next = Arc::new(AtomicU64::new(0));
-        let writers = (0..WRITERS).map(|_| {
-            let (client, next) = (client.clone(), next.clone());
-            tokio::spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= keys {
-                        return Ok::<_, anyhow::Error>(());
-                    }
-                    client.put(key(number, keys), Bytes::new()).await?;
-                }
-            })
-        });
-        for writer in writers.collect::<Vec<_>>() {
-            writer.await??;
-        }
-        let store = client.store.clone();
-        drop(client);
-        tokio::task::spawn_blocking(move || store.close()).await?;
-        Ok(())
+        let put = |client: Client, number| async move { client.put(key(number, keys), Bytes::new()).await };
+        client.each(0..keys, put).await?;
+        client.close().await
     })
 }
 

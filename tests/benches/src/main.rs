@@ -10,9 +10,12 @@
 mod audit;
 mod big;
 mod body;
+mod child;
 mod client;
 mod commits;
 mod compare;
+mod disk;
+mod grow;
 mod limits;
 mod listing;
 mod load;
@@ -24,10 +27,14 @@ mod plan;
 mod plot;
 mod process;
 mod raw;
+mod replay;
 mod report;
+mod restart;
 mod signing;
 mod store;
+mod sweep;
 mod syncs;
+mod timed;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -70,6 +77,14 @@ enum Command {
     Audit(Flags),
     /// Pages as of a point, views, forks
     Past(Flags),
+    /// A log verified, replayed, and its projections rebuilt
+    Replay(Flags),
+    /// From start to readiness, stopped in good order and killed
+    Restart(Flags),
+    /// Giving back the space of deleted content
+    Sweep(Flags),
+    /// What operations cost with many objects, versions, buckets, tenants, parts
+    Grow(Flags),
     /// Two records of `http --json` beside each other
     Compare { a: PathBuf, b: PathBuf },
     /// Drawings of records of `http --json`
@@ -87,7 +102,20 @@ fn main() -> Result<()> {
     let (flags, benches): (Flags, &[Bench]) = match Arguments::parse().command {
         Command::All(flags) => (
             flags,
-            &[commits::run, load::run, listing::run, markers::run, big::run, webhooks::run, audit::run, past::run],
+            &[
+                commits::run,
+                load::run,
+                listing::run,
+                markers::run,
+                big::run,
+                webhooks::run,
+                audit::run,
+                past::run,
+                replay::run,
+                restart::run,
+                sweep::run,
+                grow::run,
+            ],
         ),
         Command::Commits(flags) => (flags, &[commits::run]),
         Command::Http(flags) => (flags, &[load::run]),
@@ -97,6 +125,10 @@ fn main() -> Result<()> {
         Command::Webhooks(flags) => (flags, &[webhooks::run]),
         Command::Audit(flags) => (flags, &[audit::run]),
         Command::Past(flags) => (flags, &[past::run]),
+        Command::Replay(flags) => (flags, &[replay::run]),
+        Command::Restart(flags) => (flags, &[restart::run]),
+        Command::Sweep(flags) => (flags, &[sweep::run]),
+        Command::Grow(flags) => (flags, &[grow::run]),
         Command::Compare { a, b } => return compare::run(&a, &b),
         Command::Plot { files, out } => return plot::run(&files, &out),
     };

@@ -1,7 +1,5 @@
 //! Listing behind masses of delete markers: the first page of live keys when everything before them was deleted.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -12,7 +10,6 @@ use crate::Plan;
 use crate::measure::median;
 use crate::store::Client;
 
-const CLIENTS: usize = 256;
 const LIVE: u64 = 1_000;
 
 pub(crate) fn run(plan: &Plan) -> Result<()> {
@@ -55,43 +52,14 @@ fn fill(data: &std::path::Path, markers: u64) -> Result<()> {
     runtime.block_on(async {
         let client = Client::open_as_first_user(data, "markers").await?;
         client.version().await?;
-        for step in [Step::Put(0..markers), Step::Delete(0..markers), Step::Put(markers..markers + LIVE)] {
-            all(&client, step).await?;
-        }
-        let store = client.store.clone();
-        drop(client);
-        tokio::task::spawn_blocking(move || store.close()).await?;
-        Ok(())
+        let put = |client: Client, number| async move { client.put(key(number), Bytes::new()).await };
+        client.each(0..markers, put).await?;
+        client.each(0..markers, |client, number| async move { client.delete(key(number)).await }).await?;
+        client.each(markers..markers + LIVE, put).await?;
+        client.close().await
     })
 }
 
-#[derive(Clone)]
-enum Step {
-    Put(std::ops::Range<u64>),
-    Delete(std::ops::Range<u64>),
-}
-
-async fn all(client: &Client, step: Step) -> Result<()> {
-    let (Step::Put(range) | Step::Delete(range)) = step.clone();
-    let next = Arc::new(AtomicU64::new(range.start));
-    let clients = (0..CLIENTS).map(|_| {
-        let (client, next, step, end) = (client.clone(), next.clone(), step.clone(), range.end);
-        tokio::spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= end {
-                    return Ok::<_, anyhow::Error>(());
-                }
-                let key = format!("folder/{number:09}");
-                match step {
-                    Step::Put(_) => client.put(key, Bytes::new()).await?,
-                    Step::Delete(_) => client.delete(key).await?,
-                }
-            }
-        })
-    });
-    for done in clients.collect::<Vec<_>>() {
-        done.await??;
-    }
-    Ok(())
+fn key(number: u64) -> String {
+    format!("folder/{number:09}")
 }

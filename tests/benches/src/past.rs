@@ -1,8 +1,6 @@
 //! Reading the past over HTTP: pages as of a point beside pages of now, where few keys have a history, where all have, and where one
 //! has a very long one; making views and forks of few keys and of many.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -15,7 +13,6 @@ use crate::listing::between;
 use crate::measure::{Watch, median};
 use crate::store::Client;
 
-const WRITERS: usize = 256;
 const PAGE: u64 = 1_000;
 const BUCKET: &str = "past";
 
@@ -137,7 +134,7 @@ fn long(plan: &Plan) -> Result<()> {
         let client = Client::open_as_first_user(&data, BUCKET).await?;
         client.version().await?;
         put_all(&client, versions, |_| "key".to_owned()).await?;
-        close(client).await
+        client.close().await
     })?;
     let last = position(&data)?;
     let server = Server::start(&data)?;
@@ -177,33 +174,14 @@ fn write(data: &std::path::Path, is_new: bool, keys: u64, every: u64) -> Result<
         let client =
             if is_new { Client::open_as_first_user(data, BUCKET).await? } else { Client::again(data, BUCKET).await? };
         put_all(&client, keys / every, move |number| format!("folder/{:09}", number * every)).await?;
-        close(client).await
+        client.close().await
     })
 }
 
-async fn put_all(client: &Client, count: u64, name: impl Fn(u64) -> String + Clone + Send + 'static) -> Result<()> {
-    let next = Arc::new(AtomicU64::new(0));
-    let writers = (0..WRITERS).map(|_| {
-        let (client, next, name) = (client.clone(), next.clone(), name.clone());
-        tokio::spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return Ok::<_, anyhow::Error>(());
-                }
-                client.put(name(number), Bytes::new()).await?;
-            }
-        })
-    });
-    for writer in writers.collect::<Vec<_>>() {
-        writer.await??;
-    }
-    Ok(())
-}
-
-async fn close(client: Client) -> Result<()> {
-    let store = client.store.clone();
-    drop(client);
-    tokio::task::spawn_blocking(move || store.close()).await?;
-    Ok(())
+async fn put_all(client: &Client, count: u64, name: impl Fn(u64) -> String) -> Result<()> {
+    let put = |client: Client, number| {
+        let key = name(number);
+        async move { client.put(key, Bytes::new()).await }
+    };
+    client.each(0..count, put).await
 }

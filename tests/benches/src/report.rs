@@ -40,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) name: Name,
     pub(crate) rounds: usize,
     pub(crate) operations_per_second: f64,
+    /// In R of the same round.
+    pub(crate) in_r: f64,
     /// Of bodies, either way.
     pub(crate) mib_per_second: f64,
     pub(crate) p50_ms: f64,
@@ -117,7 +119,7 @@ impl Report {
                 name.size_name(),
                 name.clients,
                 rounded(*rate),
-                rate / self.limits.durable_appends_per_second,
+                cell.in_r,
                 cell.mib_per_second,
                 cell.p50_ms,
                 cell.p99_ms,

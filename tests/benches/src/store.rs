@@ -1,17 +1,23 @@
-//! A store in this process, with a tenant and a bucket, and the smallest way to put an object into it.
+//! A store in this process, with a tenant and a bucket, and the smallest ways to fill it.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use bytes::Bytes;
 use futures_util::stream;
 use pipeline::{
-    AdminCaller, ByteStream, Caller, Circumstances, CreateBucket, DeleteObject, Digests, OpenOptions, PutObject, Store,
-    Who, WriteConditions,
+    AdminCaller, ByteStream, Caller, Circumstances, CreateBucket, CreateUpload, DeleteObject, Digests, OpenOptions,
+    PutObject, Store, UploadPart, Who, WriteConditions,
 };
 use schemas::event::{AdminRole, Cause, Metadata, StorageClass, Versioning};
 use schemas::scope::Scopes;
-use schemas::{AccessKeyId, BucketName, ObjectKey, RequestId, TenantName, UserId};
+use schemas::{AccessKeyId, BucketName, ObjectKey, RequestId, TenantName, UploadId, UserId};
+
+/// Enough that a batch is never waited for by few.
+const WORKERS: usize = 256;
 
 /// On a thread of its own: opening blocks.
 async fn open(data: &Path) -> Result<Store> {
@@ -32,14 +38,7 @@ impl Client {
     /// Opens or makes a store with a tenant, a user and a bucket.
     pub(crate) async fn open(data: &Path) -> Result<Self> {
         let store = open(data).await?;
-        let request = RequestId("bench".to_owned());
-        let admin = AdminCaller {
-            token: "bench".to_owned(),
-            role: AdminRole::Owner,
-            tenant: None,
-            source: None,
-            request: request.clone(),
-        };
+        let admin = admin();
         let (name, user) = (TenantName::parse("bench")?, UserId::parse("bench")?);
         store.create_tenant(&admin, name.clone()).await?;
         store.create_user(&admin, &name, user.clone(), "Bench".to_owned(), None).await?;
@@ -53,9 +52,7 @@ impl Client {
 
     async fn opened(data: &Path, bucket: &str, is_new: bool) -> Result<Self> {
         let store = open(data).await?;
-        let request = RequestId("bench".to_owned());
-        let admin =
-            AdminCaller { token: "bench".to_owned(), role: AdminRole::Owner, tenant: None, source: None, request };
+        let admin = admin();
         let tenant = TenantName::parse("default")?;
         let users = store.list_users(&admin, &tenant).await?;
         let user = users.first().map(|user| user.id.clone()).ok_or_else(|| anyhow::anyhow!("no user"))?;
@@ -87,9 +84,16 @@ impl Client {
             request: admin.request.clone(),
             circumstances: Circumstances::default(),
         };
-        let bucket = BucketName::parse(bucket)?;
+        let client = Self { store, caller, bucket: BucketName::parse(bucket)? };
+        if is_new {
+            client.create_bucket(bucket).await?;
+        }
+        Ok(client)
+    }
+
+    pub(crate) async fn create_bucket(&self, name: &str) -> Result<()> {
         let request = CreateBucket {
-            name: bucket.clone(),
+            name: BucketName::parse(name)?,
             region: None,
             versioning: None,
             object_lock: false,
@@ -97,10 +101,13 @@ impl Client {
             acl: None,
             base: None,
         };
-        if is_new {
-            store.create_bucket(&caller, request).await?;
-        }
-        Ok(Self { store, caller, bucket })
+        self.store.create_bucket(&self.caller, request).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn create_tenant(&self, name: &str) -> Result<()> {
+        self.store.create_tenant(&admin(), TenantName::parse(name)?).await?;
+        Ok(())
     }
 
     /// Makes the bucket keep every version.
@@ -135,9 +142,78 @@ impl Client {
             command: None,
             encryption: pipeline::AskedEncryption::Nothing,
         };
-        let stream: ByteStream =
-            if body.is_empty() { Box::pin(stream::empty()) } else { Box::pin(stream::iter([Ok(body)])) };
-        self.store.put_object(&self.caller, request, stream).await?;
+        self.store.put_object(&self.caller, request, in_one(body)).await?;
         Ok(())
     }
+
+    /// CreateMultipartUpload.
+    pub(crate) async fn create_upload(&self, key: String) -> Result<UploadId> {
+        let request = CreateUpload {
+            bucket: self.bucket.clone(),
+            key: ObjectKey::parse(&key)?,
+            metadata: Metadata::default(),
+            storage_class: StorageClass::Standard,
+            tags: std::collections::BTreeMap::new(),
+            lock: pipeline::LockAsked::default(),
+            acl: None,
+            checksum: None,
+            encryption: pipeline::AskedEncryption::Nothing,
+        };
+        Ok(self.store.create_upload(&self.caller, request).await?.upload)
+    }
+
+    /// UploadPart.
+    pub(crate) async fn put_part(&self, key: String, upload: UploadId, number: u16, body: Bytes) -> Result<()> {
+        let request = UploadPart {
+            bucket: self.bucket.clone(),
+            key: ObjectKey::parse(&key)?,
+            upload,
+            number,
+            digests: Digests::default(),
+            size_bytes: Some(body.len() as u64),
+            customer_key: None,
+        };
+        self.store.upload_part(&self.caller, request, in_one(body)).await?;
+        Ok(())
+    }
+
+    /// Does something with each number of a range, many at once.
+    pub(crate) async fn each<F>(&self, range: Range<u64>, one: impl Fn(Self, u64) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let next = Arc::new(AtomicU64::new(range.start));
+        let one = &one;
+        let workers = (0..WORKERS).map(|_| {
+            let next = next.clone();
+            async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= range.end {
+                        return Ok::<_, anyhow::Error>(());
+                    }
+                    tokio::spawn(one(self.clone(), number)).await??;
+                }
+            }
+        });
+        futures_util::future::try_join_all(workers).await?;
+        Ok(())
+    }
+
+    /// So that a server may open it.
+    pub(crate) async fn close(self) -> Result<()> {
+        let store = self.store.clone();
+        drop(self);
+        tokio::task::spawn_blocking(move || store.close()).await?;
+        Ok(())
+    }
+}
+
+fn in_one(body: Bytes) -> ByteStream {
+    if body.is_empty() { Box::pin(stream::empty()) } else { Box::pin(stream::iter([Ok(body)])) }
+}
+
+fn admin() -> AdminCaller {
+    let request = RequestId("bench".to_owned());
+    AdminCaller { token: "bench".to_owned(), role: AdminRole::Owner, tenant: None, source: None, request }
 }

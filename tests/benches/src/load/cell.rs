@@ -17,6 +17,8 @@ use crate::syncs::{Count, flushes};
 /// What was counted while clients drove.
 pub(crate) struct Measured {
     pub(crate) tally: Tally,
+    /// R of the same round.
+    r: f64,
     seconds: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -37,6 +39,7 @@ pub(crate) async fn measure(
     processes: &Processes,
     family: Family,
     clients: usize,
+    r: f64,
 ) -> Result<Measured> {
     let limit = Duration::from_secs_f64(plan.seconds);
     if field.size <= WARMED_BYTES_MAX && family != Family::Delete {
@@ -63,6 +66,7 @@ pub(crate) async fn measure(
     let (p50_ms, p99_ms, resident_bytes) = (at(0.5), at(0.99), processes.resident_bytes());
     Ok(Measured {
         tally,
+        r,
         seconds,
         p50_ms,
         p99_ms,
@@ -108,6 +112,8 @@ pub(crate) fn figures(name: Name, rounds: &[Measured]) -> Result<Figures, Gap> {
         name,
         rounds: rounds.len(),
         operations_per_second: of(&Measured::per_second),
+        // Of each round, then the median: a disk that is slow in one is slow for both.
+        in_r: of(&|round| round.per_second() / round.r),
         mib_per_second: of(&|round| mib(round.tally.moved) / round.seconds),
         p50_ms: of(&|round| round.p50_ms),
         p99_ms: of(&|round| round.p99_ms),

@@ -21,6 +21,7 @@ use crate::load::cell::{Measured, figures, measure};
 use crate::load::family::{Family, size_name};
 use crate::load::operation::Field;
 use crate::load::target::{Target, runtime};
+use crate::raw::Raw;
 use crate::report::{Gap, Name, Report};
 use crate::syncs::Count;
 use crate::{Plan, machine};
@@ -30,6 +31,9 @@ const CELL_BYTES_MAX: u64 = 6 << 30;
 
 /// Rounds of cells with objects of more than a MiB at most.
 const LARGE_ROUNDS_MAX: usize = 3;
+
+/// R is measured for so long before each round.
+const R_SECONDS: f64 = 0.3;
 
 /// A cell that is measured.
 struct Planned {
@@ -44,12 +48,14 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         Some(endpoint) => endpoint.name(),
         None => "holdfast".to_owned(),
     });
-    let limits = Limits::measure(plan)?;
+    let folder = plan.folder()?;
+    let mut raw = Raw::new(folder.path())?;
+    let limits = Limits::measure(plan, &mut raw)?;
     eprintln!("{}", limits.describe());
     let machine = machine::describe(&plan.data)?;
     let mut report = Report::new(server, machine, limits, plan.rounds, plan.seconds);
     for (size, families) in groups(plan) {
-        group(plan, size, &families, &mut report)?;
+        group(plan, size, &families, &mut raw, &mut report)?;
         // What there is so far: a run of hours may be broken off.
         report.cells.sort_by_key(|cell| cell.name.rank());
         if let Some(file) = &plan.json {
@@ -79,7 +85,7 @@ fn groups(plan: &Plan) -> Vec<(u64, Vec<Family>)> {
     groups
 }
 
-fn group(plan: &Plan, size: u64, families: &[Family], report: &mut Report) -> Result<()> {
+fn group(plan: &Plan, size: u64, families: &[Family], raw: &mut Raw, report: &mut Report) -> Result<()> {
     let mut cells = Vec::new();
     for family in families.iter().copied() {
         for clients in plan.clients.iter().copied() {
@@ -99,13 +105,14 @@ fn group(plan: &Plan, size: u64, families: &[Family], report: &mut Report) -> Re
     }
     let rounds = if size > 1 << 20 { plan.rounds.min(LARGE_ROUNDS_MAX) } else { plan.rounds };
     for round in 0..rounds {
+        let r = raw.group_commits(1, R_SECONDS)?.per_second();
         let target = Target::open(plan, &format!("{size}-{round}"))?;
         if round == 0
             && let Err(error) = Count::start(&target.processes).and_then(Count::stop)
         {
             eprintln!("fsyncs are not counted: {error:#}");
         }
-        LocalSet::new().block_on(&runtime()?, one_round(plan, &target, size, round, &mut cells))?;
+        LocalSet::new().block_on(&runtime()?, one_round(plan, &target, size, (round, r), &mut cells))?;
         target.close()?;
     }
     for Planned { name, rounds, .. } in cells {
@@ -117,7 +124,13 @@ fn group(plan: &Plan, size: u64, families: &[Family], report: &mut Report) -> Re
     Ok(())
 }
 
-async fn one_round(plan: &Plan, target: &Target, size: u64, round: usize, cells: &mut [Planned]) -> Result<()> {
+async fn one_round(
+    plan: &Plan,
+    target: &Target,
+    size: u64,
+    (round, r): (usize, f64),
+    cells: &mut [Planned],
+) -> Result<()> {
     let pool = match cells.iter().any(|cell| cell.family.reads()) {
         true => pool::readable(target, size).await?,
         false => Vec::new(),
@@ -140,7 +153,7 @@ async fn one_round(plan: &Plan, target: &Target, size: u64, round: usize, cells:
         if *family == Family::Delete {
             pool::expendable(&field, &expendable, Duration::from_secs_f64(plan.seconds * 2.0)).await;
         }
-        let measured = measure(plan, &field, &target.processes, *family, *clients).await?;
+        let measured = measure(plan, &field, &target.processes, *family, *clients, r).await?;
         let (name, rate) = (family.name(), measured.per_second());
         let failed = crate::report::failures(&measured.tally.failures);
         let said = measured.tally.said.as_deref().unwrap_or_default();
