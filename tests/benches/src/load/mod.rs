@@ -104,6 +104,7 @@ fn group(plan: &Plan, size: u64, families: &[Family], raw: &mut Raw, report: &mu
         return Ok(());
     }
     let rounds = if size > 1 << 20 { plan.rounds.min(LARGE_ROUNDS_MAX) } else { plan.rounds };
+    let mut broken = None;
     for round in 0..rounds {
         let r = raw.group_commits(1, R_SECONDS)?.per_second();
         let target = Target::open(plan, &format!("{size}-{round}"))?;
@@ -112,10 +113,20 @@ fn group(plan: &Plan, size: u64, families: &[Family], raw: &mut Raw, report: &mu
         {
             eprintln!("fsyncs are not counted: {error:#}");
         }
-        LocalSet::new().block_on(&runtime()?, one_round(plan, &target, size, (round, r), &mut cells))?;
-        target.close()?;
+        let measured = LocalSet::new().block_on(&runtime()?, one_round(plan, &target, size, (round, r), &mut cells));
+        // What was measured stays, and so do other groups: the rest is named.
+        if let Err(error) = measured.and(target.close()) {
+            eprintln!("round {round} of {} was broken off: {error:#}", size_name(size));
+            broken = Some(format!("broken off: {error:#}"));
+            break;
+        }
     }
     for Planned { name, rounds, .. } in cells {
+        if rounds.is_empty() {
+            let reason = broken.clone().unwrap_or_else(|| "no round".to_owned());
+            report.not_compared.push(Gap { name, reason });
+            continue;
+        }
         match figures(name, &rounds) {
             Ok(cell) => report.cells.push(cell),
             Err(gap) => report.not_compared.push(gap),

@@ -14,6 +14,10 @@ use crate::signing::Request;
 
 const WRITERS: u64 = 32;
 
+/// A server that is busy is asked again: here nothing is measured yet.
+const TRIES_MAX: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Objects to read: as many as fit, so that few are read twice in a row, and all lie in the page cache.
 const POOL_BYTES: u64 = 512 << 20;
 const POOL_OBJECTS_MAX: u64 = 4_096;
@@ -35,7 +39,14 @@ async fn put_all(target: &Target, size: u64, objects: Vec<(String, u64)>) -> Res
             let mut known = Vec::with_capacity(mine.len());
             for (path, stamp) in mine {
                 let body = Body::Stamped { stamp: *stamp, from: 0, bytes: size };
-                let answer = client.send(&Request::new("PUT", path), body, Keep::Etag).await?;
+                let mut answer = client.send(&Request::new("PUT", path), body, Keep::Etag).await?;
+                for _ in 0..TRIES_MAX {
+                    if answer.status < 500 {
+                        break;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    answer = client.send(&Request::new("PUT", path), body, Keep::Etag).await?;
+                }
                 ensure!(answer.status == 200, "{path} was answered {}: {}", answer.status, answer.text);
                 known.push(Known { path: path.clone(), etag: answer.etag });
             }
