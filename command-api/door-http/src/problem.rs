@@ -180,7 +180,8 @@ impl From<StoreError> for Problem {
                 None => Self::invalid("the body is incomplete"),
             },
             StoreError::DiskFull => {
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "the server's disk is full")
+                let problem = Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "the server's disk is full");
+                problem.retry_after_ms(pipeline::limits::DISK_FULL_RETRY_MS)
             }
             StoreError::Unavailable => unavailable(),
             StoreError::Corrupt { what } => {
@@ -343,6 +344,13 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn a_full_disk_says_when_to_come_back() {
+        let response = Problem::from(StoreError::DiskFull).render("req_x");
+        assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "10");
     }
 
     #[test]

@@ -30,6 +30,9 @@ const TOKENS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Requests of one admin token.
 const ADMIN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).expect("not zero");
 
+/// When whoever found the disk full may ask again: somebody has to make room first.
+pub const DISK_FULL_RETRY_MS: u64 = 10_000;
+
 /// Too many requests: when to ask again, in whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; ask again after {seconds} s")]

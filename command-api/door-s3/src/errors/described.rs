@@ -67,11 +67,11 @@ pub(crate) fn store(error: &StoreError) -> Described {
             plain(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.").header(name, value)
         }
         StoreError::Body(error) => body(error),
-        StoreError::DiskFull => plain(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "InsufficientStorage",
-            "There is not enough free space to store this. Deletes and reads go on.",
-        ),
+        StoreError::DiskFull => {
+            let (name, value) = super::retry_after(pipeline::limits::DISK_FULL_RETRY_MS);
+            let message = "There is not enough free space to store this. Deletes and reads go on.";
+            plain(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message).header(name, value)
+        }
         StoreError::Unavailable => {
             let (name, value) = super::retry_after(1000);
             plain(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Please try again.").header(name, value)
