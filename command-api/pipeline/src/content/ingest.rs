@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
 use schemas::{BlobId, SegmentId, TenantId};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 use vault::WrapScope;
 
 use super::directory::{MalformedRow, blob_row, under_name};
@@ -33,6 +32,10 @@ use crate::tables::{
 const SMALL_BYTES_MAX: usize = 128 << 10;
 /// Up to here hashing and sealing stay on the request's own task: the hop to another thread would cost as much.
 const INLINE_WORK_BYTES_MAX: usize = 64 << 10;
+/// What a listener reads at once, about: room for it behind a whole piece saves copying the piece to where there is.
+const READ_BYTES_MAX: usize = 512 << 10;
+/// A piece of which so much came gets all of its memory. Before, a client that sends a byte now and then would.
+const PIECE_BYTES_BEGUN: usize = 256 << 10;
 /// Shorter content is not de-duplicated: the rows would be longer than the bytes.
 const DEDUP_BYTES_MIN: usize = 2 << 10;
 
@@ -138,19 +141,17 @@ impl Contents {
         let hashed = if pieces.ended {
             self.single(&mut assembly, first, BodyHasher::new(digests, also), named).await?
         } else {
-            // Hashing runs on its own thread beside sealing: MD5 alone takes over half of a PUT's time.
-            let (feed, mut fed) = mpsc::channel::<Bytes>(1);
+            // Hashing runs beside sealing, on another thread: MD5 alone takes over half of a PUT's time. For one piece at a
+            // time: an upload that kept a thread while its client is waited for would take it from others, and some hundred
+            // such uploads all of them, those for their own next pieces included.
             let mut hasher = BodyHasher::new(digests, also);
-            let hashing = tokio::task::spawn_blocking(move || {
-                while let Some(piece) = fed.blocking_recv() {
-                    hasher.update(&piece);
-                }
-                hasher.finish(named)
-            });
             let mut piece = first;
             while !piece.is_empty() {
-                // A receiver that is gone has panicked; its join below says so.
-                let _ = feed.send(piece.clone()).await;
+                let hashed_piece = piece.clone();
+                let hashing = tokio::task::spawn_blocking(move || {
+                    hasher.update(&hashed_piece);
+                    hasher
+                });
                 let storing = self.store_on_thread(&assembly, piece);
                 // The next piece arrives while this one is stored.
                 let (stored, next) = tokio::join!(storing, pieces.next());
@@ -160,9 +161,9 @@ impl Contents {
                 if total > limits.bytes_max {
                     return Err(too_large(total).into());
                 }
+                hasher = hashing.await.map_err(|error| internal(&error))?;
             }
-            drop(feed);
-            hashing.await.map_err(|error| internal(&error))?
+            hasher.finish(named)
         };
         hashed.check(digests, limits.announced_bytes)?;
         let staged = self.assemble(assembly, false, active).await?;
@@ -506,7 +507,8 @@ struct Pieces {
 impl Pieces {
     fn new(body: ByteStream, announced: Option<u64>) -> Self {
         let expected = announced.map_or(INLINE_WORK_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        Self { body, buffer: BytesMut::new(), drained: false, ended: false, expected: expected.min(BLOB_BYTES_MAX) }
+        let expected = if expected > BLOB_BYTES_MAX { BLOB_BYTES_MAX + READ_BYTES_MAX } else { expected };
+        Self { body, buffer: BytesMut::new(), drained: false, ended: false, expected }
     }
 
     /// The next piece; empty at the end.
@@ -518,7 +520,9 @@ impl Pieces {
                     self.buffer = chunk.try_into_mut().unwrap_or_else(|chunk| BytesMut::from(&chunk[..]));
                 }
                 Some(Ok(chunk)) => {
-                    let room = self.expected.saturating_sub(self.buffer.len());
+                    let begun = self.buffer.len() + chunk.len() > PIECE_BYTES_BEGUN;
+                    let expected = if begun { self.expected } else { self.expected.min(PIECE_BYTES_BEGUN) };
+                    let room = expected.saturating_sub(self.buffer.len());
                     self.buffer.reserve(room.max(chunk.len()));
                     self.buffer.extend_from_slice(&chunk);
                 }
@@ -528,6 +532,8 @@ impl Pieces {
         }
         let length = self.buffer.len().min(BLOB_BYTES_MAX);
         let piece = self.buffer.split_to(length).freeze();
+        // What came beyond it is copied: it would keep the piece's memory for as long as its client pauses.
+        self.buffer = BytesMut::from(&self.buffer[..]);
         self.ended = self.drained && self.buffer.is_empty();
         Ok(piece)
     }

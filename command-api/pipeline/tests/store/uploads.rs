@@ -32,6 +32,30 @@ async fn parts_become_one_object_in_their_order() {
     assert_eq!(again, written);
 }
 
+#[test]
+fn an_upload_of_many_pieces_takes_no_thread_from_its_own_next_piece() {
+    // As when all the other threads serve uploads like it.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let content = noise(1, 9 << 20);
+    let put = runtime.block_on(async {
+        let house = House::new();
+        let caller = house.with_bucket().await;
+        let put = tokio::time::timeout(std::time::Duration::from_secs(60), house.put(&caller, "key", &content)).await;
+        put.ok()?.expect("put");
+        Some(house.get(&caller, "key").await.expect("there"))
+    });
+    let waits_for_ever = put.is_none();
+    // What hangs is left behind: ending the runtime would wait for it.
+    runtime.shutdown_background();
+    assert!(!waits_for_ever, "an upload waits for a thread that it holds");
+    assert!(put.is_some_and(|bytes| bytes == content));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_completion_sent_twice_at_once_makes_one_version_and_answers_both() {
     let house = Arc::new(House::new());
