@@ -22,6 +22,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
+        // Where a process may have few files open, most are for others.
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             segment_bytes: 256 << 20,
             inline_bytes_max: 2048,
@@ -29,7 +31,7 @@ impl Default for Options {
             compression: Compression::Zstd { level: 1 },
             reserve_bytes: 512 << 20,
             first_number: 0,
-            open_files_max: 128,
+            open_files_max: usize::try_from(files / 16).unwrap_or(usize::MAX).clamp(8, 128),
         }
     }
 }

@@ -134,7 +134,7 @@ mod tests {
         let (stop, shutdown) = tokio::sync::watch::channel(false);
         let idle = Duration::from_secs(60);
         let patience = crate::patience::Patience { body_idle: idle, answer_idle: idle };
-        tokio::spawn(crate::listen::accept(listener, app, shutdown, Duration::ZERO, patience));
+        tokio::spawn(crate::listen::accept(listener, app, shutdown, Duration::ZERO, patience, 4));
         (format!("http://{address}/"), stop)
     }
 

@@ -22,6 +22,7 @@ mod patience;
 mod rebuild;
 mod replay;
 mod rest;
+mod room;
 mod routes;
 mod run_env;
 mod serve;

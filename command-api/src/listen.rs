@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,14 +17,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::patience::{Patience, PatientBody, PatientStream};
+use crate::room::{Attended, AttendedStream, Room, Stay};
 
-/// Connections of one listener at a time; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 8192;
 const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Also how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,34 +40,32 @@ pub(crate) async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpL
 }
 
 /// Serves until `shutdown` turns true (or its sender is gone), then lets requests end for up to `drain`. Returns whether
-/// all did.
+/// all did. Of more than `connections_max` at a time one waits here, and the others in the kernel's queue.
 pub(crate) async fn accept(
     listener: TcpListener,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     drain: Duration,
     patience: Patience,
+    connections_max: usize,
 ) -> bool {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Room::new(connections_max);
     let mut connections = JoinSet::new();
     loop {
         // Ended ones are taken out as we go: a set that only grows is a leak.
         while connections.try_join_next().is_some() {}
+        // Nobody has to go before somebody comes.
         let next = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (permit, listener.accept().await)
+            let accepted = listener.accept().await?;
+            Ok::<_, std::io::Error>((accepted, room.enter().await))
         };
-        let (permit, accepted) = tokio::select! {
+        let next = tokio::select! {
             () = stopped(&mut shutdown) => break,
             next = next => next,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection = serve(stream, peer, router.clone(), shutdown.clone(), patience);
-                connections.spawn(async move {
-                    let _permit = permit;
-                    connection.await;
-                });
+        match next {
+            Ok(((stream, peer), stay)) => {
+                connections.spawn(serve(stream, peer, stay, router.clone(), shutdown.clone(), patience));
             }
             Err(error) => {
                 // Mostly too many open files: without a pause this loop would burn a core until one is closed.
@@ -91,28 +87,34 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
+    stay: Stay,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     patience: Patience,
 ) {
     // Small answers must not wait for the client's acknowledgement of the head.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let guest = stay.guest();
+    let stream = AttendedStream::new(PatientStream::new(stream, patience.answer_idle), guest.clone());
+    let service = service_fn(|request: Request<Incoming>| {
+        guest.serves();
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => Body::empty(),
             false => Body::new(PatientBody::new(body, patience.body_idle)),
         });
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let (answer, guest) = (router.clone().oneshot(request), guest.clone());
+        async move { answer.await.map(|answer| answer.map(|body| Attended::new(body, guest))) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_header_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(PatientStream::new(stream, patience.answer_idle)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = guest.told_to_leave() => Ok(()),
         () = stopped(&mut shutdown) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -125,14 +127,19 @@ async fn serve(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::room::KNOWN_WAITED_MIN;
 
     const PATIENCE: Patience =
         Patience { body_idle: Duration::from_millis(200), answer_idle: Duration::from_millis(200) };
+
+    const CONNECTIONS_MAX: usize = 4;
 
     async fn start(
         router: Router,
@@ -141,7 +148,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().expect("an address"), "--listen").await.expect("binds");
         let address = listener.local_addr().expect("an address");
         let (stop, shutdown) = watch::channel(false);
-        (address, stop, tokio::spawn(accept(listener, router, shutdown, drain, PATIENCE)))
+        (address, stop, tokio::spawn(accept(listener, router, shutdown, drain, PATIENCE, CONNECTIONS_MAX)))
     }
 
     async fn send(address: SocketAddr, text: &str) -> TcpStream {
@@ -252,6 +259,39 @@ mod tests {
         let stream = send(address, "GET / HTTP/1.1\r\nhost: ").await;
         let text = rest(stream).await;
         assert!(!text.contains("200"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_when_there_is_no_room_takes_the_place_of_those_that_ask_for_nothing() {
+        let go = Arc::new(tokio::sync::Semaphore::new(0));
+        let waiting = Arc::clone(&go);
+        let slow = move || async move {
+            waiting.acquire().await.expect("is not closed").forget();
+            "slow"
+        };
+        let router = Router::new().route("/", get(|| async { "at once" })).route("/slow", get(slow));
+        let (address, _stop, _server) = start(router, Duration::ZERO).await;
+        let began = tokio::time::Instant::now();
+        // All the room there is: one that says nothing, half a head, one that was answered, one in the middle of its request.
+        let silent = send(address, "").await;
+        let half = send(address, "GET / HTTP/1.1\r\nhost: ").await;
+        let mut answered = send(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut piece = [0; 1024];
+        assert!(answered.read(&mut piece).await.expect("reads") > 0);
+        let request = "GET /slow HTTP/1.0\r\nhost: x\r\n\r\n";
+        let mut busy = vec![send(address, request).await];
+        busy.extend([send(address, request).await, send(address, request).await]);
+        for idle in [silent, half] {
+            assert_eq!(rest(idle).await, "", "it was ended");
+        }
+        assert!(began.elapsed() < KNOWN_WAITED_MIN, "those that never asked go first");
+        busy.push(send(address, request).await);
+        assert_eq!(rest(answered).await, "", "it was ended");
+        assert!(began.elapsed() < HEADER_TIMEOUT, "not because of its own time");
+        go.add_permits(busy.len());
+        for request in busy {
+            assert!(rest(request).await.ends_with("slow"), "who is in the middle of a request stays");
+        }
     }
 
     #[tokio::test]

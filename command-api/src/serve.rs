@@ -34,15 +34,20 @@ pub(crate) fn run(args: ServeArgs, environment: Vec<(String, String)>) -> anyhow
     refuse_plaintext(&settings)?;
     logs::start(&settings.log)?;
     quiet_guarded();
-    more_files();
+    let connections = Connections::within(more_files());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
-    let outcome = runtime.block_on(serve(&settings, root, accept_lost_tail));
+    let outcome = runtime.block_on(serve(&settings, &connections, root, accept_lost_tail));
     // Whatever still runs was cut off on purpose.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bool) -> anyhow::Result<()> {
+async fn serve(
+    settings: &Settings,
+    connections: &Connections,
+    root: Option<RootPair>,
+    accept_lost_tail: bool,
+) -> anyhow::Result<()> {
     // Before anything durable happens: a signal during a long start must not be lost.
     let mut signals = Signals::new()?;
     let data = &settings.storage.data;
@@ -71,8 +76,8 @@ async fn serve(settings: &Settings, root: Option<RootPair>, accept_lost_tail: bo
     let (stop, shutdown) = watch::channel(false);
     let patience = wiring::patience(settings);
     let listeners = [
-        tokio::spawn(listen::accept(public, public_routes, shutdown.clone(), DRAIN, patience)),
-        tokio::spawn(listen::accept(admin, admin_routes, shutdown, DRAIN, patience)),
+        tokio::spawn(listen::accept(public, public_routes, shutdown.clone(), DRAIN, patience, connections.public)),
+        tokio::spawn(listen::accept(admin, admin_routes, shutdown, DRAIN, patience, connections.admin)),
     ];
     let (kept, terminal) = (data.join(FILE_NAME).exists(), std::io::stdout().is_terminal());
     let frozen = store.clock_figures().frozen;
@@ -157,10 +162,36 @@ fn quiet_guarded() {
     }));
 }
 
-/// A socket and a file a request: the usual soft limit of 1,024 is soon used up. Failing leaves what there is.
-fn more_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+/// A socket and a file a request: the usual soft limit of 1,024 is soon used up. How many files may be open then.
+fn more_files() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Connections that listeners have at a time. Files are left for the store: one that cannot open its own can write no more, and
+/// ends.
+#[derive(Debug, PartialEq, Eq)]
+struct Connections {
+    public: usize,
+    admin: usize,
+}
+
+impl Connections {
+    const MOST: Self = Self { public: 8192, admin: 1024 };
+
+    fn within(files: u64) -> Self {
+        let share = |files: u64, most: usize| usize::try_from(files).unwrap_or(usize::MAX).clamp(8, most);
+        let bounds = Self {
+            public: share(files.saturating_mul(3) / 8, Self::MOST.public),
+            admin: share(files / 16, Self::MOST.admin),
+        };
+        if bounds != Self::MOST {
+            let Self { public, admin } = bounds;
+            tracing::warn!(files, public, admin, "few files may be open (ulimit -n): so many connections are let in");
+        }
+        bounds
+    }
 }
 
 fn endpoints(settings: &Settings, public: SocketAddr, admin: SocketAddr) -> Endpoints {
@@ -193,6 +224,17 @@ mod tests {
         settings.server.web_addr = web.parse().expect("an address");
         settings.server.allow_plaintext = allow;
         settings
+    }
+
+    #[test]
+    fn connections_leave_files_for_the_store() {
+        assert_eq!(Connections::within(u64::MAX), Connections::MOST);
+        assert_eq!(Connections::within(1 << 20), Connections::MOST);
+        for files in [256, 1024, 4096, 20_000] {
+            let Connections { public, admin } = Connections::within(files);
+            assert!((public + admin) as u64 <= files / 2, "{files}: {public} and {admin}");
+        }
+        assert_eq!(Connections::within(1024), Connections { public: 384, admin: 64 });
     }
 
     #[test]

@@ -54,6 +54,13 @@ pub(crate) fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
     }
 }
 
+/// Files of tables that a database keeps open: what the engine would by itself, or less where the process may not have many.
+pub(crate) fn open_files_max() -> usize {
+    let share =
+        rustix::process::getrlimit(rustix::process::Resource::Nofile).current.map_or(u64::MAX, |files| files / 8);
+    usize::try_from(share).unwrap_or(usize::MAX).clamp(16, 900)
+}
+
 /// The keyspaces, by name.
 pub(crate) type Spaces = Arc<HashMap<&'static str, Keyspace>>;
 

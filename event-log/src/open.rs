@@ -15,7 +15,7 @@ use crate::checks::{
     RECORDS_WALKED, TENANTS_WALKED_MAX, check_end, check_joint, check_named, check_tables, name_tables,
 };
 use crate::core::Core;
-use crate::disk::{Disk, DiskView, guarded};
+use crate::disk::{Disk, DiskView, guarded, open_files_max};
 use crate::engine::Engine;
 use crate::format::{HEADS, LOG, TABLES_KEY};
 use crate::head::{self, Head, HeadFile};
@@ -336,6 +336,7 @@ fn open_database(path: &Path, folder: &Path, tables: &[Table], options: &Options
     let opened = guarded(|| {
         let db = Database::builder(path)
             .cache_size(options.cache_bytes)
+            .max_cached_files(Some(open_files_max()))
             .max_journaling_size(options.max_journal_bytes.max(JOURNAL_BYTES_MIN))
             .open()?;
         let create = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 
-use crate::disk::{DiskView, Spaces, guarded, rows};
+use crate::disk::{DiskView, Spaces, guarded, open_files_max, rows};
 use crate::engine::View;
 use crate::purge::{self, JOURNAL_BYTES};
 use crate::table::{Changes, ROW_BYTES_MAX, ReadError, RowIter, Rows, Table};
@@ -204,6 +204,7 @@ fn open_database(folder: &Path, tables: &[Table]) -> Result<Opened, Box<dyn std:
     guarded(|| {
         let db = Database::builder(folder)
             .cache_size(CACHE_BYTES)
+            .max_cached_files(Some(open_files_max()))
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(1)
             .open()?;
