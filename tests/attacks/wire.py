@@ -183,6 +183,11 @@ def read(stream):
     with contextlib.suppress(ConnectionError):
         while not whole(data) and (piece := stream.recv(1 << 16)):
             data += piece
+    return parse(data)
+
+
+def parse(data):
+    """What was read of an answer, or None when its head is not whole."""
     if b"\r\n\r\n" not in data:
         return None
     first, _, rest = data.partition(b"\r\n")

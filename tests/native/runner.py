@@ -11,7 +11,7 @@ import time
 import traceback
 
 from kit import ROOT
-from stage import FULL, SERVERS, TESTS
+from stage import FULL, SERVERS, TESTS, LeftOut
 
 
 def command_line():
@@ -57,7 +57,7 @@ def run(here, options, make):
     if options.list:
         print("\n".join(f"{name}{' (full)' if name in FULL else ''}" for name in chosen))
         return 0
-    passed, failed, stages = 0, 0, {}
+    passed, failed, left_out, stages = 0, 0, 0, {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             for name in chosen:
@@ -68,6 +68,9 @@ def run(here, options, make):
                     TESTS[name](stages[shared])
                     passed += 1
                     print(f"  ok      {name:64} {time.monotonic() - began:6.1f} s", flush=True)
+                except LeftOut as reason:
+                    left_out += 1
+                    print(f"  left out: {name}: {reason}", flush=True)
                 except (Exception, SystemExit) as error:
                     failed += 1
                     print(f"  FAILED  {name:64} {time.monotonic() - began:6.1f} s  {place(error)}  {type(error).__name__}: {error}", flush=True)
@@ -81,5 +84,5 @@ def run(here, options, make):
             for one in stages.values():
                 if one.server.process.poll() is None:
                     one.server.kill()
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {left_out} left out" if left_out else ""))
     return 1 if failed else 0
