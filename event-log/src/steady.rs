@@ -19,11 +19,14 @@ const KEPT_MAX: usize = 16_384;
 /// Says of a row whether many read it and few change it.
 pub type IsSteady = fn(Table, &[u8]) -> bool;
 
+/// Rows of a table; a row that is not there is kept as well.
+type Known = HashMap<Box<[u8]>, Option<Box<[u8]>>>;
+
 #[derive(Default)]
 struct Kept {
     /// The state of all steady rows that these are of.
     state: u64,
-    tables: HashMap<&'static str, HashMap<Box<[u8]>, Option<Box<[u8]>>>>,
+    tables: HashMap<&'static str, Known>,
     count: usize,
 }
 
