@@ -69,7 +69,7 @@ impl<S: Source + ?Sized> Source for Box<S> {
     }
 }
 
-/// Steps inside a group before seeking past it: a seek costs about as much as this many steps.
+/// Steps inside a group before seeking past it, at most: a seek costs about as much as this many steps.
 const STEPS_MAX: usize = 32;
 
 /// A page of a source. With `resume`, entries of the key `after` itself are asked for: the source leaves out those that
@@ -83,6 +83,8 @@ pub(crate) fn page<S: Source>(source: &mut S, query: &ListQuery, resume: bool) -
     source.seek(&from);
     let mut last = String::new();
     let mut steps = 0;
+    // Groups are mostly alike: behind large ones the next is sought sooner, behind small ones it is stepped to.
+    let mut patience = STEPS_MAX;
     while let Some((key, entry)) = source.next()? {
         if !key.starts_with(&query.prefix) {
             break;
@@ -90,7 +92,8 @@ pub(crate) fn page<S: Source>(source: &mut S, query: &ListQuery, resume: bool) -
         let group = group(query, &key);
         if group.is_some() && group == page.common_prefixes.last().map(String::as_str) {
             steps += 1;
-            if steps == STEPS_MAX {
+            if steps == patience {
+                patience = (patience / 2).max(1);
                 match group.and_then(|group| event_log::prefix_end(group.as_bytes())) {
                     Some(behind) => source.seek(&behind),
                     None => break,
@@ -102,6 +105,9 @@ pub(crate) fn page<S: Source>(source: &mut S, query: &ListQuery, resume: bool) -
             page.truncated = true;
             page.next_after = Some(last);
             break;
+        }
+        if steps < patience {
+            patience = (patience * 2).min(STEPS_MAX);
         }
         steps = 0;
         match group {
@@ -290,5 +296,22 @@ mod tests {
         let page = page(&mut source, &query("", "/", "", 10), false).expect("no rows are read");
         assert_eq!((page.entries, page.common_prefixes), (vec!["b".to_owned()], vec!["a/".to_owned()]));
         assert!(source.steps < 40, "{} steps", source.steps);
+    }
+
+    #[test]
+    fn many_groups_of_many_keys_cost_two_steps_each() {
+        let grouped = |groups: usize, each: usize| -> BTreeSet<String> {
+            (0..groups).flat_map(|group| (0..each).map(move |key| format!("{group:03}/{key:03}"))).collect()
+        };
+        let steps = |keys: &BTreeSet<String>, groups| {
+            let mut source = Keys { keys, next: Vec::new(), steps: 0 };
+            let page = page(&mut source, &query("", "/", "", 1_000), false).expect("no rows are read");
+            assert_eq!(page.common_prefixes.len(), groups);
+            source.steps
+        };
+        let large = grouped(50, 100);
+        assert!(steps(&large, 50) < 2 * 50 + 64, "{} steps", steps(&large, 50));
+        // Small groups are stepped through whole: a seek each would cost more.
+        assert_eq!(steps(&grouped(50, 3), 50), 50 * 3 + 1);
     }
 }
