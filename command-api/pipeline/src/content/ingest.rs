@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
-use blob_store::{BLOB_BYTES_MAX, Lane, Pin, Place, Staged};
+use blob_store::{BLOB_BYTES_MAX, BlobStore, Lane, Pin, Place, Staged};
 use bytes::{Bytes, BytesMut};
 use domain::Refusal;
 use event_log::{Changes, Rows, Snapshot};
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
 use schemas::{BlobId, SegmentId, TenantId};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 use vault::WrapScope;
 
 use super::directory::{MalformedRow, blob_row, under_name};
@@ -145,23 +146,26 @@ impl Contents {
             // time: an upload that kept a thread while its client is waited for would take it from others, and some hundred
             // such uploads all of them, those for their own next pieces included.
             let mut hasher = BodyHasher::new(digests, also);
+            let mut early = EarlySync::default();
             let mut piece = first;
             while !piece.is_empty() {
                 let hashed_piece = piece.clone();
-                let hashing = tokio::task::spawn_blocking(move || {
+                let hashing = self.on_thread(move || {
                     hasher.update(&hashed_piece);
                     hasher
                 });
                 let storing = self.store_on_thread(&assembly, piece);
                 // The next piece arrives while this one is stored.
-                let (stored, next) = tokio::join!(storing, pieces.next());
+                let (stored, hashed, next) = tokio::join!(storing, hashing, pieces.next());
                 assembly.add(stored?);
-                piece = next?;
+                (hasher, piece) = (hashed?, next?);
                 total += piece.len() as u64;
                 if total > limits.bytes_max {
                     return Err(too_large(total).into());
                 }
-                hasher = hashing.await.map_err(|error| internal(&error))?;
+                if !piece.is_empty() {
+                    early.go_on(&self.blobs, &assembly.segments);
+                }
             }
             hasher.finish(named)
         };
@@ -190,12 +194,12 @@ impl Contents {
             (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
         } else {
             let hashed_piece = piece.clone();
-            let hashing = tokio::task::spawn_blocking(move || {
+            let hashing = self.on_thread(move || {
                 hasher.update(&hashed_piece);
                 hasher.finish(named)
             });
             let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
-            (stored?, hashed.map_err(|error| internal(&error))?)
+            (stored?, hashed?)
         };
         hashed.sha256 = hashed.sha256.or(stored.sha256);
         assembly.add(stored);
@@ -204,9 +208,18 @@ impl Contents {
 
     async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
         let (contents, scope, seen) = (self.clone(), assembly.scope.clone(), assembly.seen.clone());
-        tokio::task::spawn_blocking(move || contents.store_piece(&scope, &piece, &seen))
-            .await
-            .map_err(|error| internal(&error))?
+        self.on_thread(move || contents.store_piece(&scope, &piece, &seen)).await?
+    }
+
+    /// Hashes or seals on a thread that may block, once there is a place for it.
+    async fn on_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|error| internal(&error))?;
+        let working = tokio::task::spawn_blocking(move || {
+            // Held until it is done, also when nobody waits for it any more.
+            let _place = place;
+            work()
+        });
+        working.await.map_err(|error| internal(&error))
     }
 
     /// Ends a content: a manifest over several blobs, their reference rows, their own segments synced.
@@ -490,6 +503,27 @@ impl Assembly {
         self.segments.extend(blob.segment);
         self.pins.push(blob.pin);
         self.changes.add(blob.changes);
+    }
+}
+
+/// Makes durable what is stored of a long body while the rest comes: the disk would have nothing to do until its end, and then
+/// everything. One sync at a time; the last, which is waited for, finds little left, and any failure.
+#[derive(Default)]
+struct EarlySync(Option<JoinHandle<()>>);
+
+impl EarlySync {
+    fn go_on(&mut self, blobs: &Arc<BlobStore>, segments: &[SegmentId]) {
+        if self.0.as_ref().is_some_and(|running| !running.is_finished()) || segments.is_empty() {
+            return;
+        }
+        let (blobs, mut segments) = (Arc::clone(blobs), segments.to_vec());
+        segments.sort_unstable();
+        segments.dedup();
+        self.0 = Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = blobs.sync(&segments) {
+                tracing::debug!(error = %describe(&error), "content was not made durable early");
+            }
+        }));
     }
 }
 

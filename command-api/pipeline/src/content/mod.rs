@@ -17,6 +17,7 @@ use std::sync::Arc;
 use blob_store::BlobStore;
 use event_log::EventLog;
 use schemas::{BucketId, KeyId, TenantId};
+use tokio::sync::Semaphore;
 use vault::{CustomerKey, NamedKey, Vault};
 
 pub(crate) use active::{Active, ActiveGuard};
@@ -26,6 +27,15 @@ pub(crate) use read::of_source;
 pub(crate) use recent::Recent;
 
 use crate::clock::Clock;
+
+/// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
+const PLACES_PER_CPU: usize = 4;
+
+/// See [`Contents::places`].
+pub(crate) fn places() -> Arc<Semaphore> {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Arc::new(Semaphore::new(cpus * PLACES_PER_CPU))
+}
 
 /// Whose content, and what opens it.
 #[derive(Debug, Clone)]
@@ -90,4 +100,7 @@ pub(crate) struct Contents {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) active: Arc<Active>,
     pub(crate) recent: Arc<Recent>,
+    /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
+    /// caches.
+    pub(crate) places: Arc<Semaphore>,
 }
