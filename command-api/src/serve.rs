@@ -81,6 +81,7 @@ async fn serve(
     ];
     let (kept, terminal) = (data.join(FILE_NAME).exists(), std::io::stdout().is_terminal());
     let frozen = store.clock_figures().frozen;
+    connections.tell();
     announce(&Banner { start: &start, endpoints: &endpoints, data, kept, frozen, terminal });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = endpoints.endpoint_url, "ready");
 
@@ -182,15 +183,18 @@ impl Connections {
 
     fn within(files: u64) -> Self {
         let share = |files: u64, most: usize| usize::try_from(files).unwrap_or(usize::MAX).clamp(8, most);
-        let bounds = Self {
+        Self {
             public: share(files.saturating_mul(3) / 8, Self::MOST.public),
             admin: share(files / 16, Self::MOST.admin),
-        };
-        if bounds != Self::MOST {
-            let Self { public, admin } = bounds;
-            tracing::warn!(files, public, admin, "few files may be open (ulimit -n): so many connections are let in");
         }
-        bounds
+    }
+
+    /// Says so where they are few: an operator can change that.
+    fn tell(&self) {
+        let Self { public, admin } = *self;
+        if public < Self::MOST.public / 2 {
+            tracing::warn!(public, admin, "few files may be open (ulimit -n): so many connections are let in");
+        }
     }
 }
 
