@@ -50,6 +50,9 @@ pub(crate) fn place(
     })
 }
 
+/// What looking a blob up may end with.
+pub(super) type Finding = Result<Option<Found>, Box<dyn Error + Send + Sync>>;
+
 /// What looking a key up may end with.
 type Unwrapped = Result<Option<BlobKey>, Box<dyn Error + Send + Sync>>;
 
@@ -89,15 +92,13 @@ impl BlobDirectory {
     }
 
     /// A blob by its row and its wrap under the bucket's key.
-    pub(super) fn found(
-        &self,
-        blob: BlobId,
-        row: &BlobRow,
-        wrap: &[u8],
-    ) -> Result<Option<Found>, Box<dyn Error + Send + Sync>> {
+    pub(super) fn found(&self, blob: BlobId, row: &BlobRow, wrap: &[u8]) -> Finding {
+        self.opened_by(self.unwrap(blob, wrap)?, blob, row)
+    }
+
+    fn opened_by(&self, key: BlobKey, blob: BlobId, row: &BlobRow) -> Finding {
         let place = place(self.snapshot.as_ref(), self.scope.tenant, blob, row)?;
-        let Some(place) = place else { return Ok(None) };
-        Ok(Some(Found { key: self.unwrap(blob, wrap)?, place, size_bytes: row.size_bytes }))
+        Ok(place.map(|place| Found { key, place, size_bytes: row.size_bytes }))
     }
 
     fn under_customer(&self, blob: BlobId, key: &CustomerKey) -> Unwrapped {
@@ -110,7 +111,7 @@ impl BlobDirectory {
 }
 
 impl Directory for BlobDirectory {
-    fn find(&self, tenant: TenantId, blob: BlobId) -> Result<Option<Found>, Box<dyn Error + Send + Sync>> {
+    fn find(&self, tenant: TenantId, blob: BlobId) -> Finding {
         let rows: &dyn Rows = self.snapshot.as_ref();
         let Some(row) = blob_row(rows, tenant, blob)? else { return Ok(None) };
         let key = match &self.scope.mode {
@@ -119,8 +120,6 @@ impl Directory for BlobDirectory {
             Mode::Named(name) => under_name(rows, &self.vault, tenant, *name, blob)?,
             Mode::Customer(key) => self.under_customer(blob, key)?,
         };
-        let Some(key) = key else { return Ok(None) };
-        let Some(place) = place(rows, tenant, blob, &row)? else { return Ok(None) };
-        Ok(Some(Found { key, place, size_bytes: row.size_bytes }))
+        key.map_or(Ok(None), |key| self.opened_by(key, blob, &row))
     }
 }

@@ -3,7 +3,7 @@
 //! Owns: the pieces' size, when bytes move to a blocking thread, the rows of staged blobs.
 //! Does not own: the command that names the content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ struct Assembly {
     entries: Vec<ManifestEntry>,
     changes: RowLists,
     pins: Vec<Pin>,
-    segments: Vec<SegmentId>,
+    segments: BTreeSet<SegmentId>,
     seen: Seen,
 }
 
@@ -236,7 +236,7 @@ impl Contents {
             entries => {
                 let manifest = Manifest { parts, entries: entries.to_vec() };
                 let named = entries.iter().map(|entry| entry.blob).filter(|blob| *blob != BlobId::default());
-                let children: std::collections::BTreeSet<BlobId> = named.collect();
+                let children: BTreeSet<BlobId> = named.collect();
                 let stored = self.store_blob(&assembly.scope, &manifest.encode(), true, None)?;
                 let root = stored.entry.blob;
                 assembly.segments.extend(stored.segment);
@@ -251,9 +251,7 @@ impl Contents {
             }
         };
         if !assembly.segments.is_empty() {
-            assembly.segments.sort_unstable();
-            assembly.segments.dedup();
-            let (blobs, segments) = (self.blobs.clone(), assembly.segments);
+            let (blobs, segments) = (self.blobs.clone(), Vec::from_iter(assembly.segments));
             let synced = tokio::task::spawn_blocking(move || blobs.sync(&segments)).await;
             synced.map_err(|error| internal(&error))?.map_err(write_error)?;
         }
@@ -493,7 +491,7 @@ impl Assembly {
             entries: Vec::new(),
             changes: RowLists::default(),
             pins: Vec::new(),
-            segments: Vec::new(),
+            segments: BTreeSet::new(),
             seen: Seen::default(),
         }
     }
@@ -512,13 +510,11 @@ impl Assembly {
 struct EarlySync(Option<JoinHandle<()>>);
 
 impl EarlySync {
-    fn go_on(&mut self, blobs: &Arc<BlobStore>, segments: &[SegmentId]) {
+    fn go_on(&mut self, blobs: &Arc<BlobStore>, segments: &BTreeSet<SegmentId>) {
         if self.0.as_ref().is_some_and(|running| !running.is_finished()) || segments.is_empty() {
             return;
         }
-        let (blobs, mut segments) = (Arc::clone(blobs), segments.to_vec());
-        segments.sort_unstable();
-        segments.dedup();
+        let (blobs, segments) = (Arc::clone(blobs), Vec::from_iter(segments.iter().copied()));
         self.0 = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = blobs.sync(&segments) {
                 tracing::debug!(error = %describe(&error), "content was not made durable early");

@@ -24,18 +24,12 @@ pub(crate) use active::{Active, ActiveGuard};
 pub(crate) use directory::{BlobDirectory, blob_row};
 pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_error};
 pub(crate) use read::of_source;
-pub(crate) use recent::Recent;
 
+use self::recent::Recent;
 use crate::clock::Clock;
 
 /// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
 const PLACES_PER_CPU: usize = 4;
-
-/// See [`Contents::places`].
-pub(crate) fn places() -> Arc<Semaphore> {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Arc::new(Semaphore::new(cpus * PLACES_PER_CPU))
-}
 
 /// Whose content, and what opens it.
 #[derive(Debug, Clone)]
@@ -99,8 +93,22 @@ pub(crate) struct Contents {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) active: Arc<Active>,
-    pub(crate) recent: Arc<Recent>,
+    recent: Arc<Recent>,
     /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
     /// caches.
-    pub(crate) places: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Contents {
+    pub(crate) fn new(
+        blobs: Arc<BlobStore>,
+        vault: Arc<Vault>,
+        log: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+        active: Arc<Active>,
+    ) -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let places = Arc::new(Semaphore::new(cpus * PLACES_PER_CPU));
+        Self { blobs, vault, log, clock, active, recent: Arc::default(), places }
+    }
 }

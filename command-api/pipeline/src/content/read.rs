@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blob_store::Pin;
-use blob_store::content::{Directory, Found, PartRange, Piece};
+use blob_store::content::{Directory, PartRange, Piece};
 use bytes::Bytes;
 use event_log::Snapshot;
 use futures_util::stream;
@@ -16,7 +16,7 @@ use schemas::BlobId;
 use schemas::content::{Content, Manifest, Root};
 use tokio::task::JoinHandle;
 
-use super::directory::blob_row;
+use super::directory::{Finding, blob_row};
 use super::ingest::{internal, internal_box};
 use super::recent::Remembered;
 use super::{BlobDirectory, Contents, Mode, Scope};
@@ -28,10 +28,6 @@ const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
 
 /// More blobs than any content has: a manifest that leads in circles.
 const BLOBS_MAX: usize = 4_000_000;
-
-/// What looking for a blob may end with.
-type Finding = Result<Option<Found>, Box<dyn std::error::Error + Send + Sync>>;
-type Find = fn(&Contents, &BlobDirectory, BlobId) -> Finding;
 
 /// A stream that is being read.
 struct Reading {
@@ -105,22 +101,20 @@ impl Contents {
 
     /// Opens one piece. A blob that sweep has moved since the snapshot is looked up again.
     fn open(&self, snapshot: Arc<dyn Snapshot>, scope: &Scope, piece: &Piece) -> Result<Bytes, StoreError> {
-        let attempt = |snapshot: Arc<dyn Snapshot>, find: Find| -> Result<Vec<u8>, StoreError> {
-            let directory = BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
-            let found = find(self, &directory, piece.blob).map_err(internal_box)?;
+        let directory = |snapshot| BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
+        let read = |found: Finding| -> Result<Vec<u8>, StoreError> {
+            let found = found.map_err(internal_box)?;
             let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
             self.blobs
                 .read(scope.tenant, piece.blob, &found.key, &found.place, piece.range.clone())
                 .map_err(|error| read_error(&error))
         };
-        let bytes = attempt(snapshot, Self::find_recent).or_else(|_| attempt(self.log.snapshot(), Self::find))?;
+        let bytes = read(self.find_recent(&directory(snapshot), piece.blob)).or_else(|_| {
+            // What was remembered of it may be wrong.
+            self.recent.forget((scope.tenant, piece.blob, scope.key));
+            read(directory(self.log.snapshot()).find(scope.tenant, piece.blob))
+        })?;
         Ok(bytes.into())
-    }
-
-    fn find(&self, directory: &BlobDirectory, blob: BlobId) -> Finding {
-        // What was remembered of it was wrong.
-        self.recent.forget((directory.scope.tenant, blob, directory.scope.key));
-        directory.find(directory.scope.tenant, blob)
     }
 
     /// As its rows say, or as they said when it was read last.

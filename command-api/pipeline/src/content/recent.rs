@@ -27,7 +27,7 @@ pub(super) struct Remembered {
 type Of = (TenantId, BlobId, KeyId);
 
 /// Rows of blobs that were read lately.
-pub(crate) struct Recent(Mutex<LruCache<Of, Arc<Remembered>>>);
+pub(super) struct Recent(Mutex<LruCache<Of, Arc<Remembered>>>);
 
 impl Default for Recent {
     fn default() -> Self {

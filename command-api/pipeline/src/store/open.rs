@@ -22,7 +22,7 @@ use crate::api::StoreError;
 use crate::audit::{self, Sink, Writing};
 use crate::cipher::VaultCipher;
 use crate::clock::{Clock, Ids, SystemClock};
-use crate::content::{Active, Contents, places};
+use crate::content::{Active, Contents};
 use crate::limits::{LimitSettings, Limits};
 use crate::proofs::{self, Proofs};
 use crate::rebuild::clear_scratch;
@@ -293,8 +293,7 @@ impl Store {
             options.watchdog,
         )?;
         let active = Arc::new(Active::default());
-        let (log_of, clock_of, recent, places) = (log.clone(), clock.clone(), Arc::default(), places());
-        let contents = Contents { blobs, vault, log: log_of, clock: clock_of, active, recent, places };
+        let contents = Contents::new(blobs, vault, log.clone(), clock.clone(), active);
         let settings = Settings {
             region: options.region,
             default_ownership: options.default_ownership,
