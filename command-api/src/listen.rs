@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::patience::{Patience, PatientBody, PatientStream};
-use crate::room::{Attended, AttendedStream, Room, Stay};
+use crate::room::{Attended, Room, Stay};
 
 const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Also how long an idle connection is kept.
@@ -95,7 +95,8 @@ async fn serve(
     // Small answers must not wait for the client's acknowledgement of the head.
     let _ = stream.set_nodelay(true);
     let guest = stay.guest();
-    let stream = AttendedStream::new(PatientStream::new(stream, patience.answer_idle), guest.clone());
+    let sent = guest.clone();
+    let stream = PatientStream::new(stream, patience.answer_idle, move || sent.flushed());
     let service = service_fn(|request: Request<Incoming>| {
         guest.serves();
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {

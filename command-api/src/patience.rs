@@ -107,14 +107,16 @@ where
 }
 
 /// A connection that breaks when the client stops reading.
-pub(crate) struct PatientStream<S> {
+pub(crate) struct PatientStream<S, F> {
     stream: S,
     wait: Wait,
+    flushed: F,
 }
 
-impl<S> PatientStream<S> {
-    pub(crate) fn new(stream: S, idle: Duration) -> Self {
-        Self { stream, wait: Wait::new(idle) }
+impl<S, F> PatientStream<S, F> {
+    /// `flushed` hears when all that was written is sent.
+    pub(crate) fn new(stream: S, idle: Duration, flushed: F) -> Self {
+        Self { stream, wait: Wait::new(idle), flushed }
     }
 
     fn watch<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -129,13 +131,13 @@ impl<S> PatientStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+impl<S: AsyncRead + Unpin, F: Unpin> AsyncRead for PatientStream<S, F> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         pin!(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+impl<S: AsyncWrite + Unpin, F: Fn() + Unpin> AsyncWrite for PatientStream<S, F> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = pin!(&mut self.stream).poll_write(cx, buf);
         self.watch(polled, cx)
@@ -156,6 +158,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = pin!(&mut self.stream).poll_flush(cx);
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            (self.flushed)();
+        }
         self.watch(polled, cx)
     }
 
@@ -210,7 +215,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_breaks_when_nobody_reads_and_not_when_somebody_reads_slowly() {
         let (server, mut client) = tokio::io::duplex(10);
-        let mut server = PatientStream::new(server, IDLE);
+        let mut server = PatientStream::new(server, IDLE, || {});
         let writing = tokio::spawn(async move { server.write_all(&[0; 100]).await.map_err(|error| error.kind()) });
         for _ in 0..10 {
             tokio::time::sleep(Duration::from_secs(50)).await;
@@ -218,7 +223,7 @@ mod tests {
         }
         assert_eq!(writing.await.expect("ends"), Ok(()));
         let (server, _client) = tokio::io::duplex(10);
-        let mut server = PatientStream::new(server, IDLE);
+        let mut server = PatientStream::new(server, IDLE, || {});
         assert_eq!(server.write_all(&[0; 100]).await.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
     }
 }

@@ -6,7 +6,6 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +15,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -141,6 +139,14 @@ impl Guest {
         self.doing.store(BUSY, Ordering::Relaxed);
     }
 
+    /// All that was handed over to the connection is sent. Flushed from the buffers above too: nothing is flushed below them before.
+    pub(crate) fn flushed(&self) {
+        if self.doing.load(Ordering::Relaxed) == ANSWERED {
+            self.known.store(true, Ordering::Relaxed);
+            self.waits();
+        }
+    }
+
     fn waits(&self) {
         let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - WAITING);
         self.doing.store(WAITING + now, Ordering::Relaxed);
@@ -196,55 +202,5 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Attended<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// The connection's stream: what was handed over and flushed is sent.
-pub(crate) struct AttendedStream<S> {
-    stream: S,
-    guest: Arc<Guest>,
-}
-
-impl<S> AttendedStream<S> {
-    pub(crate) fn new(stream: S, guest: Arc<Guest>) -> Self {
-        Self { stream, guest }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for AttendedStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for AttendedStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        pin!(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        pin!(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = pin!(&mut self.stream).poll_flush(cx);
-        // Flushed from the buffers above too: nothing is flushed down here before.
-        if matches!(polled, Poll::Ready(Ok(()))) && self.guest.doing.load(Ordering::Relaxed) == ANSWERED {
-            self.guest.known.store(true, Ordering::Relaxed);
-            self.guest.waits();
-        }
-        polled
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        pin!(&mut self.stream).poll_shutdown(cx)
     }
 }
