@@ -89,7 +89,7 @@ fn upload(server: &Server, mebibytes: usize) -> Result<()> {
 }
 
 fn download(server: &Server, mebibytes: usize) -> Result<()> {
-    let shared = Shared::new(server.address, &server.credentials());
+    let shared = Shared::of(server);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let begun = Instant::now();
     runtime.block_on(async {

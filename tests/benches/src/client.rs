@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use holdfast_tests::Credentials;
+use holdfast_tests::{Credentials, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -25,8 +25,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// For a server of ours.
-    pub(crate) fn new(address: SocketAddr, credentials: &Credentials) -> Self {
-        Self::at(address, address.to_string(), "us-east-1", credentials)
+    pub(crate) fn of(server: &Server) -> Self {
+        Self::at(server.address, server.address.to_string(), "us-east-1", &server.credentials())
     }
 
     pub(crate) fn at(address: SocketAddr, host: String, region: &str, credentials: &Credentials) -> Self {

@@ -60,13 +60,18 @@ impl Sample {
 
     /// Takes over how long each operation took.
     pub(crate) fn latencies(&mut self, mut all: Vec<Duration>) {
-        all.sort_unstable();
-        let at = |share: f64| {
-            let index = ((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1));
-            all.get(index).map_or(f64::NAN, |duration| duration.as_secs_f64() * 1e3)
-        };
-        (self.p50_ms, self.p99_ms) = (at(0.5), at(0.99));
+        (self.p50_ms, self.p99_ms) = percentiles_ms(&mut all);
     }
+}
+
+/// The 50th and the 99th, which it sorts them for.
+pub(crate) fn percentiles_ms(all: &mut [Duration]) -> (f64, f64) {
+    all.sort_unstable();
+    let at = |share: f64| {
+        let index = ((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1));
+        all.get(index).map_or(f64::NAN, |duration| duration.as_secs_f64() * 1e3)
+    };
+    (at(0.5), at(0.99))
 }
 
 /// Medians of a cell over its rounds.

@@ -28,7 +28,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     for round in 0..plan.rounds.min(3) {
         let server = Server::start(&data)?;
         println!("| in good order | {:.0} | {} | |", ready(&server), mib(&server)?);
-        let shared = Shared::new(server.address, &server.credentials());
+        let shared = Shared::of(&server);
         let limit = Duration::from_secs_f64(plan.seconds);
         let answered = runtime()?.block_on(writes(&shared, "/demo/restart", round as u64, CLIENTS, limit));
         server.kill()?;

@@ -28,7 +28,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     Server::start_with(&data, &AT_ONCE)?.stop()?;
     fill(&data, objects)?;
     let server = Server::start_with(&data, &AT_ONCE)?;
-    let shared = Shared::new(server.address, &server.credentials());
+    let shared = Shared::of(&server);
     let alone = puts(&shared, 0, Duration::from_secs_f64(plan.seconds))?;
     println!("### Sweeps: {objects} objects of 64 KiB, of which three of four were deleted\n");
     println!(
@@ -41,7 +41,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         let (begun, limit) = (Instant::now(), Duration::from_secs_f64(plan.seconds));
         let (swept, took, beside) = std::thread::scope(|scope| {
             let sweep = scope.spawn(|| (server.admin(&["admin", "sweep"]), begun.elapsed()));
-            let beside = puts(&shared_of(&server), turn, limit);
+            let beside = puts(&Shared::of(&server), turn, limit);
             let (swept, took) = sweep.join().expect("a sweep does not panic");
             Ok::<_, anyhow::Error>((swept?, took, beside?))
         })?;
@@ -62,10 +62,6 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     }
     println!("\nThe server's CPU in all, puts included: {:.2} s.\n", watch.stop(1)?.cpu_us / 1e6);
     server.stop()
-}
-
-fn shared_of(server: &Server) -> Shared {
-    Shared::new(server.address, &server.credentials())
 }
 
 fn mib(data: &Path) -> Result<u64> {

@@ -129,7 +129,7 @@ fn subscribe(native: &Admin, address: SocketAddr, more: serde_json::Value) -> Re
 
 /// A bucket with a history, told from its beginning in any order.
 fn history(server: &Server, native: &Admin, runtime: &tokio::runtime::Runtime, events: u64) -> Result<()> {
-    let shared = Shared::new(server.address, &server.credentials());
+    let shared = Shared::of(server);
     let (shelf, set) = (Shelf::default(), LocalSet::new());
     let begun = Instant::now();
     set.block_on(runtime, async {
@@ -195,7 +195,7 @@ fn live(
         set.spawn_local(receive(listener, shelf, is_dead));
         subscribe(native, address, json!({ "prefix": format!("live-{many}/{number}/") }))?;
     }
-    let shared = Shared::new(server.address, &server.credentials());
+    let shared = Shared::of(server);
     let seconds = if plan.quick { 3 } else { 30 };
     let watch = Watch::start(server.pid(), Some(std::process::id()))?;
     let sent = set.block_on(runtime, async {

@@ -82,7 +82,7 @@ fn disk(data: &Path) -> Result<u64> {
 
 /// Rows, each with its place among the operations.
 fn measure(plan: &Plan, kind: &Kind, server: &Server, count: u64) -> Result<Vec<(usize, String)>> {
-    let shared = Shared::new(server.address, &server.credentials());
+    let shared = Shared::of(server);
     let put = server.connect().put(&format!("/{BUCKET}/~"), b"")?.ok()?;
     let position = put.header("x-holdfast-position").context("a position")?.parse()?;
     let mut ground = Ground { count, position, run: count << 32, upload: String::new() };

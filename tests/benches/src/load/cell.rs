@@ -9,7 +9,7 @@ use crate::Plan;
 use crate::load::drive::{Tally, drive};
 use crate::load::family::Family;
 use crate::load::operation::Field;
-use crate::measure::{cpu, median};
+use crate::measure::{cpu, median, percentiles_ms};
 use crate::process::Processes;
 use crate::report::{Figures, Gap, Name};
 use crate::syncs::{Count, flushes};
@@ -57,13 +57,8 @@ pub(crate) async fn measure(
     let written_bytes = since(processes.written_bytes(), written);
     let disk_flushes = since(flushes(&plan.data), flushed);
     let fsyncs = count.map(Count::stop).transpose()?;
-    tally.latencies.sort_unstable();
-    let at = |share: f64| {
-        let index = (tally.latencies.len() as f64 * share) as usize;
-        let latency = tally.latencies.get(index.min(tally.latencies.len().saturating_sub(1)));
-        latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
-    };
-    let (p50_ms, p99_ms, resident_bytes) = (at(0.5), at(0.99), processes.resident_bytes());
+    let (p50_ms, p99_ms) = percentiles_ms(&mut tally.latencies);
+    let resident_bytes = processes.resident_bytes();
     Ok(Measured {
         tally,
         r,

@@ -65,7 +65,7 @@ impl Target {
         let folder = plan.folder()?;
         let server = Server::start(&folder.path().join("data"))?;
         Ok(Self {
-            shared: Shared::new(server.address, &server.credentials()),
+            shared: Shared::of(&server),
             processes: Processes(vec![server.pid()]),
             bucket: "demo".to_owned(),
             prefix: String::new(),
