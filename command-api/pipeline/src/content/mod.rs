@@ -30,6 +30,12 @@ use crate::clock::Clock;
 
 /// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
 const PLACES_PER_CPU: usize = 4;
+/// Pieces that are opened at the same time because somebody waits for them, for each processor. Each takes a thread and what it reads into;
+/// a disk has enough to do with so many.
+const OPENED_PER_CPU: usize = 8;
+/// Pieces of all answers that are opened before somebody waits for them. Clients that do not read keep theirs: beyond these, whoever
+/// reads waits for each piece.
+const AHEAD_MAX: usize = 32;
 
 /// Whose content, and what opens it.
 #[derive(Debug, Clone)]
@@ -97,6 +103,10 @@ pub(crate) struct Contents {
     /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
     /// caches.
     places: Arc<Semaphore>,
+    /// For opening what somebody waits for.
+    opening: Arc<Semaphore>,
+    /// For pieces that are opened ahead, until they are asked for.
+    ahead: Arc<Semaphore>,
 }
 
 impl Contents {
@@ -108,7 +118,17 @@ impl Contents {
         active: Arc<Active>,
     ) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let places = Arc::new(Semaphore::new(cpus * PLACES_PER_CPU));
-        Self { blobs, vault, log, clock, active, recent: Arc::default(), places }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self {
+            blobs,
+            vault,
+            log,
+            clock,
+            active,
+            recent: Arc::default(),
+            places: places(cpus * PLACES_PER_CPU),
+            opening: places(cpus * OPENED_PER_CPU),
+            ahead: places(AHEAD_MAX),
+        }
     }
 }

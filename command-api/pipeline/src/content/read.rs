@@ -1,6 +1,6 @@
-//! Content on its way out: pieces are opened on blocking threads, one ahead of the reader.
+//! Content on its way out: pieces are opened on blocking threads, one ahead of the reader where there is room.
 //!
-//! Owns: the order of pieces, read-ahead, looking a blob up again when it has moved.
+//! Owns: the order of pieces, read-ahead and its bound, looking a blob up again when it has moved.
 //! Does not own: verification (blob-store: nothing unverified is ever handed out).
 
 use std::collections::VecDeque;
@@ -14,6 +14,7 @@ use event_log::Snapshot;
 use futures_util::stream;
 use schemas::BlobId;
 use schemas::content::{Content, Manifest, Root};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::directory::{Finding, blob_row};
@@ -29,12 +30,15 @@ const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
 /// More blobs than any content has: a manifest that leads in circles.
 const BLOBS_MAX: usize = 4_000_000;
 
+type Opening = JoinHandle<Result<Bytes, StoreError>>;
+
 /// A stream that is being read.
 struct Reading {
     contents: Contents,
     scope: Scope,
     pieces: VecDeque<Piece>,
-    ahead: Option<JoinHandle<Result<Bytes, StoreError>>>,
+    /// The next piece, and its place among those opened ahead.
+    ahead: Option<(Opening, OwnedSemaphorePermit)>,
     /// The root: while it is pinned, nothing under it is freed.
     _pin: Pin,
 }
@@ -207,19 +211,37 @@ impl Contents {
 }
 
 impl Reading {
-    fn start(&mut self) -> Option<JoinHandle<Result<Bytes, StoreError>>> {
+    /// Begins to open the next piece. A place for that alone is given back when it is done.
+    fn start(&mut self, place: Option<OwnedSemaphorePermit>) -> Option<Opening> {
         let piece = self.pieces.pop_front()?;
         let (contents, scope) = (self.contents.clone(), self.scope.clone());
-        Some(tokio::task::spawn_blocking(move || contents.open(contents.log.snapshot(), &scope, &piece)))
+        Some(tokio::task::spawn_blocking(move || {
+            let _place = place;
+            contents.open(contents.log.snapshot(), &scope, &piece)
+        }))
+    }
+
+    fn start_ahead(&mut self) -> Option<(Opening, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.contents.ahead).try_acquire_owned().ok()?;
+        Some((self.start(None)?, place))
+    }
+
+    async fn start_waited_for(&mut self) -> Result<Option<Opening>, StoreError> {
+        let place = Arc::clone(&self.contents.opening).acquire_owned().await.map_err(|error| internal(&error))?;
+        Ok(self.start(Some(place)))
     }
 
     /// The next piece, while the one behind it is begun.
     async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
-        let current = match self.ahead.take() {
-            Some(ahead) => ahead,
-            None => self.start()?,
+        // Its place is kept until it is open: a disk that stands still must not have more and more to open.
+        let (current, _place) = match self.ahead.take() {
+            Some((ahead, place)) => (ahead, Some(place)),
+            None => match self.start_waited_for().await.transpose()? {
+                Ok(started) => (started, None),
+                Err(error) => return Some(Err(error)),
+            },
         };
-        self.ahead = self.start();
+        self.ahead = self.start_ahead();
         let bytes = match current.await {
             Ok(bytes) => bytes,
             Err(error) => Err(internal(&error)),
