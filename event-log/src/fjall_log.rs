@@ -4,7 +4,8 @@
 //! Does not own: locking the folder against a second process (the program does).
 //! Invariant: nothing on disk is changed before the journals and `HEAD` were found to agree.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -17,15 +18,22 @@ use crate::core::Core;
 use crate::disk::Disk;
 use crate::format::{HEADS, LOG};
 use crate::head::HeadFile;
+use crate::journal;
 use crate::log::{Batch, BodyCipher, EventLog, LogError, PurgeError, Snapshot};
 use crate::open::{self, OpenError, Options};
-use crate::purge::{self, Journals};
+use crate::purge::{self, FLUSH_MAX, Journals};
 use crate::replace::{self, ReplaceError};
 use crate::table::{Rows, Table};
 use crate::upkeep::Upkeep;
 
 /// How old the `HEAD` file may be.
 const HEAD_AGE_MAX: Duration = Duration::from_millis(900);
+/// A journal that holds no more is read in no time.
+const JOURNAL_KEPT_MAX: u64 = 1024 * 1024;
+/// How long a log that is closed may take to write its rows out.
+const WRITE_OUT_MAX: Duration = Duration::from_secs(10);
+/// The file that the engine keeps locked while it is open.
+const ENGINE_LOCK: &str = "lock";
 
 /// The embedded engine: one fjall database and a `HEAD` file in a folder.
 pub struct FjallLog {
@@ -33,7 +41,14 @@ pub struct FjallLog {
     keeper: Arc<Keeper>,
     thread: Option<JoinHandle<()>>,
     upkeep: Upkeep,
+    writes_out: bool,
+    /// The last field: what it does when it is dropped comes after the engine is closed.
+    tidy: Tidy,
 }
+
+/// Shortens the journal of a log that was closed with all its rows in tables.
+#[derive(Default)]
+struct Tidy(Option<PathBuf>);
 
 /// Writes `HEAD` about once a second while the log moves.
 struct Keeper {
@@ -69,7 +84,14 @@ impl FjallLog {
         };
         let upkeep = Upkeep::start(disk.spaces.clone(), disk.removed.clone(), fail)
             .map_err(|source| OpenError::Io { path: folder.to_owned(), source })?;
-        Ok(Self { core, keeper, thread: Some(thread), upkeep })
+        Ok(Self {
+            core,
+            keeper,
+            thread: Some(thread),
+            upkeep,
+            writes_out: options.write_out_at_end,
+            tidy: Tidy::default(),
+        })
     }
 }
 
@@ -97,6 +119,18 @@ impl FjallLog {
             self.core.failed.store(true, Ordering::Release);
         }
         done
+    }
+
+    /// Brings all rows into tables, so that the next start has no journal to read. Nothing depends on it.
+    fn write_out_at_end(&mut self) {
+        let database = self.core.engine.folder.join(open::DATABASE);
+        if !journal::held_bytes(&database).is_ok_and(|held| held > JOURNAL_KEPT_MAX) {
+            return;
+        }
+        match purge::write_out(self.core.engine.spaces.values(), WRITE_OUT_MAX) {
+            Ok(()) => self.tidy.0 = Some(database),
+            Err(error) => tracing::warn!(%error, "rows stay in journals: the next start takes longer"),
+        }
     }
 
     fn stop_keeper(&mut self) {
@@ -155,7 +189,27 @@ impl Drop for FjallLog {
         self.upkeep.stop();
         if !self.core.failed.load(Ordering::Acquire) {
             // Both slots, so that neither is behind the log.
-            let _ = self.keeper.write(&self.core, true) && self.keeper.write(&self.core, true);
+            let closed = self.keeper.write(&self.core, true) && self.keeper.write(&self.core, true);
+            if closed && self.writes_out {
+                self.write_out_at_end();
+            }
+        }
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        let Some(database) = &self.0 else { return };
+        let shorten = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            // A snapshot that somebody still has keeps the engine open.
+            let engine = File::options().write(true).open(database.join(ENGINE_LOCK))?;
+            if engine.try_lock().is_ok() {
+                journal::shorten(database)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = shorten() {
+            tracing::warn!(%error, "the journal is left long: the next start takes longer");
         }
     }
 }
@@ -182,7 +236,7 @@ impl EventLog for FjallLog {
     }
 
     fn write_out(&self) -> Result<(), PurgeError> {
-        self.unless_broken(purge::write_out(self.core.engine.spaces.values()))
+        self.unless_broken(purge::write_out(self.core.engine.spaces.values(), FLUSH_MAX))
     }
 
     fn merge(&self) -> Result<(), PurgeError> {

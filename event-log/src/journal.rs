@@ -1,6 +1,7 @@
 //! Reads the engine's journals before the engine does: it would silently drop what follows a damaged entry.
 //!
-//! Owns: what a whole batch looks like on disk (fjall 3.1.13), what a torn last batch may look like, cutting it off.
+//! Owns: what a whole batch looks like on disk (fjall 3.1.13), what a torn last batch may look like, cutting it off; leaving the last batch
+//! alone behind a clean end.
 //! Does not own: replaying batches; that is the engine's.
 //! Invariant: only the last batch of the newest journal, with nothing valid behind it, is ever cut off.
 //!
@@ -11,7 +12,9 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -30,6 +33,8 @@ const END_BYTES: usize = 13;
 
 /// Most bytes of a batch in a journal: rows, keys of heads and items' own bytes are well within four times our bound.
 const WINDOW: usize = 4 * BATCH_BYTES_MAX;
+/// A journal in the making. The engine looks at no file of such a name.
+const SHORT: &str = "shortened";
 /// What a disk writes whole or not at all.
 const SECTOR: u64 = 512;
 /// Sequences that the engine may use up between two commits of ours, generously.
@@ -57,6 +62,8 @@ pub(crate) struct Walked {
     pub(crate) live: BTreeSet<u64>,
     /// A torn last batch: the newest journal and where it begins.
     pub(crate) torn: Option<(PathBuf, u64)>,
+    /// Where in its journal the last commit stands.
+    last_range: Option<Range<u64>>,
 }
 
 /// The first commit in the journals.
@@ -86,7 +93,7 @@ pub(crate) fn walk(folder: &Path) -> Result<Walked, JournalError> {
         }
     }
     let (last_commit, live) = walk.last.map(|last| (last.commit, last.spaces)).unzip();
-    Ok(Walked { last_commit, first: walk.first, live: live.unwrap_or_default(), torn })
+    Ok(Walked { last_commit, first: walk.first, live: live.unwrap_or_default(), torn, last_range: walk.last_range })
 }
 
 /// The same for a folder that may not be there yet.
@@ -106,6 +113,37 @@ pub(crate) fn cut(file: &Path, offset: u64) -> Result<(), JournalError> {
         open.sync_all()
     };
     cut().map_err(|source| JournalError::Io { file: file.to_owned(), source })
+}
+
+/// Bytes that all journals of a database hold: what was never written of a preallocated one takes no room.
+pub(crate) fn held_bytes(folder: &Path) -> Result<u64, JournalError> {
+    let mut held = 0;
+    for (_, file) in journals(folder)? {
+        let found = std::fs::metadata(&file).map_err(|source| JournalError::Io { file, source })?;
+        held += found.blocks() * 512;
+    }
+    Ok(held)
+}
+
+/// Leaves the last batch alone in the only journal of a database that nobody has open and whose rows are all in tables: the engine reads all
+/// of it when it opens. The last one stays, since it says where the log ends and which keyspaces there are. Several journals are left
+/// as they are: some table may not have been written out.
+pub(crate) fn shorten(folder: &Path) -> Result<(), JournalError> {
+    let files = journals(folder)?;
+    let [(_, file)] = files.as_slice() else { return Ok(()) };
+    let walked = walk(folder)?;
+    let (Some(range), None) = (walked.last_range, walked.torn) else { return Ok(()) };
+    let short = folder.join(SHORT);
+    let write = || {
+        let mut last = vec![0; (range.end - range.start) as usize];
+        File::open(file)?.read_exact_at(&mut last, range.start)?;
+        let mut fresh = File::create(&short)?;
+        fresh.write_all(&last)?;
+        fresh.sync_all()?;
+        std::fs::rename(&short, file)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| JournalError::Io { file: file.clone(), source })
 }
 
 /// Journals by number. Numbers are dense: the oldest is removed first.
@@ -150,6 +188,7 @@ struct Batch {
 struct Walk {
     first: Option<First>,
     last: Option<Batch>,
+    last_range: Option<Range<u64>>,
 }
 
 impl Walk {
@@ -162,6 +201,7 @@ impl Walk {
             match parse(window.bytes()) {
                 Ok(batch) => {
                     self.follows(&batch).map_err(|what| damaged(window.offset(), what))?;
+                    self.last_range = Some(window.offset()..window.offset() + batch.bytes as u64);
                     window.consume(batch.bytes);
                     self.first.get_or_insert_with(|| First {
                         commit: batch.commit,

@@ -51,6 +51,8 @@ pub struct Options {
     pub listed: Vec<Table>,
     /// Rows that are kept in memory once they were read: many read them, few change them.
     pub is_steady: IsSteady,
+    /// Closing brings all rows into tables, so that the next opening has no journal to read.
+    pub write_out_at_end: bool,
     /// Open although acknowledged commits are lost: the operator knows. If any are, every log begins a new epoch.
     pub accept_lost_tail: Option<Reopening>,
 }
@@ -64,6 +66,7 @@ impl Default for Options {
             replacing: Vec::new(),
             listed: Vec::new(),
             is_steady: |_, _| false,
+            write_out_at_end: true,
             accept_lost_tail: None,
         }
     }

@@ -22,7 +22,7 @@ use crate::log::PurgeError;
 pub const JOURNAL_BYTES: u64 = 64_000_000;
 
 /// How long rows in memory may take to be written out.
-const FLUSH_MAX: Duration = Duration::from_secs(60);
+pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(10);
 /// Room that must be left beside a second copy of a table.
 const ROOM_BYTES_MIN: u64 = 256 * 1024 * 1024;
@@ -37,14 +37,17 @@ pub struct Journals {
 }
 
 /// Writes out what is in memory of all keyspaces, so that journals can go.
-pub(crate) fn write_out<'a>(keyspaces: impl Iterator<Item = &'a Keyspace> + Clone) -> Result<(), PurgeError> {
+pub(crate) fn write_out<'a>(
+    keyspaces: impl Iterator<Item = &'a Keyspace> + Clone,
+    most: Duration,
+) -> Result<(), PurgeError> {
     for keyspace in keyspaces.clone() {
         guarded(|| keyspace.rotate_memtable()).map_err(PurgeError::Engine)?;
     }
     let (lock, nobody) = (Mutex::new(()), Condvar::new());
     let mut waited = Duration::ZERO;
     while keyspaces.clone().any(|keyspace| keyspace.tree.sealed_memtable_count() > 0) {
-        if waited >= FLUSH_MAX {
+        if waited >= most {
             return Err(PurgeError::Slow);
         }
         // Nobody tells when the engine has written something out.

@@ -41,8 +41,10 @@ impl BodyCipher for Forgetful {
     }
 }
 
+/// What was not written out by itself stays in journals when a log is closed: there it can be damaged.
 pub fn options() -> Options {
-    Options { cache_bytes: 8 << 20, memtable_bytes: 1 << 20, max_journal_bytes: 64 << 20, ..Options::default() }
+    let (cache_bytes, memtable_bytes, max_journal_bytes) = (8 << 20, 1 << 20, 64 << 20);
+    Options { cache_bytes, memtable_bytes, max_journal_bytes, write_out_at_end: false, ..Options::default() }
 }
 
 pub fn open(folder: &Path) -> Result<FjallLog, OpenError> {
