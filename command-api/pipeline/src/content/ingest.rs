@@ -149,11 +149,7 @@ impl Contents {
             let mut early = EarlySync::default();
             let mut piece = first;
             while !piece.is_empty() {
-                let hashed_piece = piece.clone();
-                let hashing = self.on_thread(move || {
-                    hasher.update(&hashed_piece);
-                    hasher
-                });
+                let hashing = self.hash(hasher, piece.clone());
                 let storing = self.store_on_thread(&assembly, piece);
                 // The next piece arrives while this one is stored.
                 let (stored, hashed, next) = tokio::join!(storing, hashing, pieces.next());
@@ -193,13 +189,9 @@ impl Contents {
             hasher.update(&piece);
             (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
         } else {
-            let hashed_piece = piece.clone();
-            let hashing = self.on_thread(move || {
-                hasher.update(&hashed_piece);
-                hasher.finish(named)
-            });
+            let hashing = self.hash(hasher, piece.clone());
             let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
-            (stored?, hashed?)
+            (stored?, hashed?.finish(named))
         };
         hashed.sha256 = hashed.sha256.or(stored.sha256);
         assembly.add(stored);
@@ -209,6 +201,18 @@ impl Contents {
     async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
         let (contents, scope, seen) = (self.clone(), assembly.scope.clone(), assembly.seen.clone());
         self.on_thread(move || contents.store_piece(&scope, &piece, &seen)).await?
+    }
+
+    /// Updates a hasher, on a thread that may block, side by side with those of others that wait for a place there.
+    async fn hash(&self, hasher: BodyHasher, piece: Bytes) -> Result<BodyHasher, StoreError> {
+        let hashed = self.hashers.ask(hasher, piece);
+        let contents = self.clone();
+        // On its own: whoever goes away must not leave undone what another counts on.
+        tokio::spawn(async move {
+            let hashers = Arc::clone(&contents.hashers);
+            contents.on_thread(move || hashers.work()).await
+        });
+        hashed.await.map_err(|error| internal(&error))
     }
 
     /// Hashes or seals on a thread that may block, once there is a place for it.

@@ -6,8 +6,10 @@
 
 mod active;
 mod directory;
+mod hashers;
 pub(crate) mod hashing;
 mod ingest;
+mod md5;
 mod read;
 mod recent;
 
@@ -25,6 +27,7 @@ pub(crate) use directory::{BlobDirectory, blob_row};
 pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_error};
 pub(crate) use read::of_source;
 
+use self::hashers::Hashers;
 use self::recent::Recent;
 use crate::clock::Clock;
 
@@ -100,6 +103,7 @@ pub(crate) struct Contents {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) active: Arc<Active>,
     recent: Arc<Recent>,
+    hashers: Arc<Hashers>,
     /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
     /// caches.
     places: Arc<Semaphore>,
@@ -126,6 +130,7 @@ impl Contents {
             clock,
             active,
             recent: Arc::default(),
+            hashers: Arc::default(),
             places: places(cpus * PLACES_PER_CPU),
             opening: places(cpus * OPENED_PER_CPU),
             ahead: places(AHEAD_MAX),
