@@ -85,13 +85,13 @@ impl Derivation {
     }
 
     /// What content is called when looking for a copy. Part of the format: HMAC-SHA-256 under the key of `dedup` and no
-    /// purpose, over length of scope u32 BE, scope, SHA-256 of the content.
-    pub(crate) fn dedup_hint(&self, scope: &[u8], sha256: &[u8; 32]) -> [u8; 32] {
+    /// purpose, over length of scope u32 BE, scope, digest of the content.
+    pub(crate) fn dedup_hint(&self, scope: &[u8], digest: &[u8; 32]) -> [u8; 32] {
         let key = self.expand(LABEL_DEDUP, "");
         let mut mac = Hmac::<Sha256>::new_from_slice(&*key).expect("HMAC takes any key");
         mac.update(&u32::try_from(scope.len()).expect("a scope is shorter than 4 GiB").to_be_bytes());
         mac.update(scope);
-        mac.update(sha256);
+        mac.update(digest);
         mac.finalize().into_bytes().into()
     }
 

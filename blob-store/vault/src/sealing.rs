@@ -194,13 +194,13 @@ impl Vault {
         .map_err(forged(WHAT))
     }
 
-    /// What content of this tenant with this SHA-256 is called when looking for a copy: the same in equal scopes, for
+    /// What content of this tenant with this digest (BLAKE3: decision 0021) is called when looking for a copy: the same in equal scopes, for
     /// ever, and nothing to anyone without the tenant's key.
     ///
     /// # Errors
     /// A tenant without keys, or whose keys were destroyed.
-    pub fn dedup_hint(&self, tenant: TenantId, scope: &[u8], sha256: &[u8; 32]) -> Result<[u8; 32], VaultError> {
-        self.derived(tenant, |derivation| derivation.dedup_hint(scope, sha256))
+    pub fn dedup_hint(&self, tenant: TenantId, scope: &[u8], digest: &[u8; 32]) -> Result<[u8; 32], VaultError> {
+        self.derived(tenant, |derivation| derivation.dedup_hint(scope, digest))
     }
 
     /// A key for a purpose (signing tokens, say): the same after every restart and rotation, unrelated to that of any

@@ -95,7 +95,7 @@ pub(crate) struct Hashed {
     pub(crate) checksums: Vec<Checksum>,
     /// Index of the one that was chosen first.
     pub(crate) chosen: Option<u8>,
-    /// Computed if the client sent one, or if somebody else had to.
+    /// Computed if the client sent one.
     pub(crate) sha256: Option<[u8; 32]>,
     pub(crate) size_bytes: u64,
 }
@@ -113,11 +113,6 @@ impl BodyHasher {
             sha256: digests.sha256.map(|_| Sha256::new()),
             size_bytes: 0,
         }
-    }
-
-    /// SHA-256 comes from elsewhere.
-    pub(crate) fn leave_sha256(&mut self) {
-        self.sha256 = None;
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

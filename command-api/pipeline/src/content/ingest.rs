@@ -15,7 +15,6 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
 use schemas::{BlobId, SegmentId, TenantId};
-use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 use vault::WrapScope;
 
@@ -77,8 +76,6 @@ struct StoredBlob {
     pin: Pin,
     /// A segment that the request must sync itself.
     segment: Option<SegmentId>,
-    /// SHA-256 of its plaintext, where looking for a copy needed it.
-    sha256: Option<[u8; 32]>,
 }
 
 /// The blobs of one content in the making.
@@ -181,11 +178,7 @@ impl Contents {
         if piece.is_empty() {
             return Ok(hasher.finish(named));
         }
-        if piece.len() >= DEDUP_BYTES_MIN && assembly.scope.mode.dedup_scope().is_some() {
-            // The blob's digest is the body's: looking for a copy computes it.
-            hasher.leave_sha256();
-        }
-        let (stored, mut hashed) = if piece.len() <= INLINE_WORK_BYTES_MAX {
+        let (stored, hashed) = if piece.len() <= INLINE_WORK_BYTES_MAX {
             hasher.update(&piece);
             (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
         } else {
@@ -193,7 +186,6 @@ impl Contents {
             let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
             (stored?, hashed?.finish(named))
         };
-        hashed.sha256 = hashed.sha256.or(stored.sha256);
         assembly.add(stored);
         Ok(hashed)
     }
@@ -340,23 +332,21 @@ impl Contents {
         let Some(dedup_scope) = dedup_scope else {
             return self.store_blob(scope, plaintext, false, None);
         };
-        let sha256: [u8; 32] = Sha256::digest(plaintext).into();
-        let hint = self.vault.dedup_hint(scope.tenant, &dedup_scope, &sha256).map_err(|error| internal(&error))?;
+        let digest = blake3::hash(plaintext);
+        let hint = self.vault.dedup_hint(scope.tenant, &dedup_scope, digest.as_bytes());
+        let hint = hint.map_err(|error| internal(&error))?;
         let known = seen.lock().get(&hint).copied();
         if let Some(entry) = known
             && let Some(pin) = self.blobs.pins().pin(scope.tenant, entry.blob)
         {
-            return Ok(StoredBlob { entry, changes: Changes::default(), pin, segment: None, sha256: Some(sha256) });
+            return Ok(StoredBlob { entry, changes: Changes::default(), pin, segment: None });
         }
-        let stored = match self.find_copy(scope, &hint, plaintext.len()).map_err(internal_box)? {
-            Some(found) => found,
-            None => {
-                let stored = self.store_blob(scope, plaintext, false, Some(hint))?;
-                seen.lock().insert(hint, stored.entry);
-                stored
-            }
-        };
-        Ok(StoredBlob { sha256: Some(sha256), ..stored })
+        if let Some(found) = self.find_copy(scope, &hint, plaintext.len()).map_err(internal_box)? {
+            return Ok(found);
+        }
+        let stored = self.store_blob(scope, plaintext, false, Some(hint))?;
+        seen.lock().insert(hint, stored.entry);
+        Ok(stored)
     }
 
     /// Stores one blob. Blocking.
@@ -381,7 +371,7 @@ impl Contents {
         };
         let entry = ManifestEntry { is_manifest: false, blob: staged.blob, size_bytes: plaintext.len() as u64 };
         let changes = self.rows_of(scope, staged, manifest, hint)?;
-        Ok(StoredBlob { entry, changes, pin, segment, sha256: None })
+        Ok(StoredBlob { entry, changes, pin, segment })
     }
 
     /// The rows of a new blob.
@@ -451,7 +441,7 @@ impl Contents {
         }
         let Some(changes) = self.wrap_for(rows, scope, blob, false)? else { return Ok(None) };
         let entry = ManifestEntry { is_manifest: false, blob, size_bytes: size as u64 };
-        Ok(Some(StoredBlob { entry, changes, pin, segment: None, sha256: None }))
+        Ok(Some(StoredBlob { entry, changes, pin, segment: None }))
     }
 
     /// The wrap row that lets a bucket open a blob of its tenant: nothing to add when it has one, or when the blob is under a
