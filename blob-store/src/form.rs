@@ -192,7 +192,13 @@ impl Table {
     }
 
     /// The plaintext of a range within the blob, from the bytes of its [`Table::span`].
-    pub(crate) fn read(&self, cipher: &FrameCipher, span: &[u8], range: Range<usize>) -> Result<Vec<u8>, Malformed> {
+    pub(crate) fn read(
+        &self,
+        cipher: &FrameCipher,
+        span: &[u8],
+        range: Range<usize>,
+        room: Vec<u8>,
+    ) -> Result<Vec<u8>, Malformed> {
         let span_at = self.span(&range).start;
         let fill = |at: usize, bytes: &mut [u8]| match span.get(at - span_at..at - span_at + bytes.len()) {
             Some(sealed) => {
@@ -201,19 +207,26 @@ impl Table {
             }
             None => malformed(at as u64, "shorter than its frames"),
         };
-        self.read_with(cipher, range, fill, |malformed| malformed)
+        self.read_with(cipher, range, room, fill, |malformed| malformed)
     }
 
     /// The plaintext of a range within the blob. `fill` is asked for each sealed frame, by its offset in the stored form: a
-    /// frame that was not compressed is opened where it was put, and nothing is copied.
+    /// frame that was not compressed is opened where it was put, and nothing is copied. `room` is used for it; what it holds means nothing,
+    /// but it is not cleared again as far as it reaches.
     pub(crate) fn read_with<E>(
         &self,
         cipher: &FrameCipher,
         range: Range<usize>,
+        mut room: Vec<u8>,
         mut fill: impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         error: impl Fn(Malformed) -> E,
     ) -> Result<Vec<u8>, E> {
-        let mut out = Vec::with_capacity(range.len() + FRAME_OVERHEAD);
+        // The last frame has its tag with it until it is opened.
+        let most = range.len() + FRAME_OVERHEAD;
+        if room.len() < most {
+            room.resize(most, 0);
+        }
+        let mut written = 0;
         for number in frames_of(&range) {
             let Frame { compressed, at, bytes } = self.frames[number];
             let start = number * FRAME_BYTES;
@@ -221,20 +234,22 @@ impl Table {
             let wanted = range.start.max(start) - start..range.end.min(start + plain_bytes) - start;
             let place = FramePlace { cipher, number: number as u32, last: number + 1 == self.frames.len() };
             let opened = if compressed || wanted.len() < plain_bytes {
+                let out = &mut room[written..written + wanted.len()];
                 OPENER.with_borrow_mut(|opener| {
-                    opener.sealed.resize(bytes, 0);
-                    fill(at, &mut opener.sealed)?;
-                    Ok(opener.open(&place, compressed, plain_bytes, &wanted, &mut out))
+                    let sealed = opener.sealed(bytes);
+                    fill(at, sealed)?;
+                    Ok(opener.open(&place, bytes, compressed, plain_bytes, &wanted, out))
                 })?
             } else {
-                let from = out.len();
-                out.resize(from + bytes, 0);
-                fill(at, &mut out[from..])?;
-                place.open(&mut out, from)
+                let frame = &mut room[written..written + bytes];
+                fill(at, frame)?;
+                place.open(frame).map(|_| ())
             };
             opened.map_err(|what| error(Malformed { at: at as u64, what }))?;
+            written += wanted.len();
         }
-        Ok(out)
+        room.truncate(written);
+        Ok(room)
     }
 }
 
@@ -246,9 +261,9 @@ struct FramePlace<'a> {
 }
 
 impl FramePlace<'_> {
-    /// Opens what stands behind `from`, where it lies.
-    fn open(&self, text: &mut Vec<u8>, from: usize) -> Result<(), &'static str> {
-        self.cipher.open_tail(self.number, self.last, text, from).map_err(|_| "a frame does not open")
+    /// Opens a frame where it lies. How many bytes of it are plaintext then.
+    fn open(&self, text: &mut [u8]) -> Result<usize, &'static str> {
+        self.cipher.open_in_place(self.number, self.last, text).map_err(|_| "a frame does not open")
     }
 }
 
@@ -298,19 +313,29 @@ fn compressed(compression: Compression, frame: &[u8], then: impl FnOnce(&[u8])) 
 }
 
 impl Opener {
-    /// Appends the wanted part of the plaintext of the frame in `sealed`.
+    /// Where a sealed frame is put.
+    fn sealed(&mut self, bytes: usize) -> &mut [u8] {
+        if self.sealed.len() < bytes {
+            self.sealed.resize(bytes, 0);
+        }
+        &mut self.sealed[..bytes]
+    }
+
+    /// The wanted part of the plaintext of the frame in `sealed`, into `out`, which is as long.
     fn open(
         &mut self,
         place: &FramePlace<'_>,
+        bytes: usize,
         compressed: bool,
         plain_bytes: usize,
         wanted: &Range<usize>,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Result<(), &'static str> {
         let Self { decompressor, sealed, plain } = self;
-        place.open(sealed, 0)?;
+        let opened = place.open(&mut sealed[..bytes])?;
+        let opened = &sealed[..opened];
         if !compressed {
-            out.extend_from_slice(sealed.get(wanted.clone()).ok_or("a frame is too short")?);
+            out.copy_from_slice(opened.get(wanted.clone()).ok_or("a frame is too short")?);
             return Ok(());
         }
         let decompressor = match decompressor {
@@ -319,8 +344,8 @@ impl Opener {
         };
         // The destination has exactly the length called for: more cannot be written, and less is refused.
         plain.resize(FRAME_BYTES, 0);
-        match decompressor.decompress_to_buffer(sealed, &mut plain[..plain_bytes]) {
-            Ok(length) if length == plain_bytes => out.extend_from_slice(&plain[wanted.clone()]),
+        match decompressor.decompress_to_buffer(opened, &mut plain[..plain_bytes]) {
+            Ok(length) if length == plain_bytes => out.copy_from_slice(&plain[wanted.clone()]),
             _ => return Err("a frame decompresses to another length"),
         }
         Ok(())

@@ -32,22 +32,44 @@ impl BlobStore {
         place: &Place,
         range: Range<u64>,
     ) -> Result<Vec<u8>, ReadError> {
+        self.read_in(Vec::new(), tenant, blob, key, place, range)
+    }
+
+    /// The same, in memory that was used before: what `room` holds means nothing, and nothing of it is handed out.
+    ///
+    /// # Errors
+    /// As [`BlobStore::read`].
+    pub fn read_in(
+        &self,
+        room: Vec<u8>,
+        tenant: TenantId,
+        blob: BlobId,
+        key: &BlobKey,
+        place: &Place,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, ReadError> {
         let cipher = key.sealer(blob);
         match place {
             Place::Inline(stored) => {
                 let damaged = |Malformed { at, what }| ReadError::Damaged { segment: None, offset: at, what };
                 let table = Table::open(&cipher, stored, stored.len()).map_err(damaged)?;
                 let range = range_in(&table, &range)?;
-                table.read(&cipher, &stored[table.span(&range)], range).map_err(damaged)
+                table.read(&cipher, &stored[table.span(&range)], range, room).map_err(damaged)
             }
             Place::Segment { segment, offset, length } => {
                 let record = Record { segment: *segment, offset: *offset, length: *length, tenant, blob };
-                self.read_record(&cipher, &record, &range)
+                self.read_record(&cipher, &record, &range, room)
             }
         }
     }
 
-    fn read_record(&self, cipher: &FrameCipher, record: &Record, range: &Range<u64>) -> Result<Vec<u8>, ReadError> {
+    fn read_record(
+        &self,
+        cipher: &FrameCipher,
+        record: &Record,
+        range: &Range<u64>,
+        room: Vec<u8>,
+    ) -> Result<Vec<u8>, ReadError> {
         record.check_length()?;
         let file = self.file(record.segment)?;
         let length = record.length as usize;
@@ -61,11 +83,11 @@ impl BlobStore {
         let table = Table::open(cipher, stored, length).map_err(damaged)?;
         let range = range_in(&table, range)?;
         if let Some(frames) = stored.get(table.span(&range)) {
-            return table.read(cipher, frames, range).map_err(damaged);
+            return table.read(cipher, frames, range, room).map_err(damaged);
         }
         // Frame by frame, each to where its plaintext is to stand: a blob of 4 MiB passes the processor's cache once.
         let fill = |at: usize, frame: &mut [u8]| record.fill(&*file, RECORD_HEAD_BYTES + at, frame);
-        table.read_with(cipher, range, fill, damaged)
+        table.read_with(cipher, range, room, fill, damaged)
     }
 
     /// Whether this blob's record stands at this place, whole by its length: one short read, for whoever is about to refer

@@ -95,12 +95,12 @@ impl FrameCipher {
         self.gcm.open_onto(nonce(frame), &self.aad(frame, last), sealed, out)
     }
 
-    /// Opens the frame that `text[from..]` holds where it lies; its plaintext stays.
+    /// Opens the frame that `text` holds where it lies. How many bytes of plaintext `text` begins with then.
     ///
     /// # Errors
-    /// As [`FrameCipher::open`]; `text` then ends at `from`.
-    pub fn open_tail(&self, frame: u32, last: bool, text: &mut Vec<u8>, from: usize) -> Result<(), Forged> {
-        self.gcm.open_tail(nonce(frame), &self.aad(frame, last), text, from)
+    /// As [`FrameCipher::open`]; what `text` holds then means nothing.
+    pub fn open_in_place(&self, frame: u32, last: bool, text: &mut [u8]) -> Result<usize, Forged> {
+        self.gcm.open_in_place(nonce(frame), &self.aad(frame, last), text)
     }
 
     fn aad(&self, frame: u32, last: bool) -> [u8; 21] {

@@ -39,22 +39,20 @@ impl Gcm {
     ) -> Result<(), Forged> {
         let from = out.len();
         out.extend_from_slice(sealed);
-        self.open_tail(nonce, aad, out, from)
+        let opened = self.open_in_place(nonce, aad, &mut out[from..]);
+        out.truncate(from + *opened.as_ref().unwrap_or(&0));
+        opened.map(|_| ())
     }
 
-    /// Decrypts `text[from..]`, ciphertext and tag, where it lies. On an error `text` ends at `from`.
-    pub(crate) fn open_tail(
+    /// Decrypts ciphertext and tag where they lie. How many bytes of plaintext `text` begins with then.
+    pub(crate) fn open_in_place(
         &self,
         nonce: [u8; GCM_NONCE_BYTES],
         aad: &[u8],
-        text: &mut Vec<u8>,
-        from: usize,
-    ) -> Result<(), Forged> {
+        text: &mut [u8],
+    ) -> Result<usize, Forged> {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let opened = self.0.open_in_place(nonce, Aad::from(aad), &mut text[from..]).map(|plain| plain.len());
-        let opened = opened.map_err(|_| Forged);
-        text.truncate(from + *opened.as_ref().unwrap_or(&0));
-        opened.map(|_| ())
+        self.0.open_in_place(nonce, Aad::from(aad), text).map(|plain| plain.len()).map_err(|_| Forged)
     }
 }
 
@@ -95,8 +93,8 @@ mod tests {
             let mut out = bytes(text);
             gcm.seal_tail(nonce, &aad, &mut out, 0);
             assert_eq!(hex::encode(&out), expected);
-            gcm.open_tail(nonce, &aad, &mut out, 0).expect("opens");
-            assert_eq!(out, bytes(text));
+            let opened = gcm.open_in_place(nonce, &aad, &mut out).expect("opens");
+            assert_eq!(out[..opened], bytes(text));
         }
     }
 }

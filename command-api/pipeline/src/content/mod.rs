@@ -12,6 +12,7 @@ mod ingest;
 mod md5;
 mod read;
 mod recent;
+mod rooms;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) use read::of_source;
 
 use self::hashers::Hashers;
 use self::recent::Recent;
+use self::rooms::Rooms;
 use crate::clock::Clock;
 
 /// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
@@ -104,6 +106,7 @@ pub(crate) struct Contents {
     pub(crate) active: Arc<Active>,
     recent: Arc<Recent>,
     hashers: Arc<Hashers>,
+    rooms: Arc<Rooms>,
     /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
     /// caches.
     places: Arc<Semaphore>,
@@ -131,6 +134,7 @@ impl Contents {
             active,
             recent: Arc::default(),
             hashers: Arc::default(),
+            rooms: Arc::default(),
             places: places(cpus * PLACES_PER_CPU),
             opening: places(cpus * OPENED_PER_CPU),
             ahead: places(AHEAD_MAX),

@@ -106,19 +106,21 @@ impl Contents {
     /// Opens one piece. A blob that sweep has moved since the snapshot is looked up again.
     fn open(&self, snapshot: Arc<dyn Snapshot>, scope: &Scope, piece: &Piece) -> Result<Bytes, StoreError> {
         let directory = |snapshot| BlobDirectory { snapshot, vault: self.vault.clone(), scope: scope.clone() };
-        let read = |found: Finding| -> Result<Vec<u8>, StoreError> {
+        let read = |found: Finding| -> Result<Bytes, StoreError> {
             let found = found.map_err(internal_box)?;
             let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
-            self.blobs
-                .read(scope.tenant, piece.blob, &found.key, &found.place, piece.range.clone())
-                .map_err(|error| read_error(&error))
+            let is_long = piece.range.end - piece.range.start > INLINE_READ_BYTES_MAX;
+            let room = if is_long { self.rooms.take() } else { Vec::new() };
+            let (key, place, range) = (&found.key, &found.place, piece.range.clone());
+            let bytes = self.blobs.read_in(room, scope.tenant, piece.blob, key, place, range);
+            let bytes = bytes.map_err(|error| read_error(&error))?;
+            Ok(if is_long { self.rooms.lend(bytes) } else { bytes.into() })
         };
-        let bytes = read(self.find_recent(&directory(snapshot), piece.blob)).or_else(|_| {
+        read(self.find_recent(&directory(snapshot), piece.blob)).or_else(|_| {
             // What was remembered of it may be wrong.
             self.recent.forget((scope.tenant, piece.blob, scope.key));
             read(directory(self.log.snapshot()).find(scope.tenant, piece.blob))
-        })?;
-        Ok(bytes.into())
+        })
     }
 
     /// As its rows say, or as they said when it was read last.
