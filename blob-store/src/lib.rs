@@ -10,6 +10,7 @@
 //! Every call blocks and belongs on a thread that may.
 
 pub mod backend;
+mod cold;
 pub mod content;
 mod error;
 mod files;

@@ -21,6 +21,7 @@ use crate::{
     Damage, Extent, Lane, OpenError, Options, Pins, Place, ReadError, Scanned, SegmentInfo, SegmentState, Staged,
     WriteError,
     backend::{Backend, Disk, SegmentFile},
+    cold::Cold,
     files::Files,
     form::{self, BLOB_BYTES_MAX},
     lanes::Lanes,
@@ -35,6 +36,7 @@ pub struct BlobStore {
     options: Options,
     pub(crate) lanes: Lanes,
     pub(crate) files: Files,
+    pub(crate) cold: Cold,
     pins: Pins,
     /// What the next blob's id begins with.
     next_number: AtomicU64,
@@ -78,6 +80,7 @@ impl BlobStore {
         Ok(BlobStore {
             lanes: Lanes::new(Arc::clone(&backend), options.clone(), sealed, next),
             files: Files::new(options.open_files_max),
+            cold: Cold::new(),
             pins: Pins::default(),
             next_number: AtomicU64::new(options.first_number),
             backend,

@@ -5,10 +5,13 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use rustix::fs::FallocateFlags;
+use rustix::{fs::FallocateFlags, io::Errno, io::ReadWriteFlags};
 use schemas::SegmentId;
 
 use super::{Backend, SegmentFile};
@@ -98,7 +101,7 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Ok(()) => Ok(()),
         // Some file systems cannot reserve. There a full disk shows when writing instead.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(bytes),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(bytes),
         Err(error) => Err(error.into()),
     }
 }
@@ -142,15 +145,68 @@ impl Backend for Disk {
     }
 }
 
+/// From here on what is written leaves the kernel's cache at once: it would drive out what is read, and memory for it may cost more than
+/// the writing (`tests/benches/README.md`). Shorter content is more often read soon.
+const UNCACHED_FROM_BYTES: usize = 2 << 20;
+/// `RWF_DONTCACHE` (Linux 6.14, `preadv2(2)`), which rustix does not name.
+const UNCACHED: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
+/// Until a kernel or a file system says that it has no such calls.
+static UNCACHED_WORKS: AtomicBool = AtomicBool::new(true);
+
 struct DiskFile(File);
+
+impl DiskFile {
+    /// Writes bytes that leave the kernel's cache once they are on disk. How many: fewer than all where there is no such writing.
+    fn write_uncached(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        uncached(bytes.len(), |from| {
+            let rest = [io::IoSlice::new(&bytes[from..])];
+            rustix::io::pwritev2(&self.0, &rest, offset + from as u64, UNCACHED)
+        })
+    }
+
+    /// The same for reading.
+    fn read_uncached(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        uncached(bytes.len(), |from| {
+            let mut rest = [io::IoSliceMut::new(&mut bytes[from..])];
+            rustix::io::preadv2(&self.0, &mut rest, offset + from as u64, UNCACHED)
+        })
+    }
+}
+
+/// Calls until so many bytes are done, an end is reached, or there turns out to be no such call. How many are done.
+fn uncached(bytes: usize, mut call: impl FnMut(usize) -> rustix::io::Result<usize>) -> io::Result<usize> {
+    let mut done = 0;
+    while done < bytes && UNCACHED_WORKS.load(Ordering::Relaxed) {
+        match call(done) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => UNCACHED_WORKS.store(false, Ordering::Relaxed),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(done)
+}
 
 impl SegmentFile for DiskFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(bytes, offset)
     }
 
+    fn read_uncached_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let done = self.read_uncached(offset, bytes)?;
+        self.0.read_exact_at(&mut bytes[done..], offset + done as u64)
+    }
+
+    fn is_cached(&self, offset: u64) -> bool {
+        let mut byte = [0];
+        let read = rustix::io::preadv2(&self.0, &mut [io::IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT);
+        read != Err(Errno::AGAIN)
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        let done = if bytes.len() >= UNCACHED_FROM_BYTES { self.write_uncached(offset, bytes)? } else { 0 };
+        self.0.write_all_at(&bytes[done..], offset + done as u64)
     }
 
     fn sync(&self) -> io::Result<()> {

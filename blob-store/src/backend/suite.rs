@@ -44,6 +44,25 @@ fn check(backend: &Arc<dyn Backend>) {
         assert_eq!(block, [(number % 4) as u8; 16]);
     }
 
+    // Long ones go another way to the disk; neighbours share a page with them.
+    let long = |byte: u8| vec![byte; (3 << 20) + 77];
+    let c = backend.create(SegmentId(7), 16 << 20, b"head of c").unwrap();
+    let places = [(100, long(1)), (100 + (3 << 20) + 77, vec![2; 10]), (100 + (3 << 20) + 87, long(3))];
+    places.iter().for_each(|(at, bytes)| c.write_at(*at, bytes).unwrap());
+    c.sync().unwrap();
+    for (at, expected) in &places {
+        let mut bytes = vec![0; expected.len()];
+        c.read_at(*at, &mut bytes).unwrap();
+        assert!(bytes == *expected, "at {at}");
+        bytes.fill(9);
+        c.read_uncached_at(*at, &mut bytes).unwrap();
+        assert!(bytes == *expected, "at {at}, past the cache");
+    }
+    let beyond = c.read_uncached_at((16 << 20) - 5, &mut [0; 10]);
+    assert_eq!(beyond.err().map(|error| error.kind()), Some(ErrorKind::UnexpectedEof));
+    assert!(c.is_cached(0), "the head was just written");
+    backend.unlink(SegmentId(7)).unwrap();
+
     a.truncate(100).unwrap();
     assert_eq!(again.length().unwrap(), 100);
     backend.unlink(A).unwrap();
