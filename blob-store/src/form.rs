@@ -73,12 +73,20 @@ fn malformed<T>(at: u64, what: &'static str) -> Result<T, Malformed> {
     Err(Malformed { at, what })
 }
 
-/// The stored form of `plaintext`, behind `prefix_bytes` zeros that the caller fills in.
-pub(crate) fn encode(cipher: &FrameCipher, plaintext: &[u8], compression: Compression, prefix_bytes: usize) -> Vec<u8> {
+/// The stored form of `plaintext`, behind `prefix_bytes` zeros that the caller fills in. `room` is used for it; what it holds means nothing.
+pub(crate) fn encode(
+    cipher: &FrameCipher,
+    plaintext: &[u8],
+    compression: Compression,
+    prefix_bytes: usize,
+    room: Vec<u8>,
+) -> Vec<u8> {
     assert!(plaintext.len() <= BLOB_BYTES_MAX, "the caller checked the size");
     let frames = plaintext.len().div_ceil(FRAME_BYTES);
     let head = head_bytes(frames);
-    let mut out = Vec::with_capacity(prefix_bytes + head + plaintext.len() + frames * FRAME_OVERHEAD);
+    let mut out = room;
+    out.clear();
+    out.reserve(prefix_bytes + head + plaintext.len() + frames * FRAME_OVERHEAD);
     out.resize(prefix_bytes + head, 0);
 
     let mut table = Vec::with_capacity(head);

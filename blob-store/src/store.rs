@@ -18,8 +18,8 @@ use schemas::{BlobId, SegmentId, TenantId};
 use vault::BlobKey;
 
 use crate::{
-    Damage, Extent, Lane, OpenError, Options, Pins, Place, ReadError, Scanned, SegmentInfo, SegmentState, Staged,
-    WriteError,
+    Damage, Extent, Lane, OpenError, Options, Pins, Place, ReadError, Rooms, Scanned, SegmentInfo, SegmentState,
+    Staged, WriteError,
     backend::{Backend, Disk, SegmentFile},
     cold::Cold,
     files::Files,
@@ -30,6 +30,12 @@ use crate::{
     walk::{self, Walk},
 };
 
+/// A record from here on is made in memory that was used before.
+const ROOM_FROM_BYTES: usize = 512 << 10;
+/// So many are kept when none is made.
+const ROOMS_KEPT: usize = 4;
+const ROOM_BYTES_MAX: usize = BLOB_BYTES_MAX + (64 << 10);
+
 /// Encrypted blobs in segment files. See the crate's documentation for what it promises.
 pub struct BlobStore {
     pub(crate) backend: Arc<dyn Backend>,
@@ -37,6 +43,8 @@ pub struct BlobStore {
     pub(crate) lanes: Lanes,
     pub(crate) files: Files,
     pub(crate) cold: Cold,
+    /// For long records on their way to disk.
+    rooms: Rooms,
     pins: Pins,
     /// What the next blob's id begins with.
     next_number: AtomicU64,
@@ -81,6 +89,7 @@ impl BlobStore {
             lanes: Lanes::new(Arc::clone(&backend), options.clone(), sealed, next),
             files: Files::new(options.open_files_max),
             cold: Cold::new(),
+            rooms: Rooms::new(ROOMS_KEPT, ROOM_FROM_BYTES..=ROOM_BYTES_MAX),
             pins: Pins::default(),
             next_number: AtomicU64::new(options.first_number),
             backend,
@@ -101,7 +110,9 @@ impl BlobStore {
         self.lanes.check_space(plaintext.len())?;
         let (blob, key) = (self.new_id(), BlobKey::random());
         let cipher = key.sealer(blob);
-        let mut record = form::encode(&cipher, plaintext, self.options.compression, RECORD_HEAD_BYTES);
+        let is_long = plaintext.len() >= ROOM_FROM_BYTES;
+        let room = if is_long { self.rooms.take() } else { Vec::new() };
+        let mut record = form::encode(&cipher, plaintext, self.options.compression, RECORD_HEAD_BYTES, room);
         let stored = &record[RECORD_HEAD_BYTES..];
         let (place, stored_bytes) = if stored.len() <= self.options.inline_bytes_max {
             // Copied, since the buffer is as large as the plaintext was.
@@ -109,6 +120,9 @@ impl BlobStore {
         } else {
             (self.append(lane, tenant, blob, &mut record, self.options.reserve_bytes)?, record.len())
         };
+        if is_long {
+            self.rooms.give_back(record);
+        }
         Ok(Staged { blob, key, size_bytes: plaintext.len() as u32, stored_bytes: stored_bytes as u32, place })
     }
 

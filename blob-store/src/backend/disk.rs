@@ -147,7 +147,7 @@ impl Backend for Disk {
 
 /// From here on what is written leaves the kernel's cache at once: it would drive out what is read, and memory for it may cost more than
 /// the writing (`tests/benches/README.md`). Shorter content is more often read soon.
-const UNCACHED_FROM_BYTES: usize = 2 << 20;
+const UNCACHED_FROM_BYTES: usize = 512 << 10;
 /// `RWF_DONTCACHE` (Linux 6.14, `preadv2(2)`), which rustix does not name.
 const UNCACHED: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 /// Until a kernel or a file system says that it has no such calls.

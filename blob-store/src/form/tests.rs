@@ -59,7 +59,7 @@ fn hex(bytes: &[u8]) -> String {
 /// If this fails, blobs on somebody's disk can no longer be read: add a format byte instead.
 #[test]
 fn the_stored_form_is_frozen() {
-    let stored = encode(&cipher(), b"golden", Compression::Off, 0);
+    let stored = encode(&cipher(), b"golden", Compression::Off, 0, Vec::new());
     assert_eq!(hex(&stored), include_str!("golden_raw.hex").trim());
     assert_eq!(stored.len(), 4 + 7 + 3 + 16 + 6 + 16);
 }
@@ -92,7 +92,7 @@ proptest! {
     ) {
         let plaintext = if noisy { noise(size) } else { text(size) };
         let compression = if squeeze { ZSTD } else { Compression::Off };
-        let stored = encode(&cipher(), &plaintext, compression, 0);
+        let stored = encode(&cipher(), &plaintext, compression, 0, Vec::new());
         prop_assert!(stored.len() <= head_bytes(size.div_ceil(FRAME_BYTES)) + size + size.div_ceil(FRAME_BYTES) * 16);
         prop_assert_eq!(read(&stored, 0..size).unwrap(), &plaintext[..]);
         for (a, b) in cuts {
@@ -114,7 +114,7 @@ proptest! {
 fn ranges_around_frame_bounds_open_only_their_frames() {
     let size = 3 * FRAME_BYTES + 10;
     let plaintext = noise(size);
-    let stored = encode(&cipher(), &plaintext, ZSTD, 0);
+    let stored = encode(&cipher(), &plaintext, ZSTD, 0, Vec::new());
     let table = Table::open(&cipher(), &stored, stored.len()).unwrap();
     let sealed = FRAME_BYTES + FRAME_OVERHEAD;
     for (range, bytes) in [
@@ -135,7 +135,7 @@ fn ranges_around_frame_bounds_open_only_their_frames() {
 #[test]
 fn the_largest_blob_fits_its_bounds() {
     let plaintext = noise(BLOB_BYTES_MAX);
-    let stored = encode(&cipher(), &plaintext, ZSTD, 48);
+    let stored = encode(&cipher(), &plaintext, ZSTD, 48, Vec::new());
     assert_eq!(stored.len(), 48 + STORED_BYTES_MAX);
     assert_eq!(stored[..48], [0; 48]);
     assert_eq!(read(&stored[48..], 0..plaintext.len()).unwrap(), plaintext);
@@ -147,7 +147,7 @@ fn what_does_not_shrink_is_left_alone_and_sampled_again() {
         kinds.iter().flat_map(|&dense| if dense { noise(FRAME_BYTES) } else { text(FRAME_BYTES) }).collect()
     };
     let check = |kinds: &[bool], expected: &[bool]| {
-        assert_eq!(compressed_frames(&encode(&cipher(), &frames(kinds), ZSTD, 0)), expected);
+        assert_eq!(compressed_frames(&encode(&cipher(), &frames(kinds), ZSTD, 0, Vec::new())), expected);
     };
     let (n, t) = (true, false);
     check(&[t, t, n, t, t], &[true, true, false, false, false]);
@@ -166,16 +166,16 @@ fn json_becomes_a_fraction_and_noise_grows_by_little() {
         })
         .take(1 << 20)
         .collect();
-    let stored = encode(&cipher(), &json, ZSTD, 0);
+    let stored = encode(&cipher(), &json, ZSTD, 0, Vec::new());
     assert!(stored.len() * 4 < json.len(), "{} of {}", stored.len(), json.len());
-    assert!(encode(&cipher(), &noise(1 << 20), ZSTD, 0).len() < (1 << 20) + 400);
+    assert!(encode(&cipher(), &noise(1 << 20), ZSTD, 0, Vec::new()).len() < (1 << 20) + 400);
 }
 
 #[test]
 fn every_flipped_bit_is_noticed() {
     for compression in [Compression::Off, ZSTD] {
         let plaintext = text(600);
-        let good = encode(&cipher(), &plaintext, compression, 0);
+        let good = encode(&cipher(), &plaintext, compression, 0, Vec::new());
         assert_eq!(compressed_frames(&good), [compression == ZSTD]);
         for at in 0..good.len() * 8 {
             let mut bad = good.clone();
@@ -187,7 +187,7 @@ fn every_flipped_bit_is_noticed() {
 
 #[test]
 fn every_cut_and_every_addition_is_noticed() {
-    let good = encode(&cipher(), &text(600), ZSTD, 0);
+    let good = encode(&cipher(), &text(600), ZSTD, 0, Vec::new());
     for length in 0..good.len() {
         assert!(read(&good[..length], 0..1).is_err(), "cut to {length}");
     }
@@ -197,7 +197,7 @@ fn every_cut_and_every_addition_is_noticed() {
 #[test]
 fn frames_cannot_change_places_nor_blobs() {
     let plaintext = noise(3 * FRAME_BYTES);
-    let stored = encode(&cipher(), &plaintext, ZSTD, 0);
+    let stored = encode(&cipher(), &plaintext, ZSTD, 0, Vec::new());
     let table = Table::open(&cipher(), &stored, stored.len()).unwrap();
     let (first, second) = (table.frames[0], table.frames[1]);
     let mut swapped = stored.clone();

@@ -7,14 +7,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
-use blob_store::{BLOB_BYTES_MAX, BlobStore, Lane, Pin, Place, Staged};
-use bytes::{Bytes, BytesMut};
+use blob_store::{BLOB_BYTES_MAX, BlobStore, Lane, Pin, Place, Rooms, Staged};
+use bytes::Bytes;
 use domain::Refusal;
 use event_log::{Changes, Rows, Snapshot};
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
 use schemas::{BlobId, SegmentId, TenantId};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vault::WrapScope;
 
@@ -132,7 +133,7 @@ impl Contents {
         let active = self.active.begin(&self.blobs);
         let mut assembly = Assembly::new(scope.clone());
         let named = digests.chosen().or(also);
-        let mut pieces = Pieces::new(body, limits.announced_bytes);
+        let mut pieces = Pieces::new(body, limits.announced_bytes, &self.incoming);
         let mut total = 0;
         let first = pieces.next().await?;
         total += first.len() as u64;
@@ -142,16 +143,17 @@ impl Contents {
             // Hashing runs beside sealing, on another thread: MD5 alone takes over half of a PUT's time. For one piece at a
             // time: an upload that kept a thread while its client is waited for would take it from others, and some hundred
             // such uploads all of them, those for their own next pieces included.
-            let mut hasher = BodyHasher::new(digests, also);
+            let mut hashing = Hashing::Done(Box::new(BodyHasher::new(digests, also)));
             let mut early = EarlySync::default();
             let mut piece = first;
             while !piece.is_empty() {
-                let hashing = self.hash(hasher, piece.clone());
+                let hashed_piece = piece.clone();
+                // The piece before may still be hashed while this one is stored and the next arrives.
+                let hashing_next = async { Ok::<_, StoreError>(self.hash(hashing.done().await?, hashed_piece)) };
                 let storing = self.store_on_thread(&assembly, piece);
-                // The next piece arrives while this one is stored.
-                let (stored, hashed, next) = tokio::join!(storing, hashing, pieces.next());
+                let (stored, hashed, next) = tokio::join!(storing, hashing_next, pieces.next());
                 assembly.add(stored?);
-                (hasher, piece) = (hashed?, next?);
+                (hashing, piece) = (hashed?, next?);
                 total += piece.len() as u64;
                 if total > limits.bytes_max {
                     return Err(too_large(total).into());
@@ -160,7 +162,7 @@ impl Contents {
                     early.go_on(&self.blobs, &assembly.segments);
                 }
             }
-            hasher.finish(named)
+            hashing.done().await?.finish(named)
         };
         hashed.check(digests, limits.announced_bytes)?;
         let staged = self.assemble(assembly, false, active).await?;
@@ -183,7 +185,7 @@ impl Contents {
             (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
         } else {
             let hashing = self.hash(hasher, piece.clone());
-            let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing);
+            let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing.done());
             (stored?, hashed?.finish(named))
         };
         assembly.add(stored);
@@ -195,8 +197,8 @@ impl Contents {
         self.on_thread(move || contents.store_piece(&scope, &piece, &seen)).await?
     }
 
-    /// Updates a hasher, on a thread that may block, side by side with those of others that wait for a place there.
-    async fn hash(&self, hasher: BodyHasher, piece: Bytes) -> Result<BodyHasher, StoreError> {
+    /// Begins to update a hasher, on a thread that may block, side by side with those of others that wait for a place there.
+    fn hash(&self, hasher: BodyHasher, piece: Bytes) -> Hashing {
         let hashed = self.hashers.ask(hasher, piece);
         let contents = self.clone();
         // On its own: whoever goes away must not leave undone what another counts on.
@@ -204,7 +206,7 @@ impl Contents {
             let hashers = Arc::clone(&contents.hashers);
             contents.on_thread(move || hashers.work()).await
         });
-        hashed.await.map_err(|error| internal(&error))
+        Hashing::UnderWay(hashed)
     }
 
     /// Hashes or seals on a thread that may block, once there is a place for it.
@@ -517,10 +519,28 @@ impl EarlySync {
     }
 }
 
+/// A hasher, or one that is being updated.
+enum Hashing {
+    Done(Box<BodyHasher>),
+    UnderWay(oneshot::Receiver<BodyHasher>),
+}
+
+impl Hashing {
+    async fn done(self) -> Result<BodyHasher, StoreError> {
+        match self {
+            Self::Done(hasher) => Ok(*hasher),
+            Self::UnderWay(hashed) => hashed.await.map_err(|error| internal(&error)),
+        }
+    }
+}
+
 /// A body in pieces of a blob's size; the last one may be shorter, and empty when the body ends on a bound.
 struct Pieces {
     body: ByteStream,
-    buffer: BytesMut,
+    /// A whole small body that came in one chunk: it is not copied.
+    whole: Bytes,
+    buffer: Vec<u8>,
+    rooms: Arc<Rooms>,
     /// The body has no more bytes; the buffer may.
     drained: bool,
     /// Nothing follows the piece handed out last.
@@ -529,37 +549,68 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(body: ByteStream, announced: Option<u64>) -> Self {
+    fn new(body: ByteStream, announced: Option<u64>, rooms: &Arc<Rooms>) -> Self {
         let expected = announced.map_or(INLINE_WORK_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let expected = if expected > BLOB_BYTES_MAX { BLOB_BYTES_MAX + READ_BYTES_MAX } else { expected };
-        Self { body, buffer: BytesMut::new(), drained: false, ended: false, expected }
+        let rooms = Arc::clone(rooms);
+        Self { body, whole: Bytes::new(), buffer: Vec::new(), rooms, drained: false, ended: false, expected }
     }
 
     /// The next piece; empty at the end.
     async fn next(&mut self) -> Result<Bytes, StoreError> {
         while !self.drained && self.buffer.len() <= BLOB_BYTES_MAX {
             match self.body.next().await {
-                Some(Ok(chunk)) if self.buffer.is_empty() && chunk.len() >= self.expected => {
-                    // A whole small body in one chunk is not copied.
-                    self.buffer = chunk.try_into_mut().unwrap_or_else(|chunk| BytesMut::from(&chunk[..]));
-                }
+                Some(Ok(chunk)) if self.is_empty() && chunk.len() >= self.expected => self.whole = chunk,
                 Some(Ok(chunk)) => {
-                    let begun = self.buffer.len() + chunk.len() > PIECE_BYTES_BEGUN;
-                    let expected = if begun { self.expected } else { self.expected.min(PIECE_BYTES_BEGUN) };
-                    let room = expected.saturating_sub(self.buffer.len());
-                    self.buffer.reserve(room.max(chunk.len()));
-                    self.buffer.extend_from_slice(&chunk);
+                    let whole = std::mem::take(&mut self.whole);
+                    self.append(&whole);
+                    self.append(&chunk);
                 }
                 Some(Err(error)) => return Err(StoreError::Body(error)),
                 None => self.drained = true,
             }
         }
-        let length = self.buffer.len().min(BLOB_BYTES_MAX);
-        let piece = self.buffer.split_to(length).freeze();
-        // What came beyond it is copied: it would keep the piece's memory for as long as its client pauses.
-        self.buffer = BytesMut::from(&self.buffer[..]);
-        self.ended = self.drained && self.buffer.is_empty();
+        let piece = if self.whole.len() > BLOB_BYTES_MAX {
+            let whole = std::mem::take(&mut self.whole);
+            self.append(&whole);
+            self.piece()
+        } else if self.whole.is_empty() {
+            self.piece()
+        } else {
+            std::mem::take(&mut self.whole)
+        };
+        self.ended = self.drained && self.is_empty();
         Ok(piece)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.buffer.is_empty()
+    }
+
+    fn append(&mut self, chunk: &[u8]) {
+        let bytes = self.buffer.len() + chunk.len();
+        if bytes <= PIECE_BYTES_BEGUN {
+            self.buffer
+                .reserve(self.expected.min(PIECE_BYTES_BEGUN).saturating_sub(self.buffer.len()).max(chunk.len()));
+        } else if self.buffer.capacity() < bytes {
+            // Of how many bytes it will be is not known of a body that announced fewer, or nothing.
+            let expected = if bytes <= self.expected { self.expected } else { BLOB_BYTES_MAX + READ_BYTES_MAX };
+            let mut room = self.rooms.take();
+            room.clear();
+            room.reserve(expected.max(bytes));
+            room.extend_from_slice(&self.buffer);
+            self.buffer = room;
+        }
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// What is in the buffer, up to a piece.
+    fn piece(&mut self) -> Bytes {
+        // What came beyond it is copied: it would keep the piece's memory for as long as its client pauses.
+        let rest = self.buffer.get(BLOB_BYTES_MAX..).unwrap_or_default().to_vec();
+        self.buffer.truncate(BLOB_BYTES_MAX);
+        let piece = std::mem::replace(&mut self.buffer, rest);
+        if piece.len() > PIECE_BYTES_BEGUN { self.rooms.lend(piece) } else { piece.into() }
     }
 }
 
@@ -576,5 +627,66 @@ pub(crate) fn write_error(error: blob_store::WriteError) -> StoreError {
     match error {
         blob_store::WriteError::DiskFull => StoreError::DiskFull,
         other => internal(&other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pieces of a body that comes in chunks of so many bytes.
+    fn pieces(chunks: &[usize], announced: Option<u64>) -> (Vec<Bytes>, Vec<u8>) {
+        let chunks = chunks.iter().enumerate().map(|(number, &bytes)| Bytes::from(vec![number as u8 + 1; bytes]));
+        let chunks: Vec<Bytes> = chunks.collect();
+        let whole = chunks.concat();
+        let body: ByteStream = Box::pin(futures_util::stream::iter(chunks.into_iter().map(Ok)));
+        let mut pieces = Pieces::new(body, announced, &Arc::new(Rooms::new(2, BLOB_BYTES_MAX..=2 * BLOB_BYTES_MAX)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let read = runtime.block_on(async {
+            let mut read = Vec::new();
+            while !pieces.ended {
+                read.push(pieces.next().await.expect("reads"));
+            }
+            assert!(pieces.next().await.expect("reads").is_empty());
+            read
+        });
+        (read, whole)
+    }
+
+    #[test]
+    fn a_body_is_cut_at_the_size_of_a_blob_however_it_comes() {
+        const MAX: usize = BLOB_BYTES_MAX;
+        for chunks in [
+            &[][..],
+            &[1],
+            &[100_000],
+            &[60_000; 10],
+            &[65_536; 64],
+            &[65_536; 65],
+            &[MAX],
+            &[MAX, MAX],
+            &[MAX + 1],
+            &[3 * MAX + 5],
+            &[1, 3 * MAX + 5, 7],
+            &[400_000; 40],
+        ] {
+            let bytes = chunks.iter().sum::<usize>();
+            for announced in [None, Some(bytes as u64), Some(10), Some(1 << 40)] {
+                let (read, whole) = pieces(chunks, announced);
+                assert!(read.concat() == whole, "{chunks:?}, {announced:?} announced");
+                let full = read.iter().rev().skip(1).all(|piece| piece.len() == MAX);
+                assert!(full && read.iter().all(|piece| piece.len() <= MAX), "{chunks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_body_in_one_chunk_is_not_copied() {
+        let chunk = Bytes::from(vec![7; 5_000]);
+        let body: ByteStream = Box::pin(futures_util::stream::iter([Ok(chunk.clone())]));
+        let mut pieces = Pieces::new(body, Some(5_000), &Arc::new(Rooms::new(1, 1..=1)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let piece = runtime.block_on(pieces.next()).expect("reads");
+        assert_eq!((piece.as_ptr(), piece.len(), pieces.ended), (chunk.as_ptr(), 5_000, true));
     }
 }

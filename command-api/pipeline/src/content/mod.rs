@@ -12,12 +12,12 @@ mod ingest;
 mod md5;
 mod read;
 mod recent;
-mod rooms;
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use blob_store::BlobStore;
+use blob_store::{BLOB_BYTES_MAX, BlobStore, Rooms};
 use event_log::EventLog;
 use schemas::{BucketId, KeyId, TenantId};
 use tokio::sync::Semaphore;
@@ -30,7 +30,6 @@ pub(crate) use read::of_source;
 
 use self::hashers::Hashers;
 use self::recent::Recent;
-use self::rooms::Rooms;
 use crate::clock::Clock;
 
 /// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
@@ -41,6 +40,13 @@ const OPENED_PER_CPU: usize = 8;
 /// Pieces of all answers that are opened before somebody waits for them. Clients that do not read keep theirs: beyond these, whoever
 /// reads waits for each piece.
 const AHEAD_MAX: usize = 32;
+
+/// Memory for pieces on their way out that is kept when none is: somewhat over a piece each.
+const OUTGOING_KEPT: usize = 16;
+const OUTGOING_BYTES: RangeInclusive<usize> = 256 << 10..=(1 << 20) + (64 << 10);
+/// The same for those on their way in, which are a blob's.
+const INCOMING_KEPT: usize = 4;
+const INCOMING_BYTES: RangeInclusive<usize> = BLOB_BYTES_MAX..=BLOB_BYTES_MAX + (1 << 20);
 
 /// Whose content, and what opens it.
 #[derive(Debug, Clone)]
@@ -106,7 +112,9 @@ pub(crate) struct Contents {
     pub(crate) active: Arc<Active>,
     recent: Arc<Recent>,
     hashers: Arc<Hashers>,
-    rooms: Arc<Rooms>,
+    /// For pieces on their way out, and for those on their way in.
+    outgoing: Arc<Rooms>,
+    incoming: Arc<Rooms>,
     /// For hashing and sealing at the same time. Where many uploads did at once, each would drive the others' bytes out of the processor's
     /// caches.
     places: Arc<Semaphore>,
@@ -134,7 +142,8 @@ impl Contents {
             active,
             recent: Arc::default(),
             hashers: Arc::default(),
-            rooms: Arc::default(),
+            outgoing: Arc::new(Rooms::new(OUTGOING_KEPT, OUTGOING_BYTES)),
+            incoming: Arc::new(Rooms::new(INCOMING_KEPT, INCOMING_BYTES)),
             places: places(cpus * PLACES_PER_CPU),
             opening: places(cpus * OPENED_PER_CPU),
             ahead: places(AHEAD_MAX),

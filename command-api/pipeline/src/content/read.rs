@@ -110,11 +110,11 @@ impl Contents {
             let found = found.map_err(internal_box)?;
             let found = found.ok_or_else(|| StoreError::Corrupt { what: format!("blob {} is missing", piece.blob) })?;
             let is_long = piece.range.end - piece.range.start > INLINE_READ_BYTES_MAX;
-            let room = if is_long { self.rooms.take() } else { Vec::new() };
+            let room = if is_long { self.outgoing.take() } else { Vec::new() };
             let (key, place, range) = (&found.key, &found.place, piece.range.clone());
             let bytes = self.blobs.read_in(room, scope.tenant, piece.blob, key, place, range);
             let bytes = bytes.map_err(|error| read_error(&error))?;
-            Ok(if is_long { self.rooms.lend(bytes) } else { bytes.into() })
+            Ok(if is_long { self.outgoing.lend(bytes) } else { bytes.into() })
         };
         read(self.find_recent(&directory(snapshot), piece.blob)).or_else(|_| {
             // What was remembered of it may be wrong.
