@@ -1,7 +1,7 @@
-//! Pieces of bodies that wait to be hashed: those that wait at the same time are hashed side by side.
+//! Bytes of bodies that wait to be hashed: those that wait at the same time are hashed side by side.
 //!
 //! Owns: the queue, how many meet.
-//! Does not own: digests (`hashing`), how many work at once (`Contents`' places).
+//! Does not own: digests (`hashing`), how many work at once (`Contents`' places), the order of one body's bytes (`ingest`).
 
 use std::collections::VecDeque;
 
@@ -12,21 +12,21 @@ use tokio::sync::oneshot;
 use super::hashing::BodyHasher;
 use super::md5::BODIES_MAX;
 
-/// A queue of pieces.
+/// A queue of bodies.
 #[derive(Default)]
 pub(crate) struct Hashers(Mutex<VecDeque<Waiting>>);
 
 struct Waiting {
     hasher: BodyHasher,
-    piece: Bytes,
+    chunks: Vec<Bytes>,
     done: oneshot::Sender<BodyHasher>,
 }
 
 impl Hashers {
     /// Asks for a hasher's update. [`work`](Self::work) must be called once for it, by whomever; what comes back is closed when it never was.
-    pub(crate) fn ask(&self, hasher: BodyHasher, piece: Bytes) -> oneshot::Receiver<BodyHasher> {
+    pub(crate) fn ask(&self, hasher: BodyHasher, chunks: Vec<Bytes>) -> oneshot::Receiver<BodyHasher> {
         let (done, hashed) = oneshot::channel();
-        self.0.lock().push_back(Waiting { hasher, piece, done });
+        self.0.lock().push_back(Waiting { hasher, chunks, done });
         hashed
     }
 
@@ -34,11 +34,11 @@ impl Hashers {
     pub(crate) fn work(&self) {
         let taken = self.take();
         let (mut work, done): (Vec<_>, Vec<_>) =
-            taken.into_iter().map(|waiting| ((waiting.hasher, waiting.piece), waiting.done)).unzip();
+            taken.into_iter().map(|waiting| ((waiting.hasher, waiting.chunks), waiting.done)).unzip();
         BodyHasher::update_all(&mut work);
-        for ((hasher, piece), done) in work.into_iter().zip(done) {
-            // Before its client hears of it: memory that nobody needs any more is not held while the next piece comes.
-            drop(piece);
+        for ((hasher, chunks), done) in work.into_iter().zip(done) {
+            // Before its client hears of it: memory that nobody needs any more is not held while more comes.
+            drop(chunks);
             // Who went away meanwhile needs it no more.
             let _ = done.send(hasher);
         }
@@ -59,11 +59,13 @@ mod tests {
 
     fn asked(hashers: &Hashers, count: usize) -> Vec<oneshot::Receiver<BodyHasher>> {
         let new = || BodyHasher::new(&Digests::default(), None);
-        (0..count).map(|number| hashers.ask(new(), Bytes::from(vec![number as u8; 100_000 + number]))).collect()
+        let chunk = |number: usize, bytes| Bytes::from(vec![number as u8; bytes]);
+        let chunks = |number| vec![chunk(number, 70_000), chunk(number, 0), chunk(number, 30_000 + number)];
+        (0..count).map(|number| hashers.ask(new(), chunks(number))).collect()
     }
 
     #[test]
-    fn pieces_that_meet_are_hashed_together() {
+    fn bodies_that_meet_are_hashed_together() {
         let hashers = Hashers::default();
         for (count, calls) in [(1, 1), (2, 1), (16, 1), (17, 2), (40, 3)] {
             let mut answers = asked(&hashers, count);

@@ -121,15 +121,19 @@ impl BodyHasher {
     }
 
     /// Updates each with its bytes, in less time than one after the other.
-    pub(crate) fn update_all(work: &mut [(Self, Bytes)]) {
-        if let [(hasher, bytes)] = work {
-            return hasher.update(bytes);
+    pub(crate) fn update_all(work: &mut [(Self, Vec<Bytes>)]) {
+        if let [(hasher, chunks)] = work {
+            return chunks.iter().for_each(|chunk| hasher.update(chunk));
         }
-        let most = work.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
-        for from in (0..most).step_by(TURN_BYTES) {
-            let turn = |bytes: &Bytes| from.min(bytes.len())..(from + TURN_BYTES).min(bytes.len());
-            update_all(work.iter_mut().map(|(hasher, bytes)| (&mut hasher.md5, &bytes[turn(bytes)])));
-            work.iter_mut().for_each(|(hasher, bytes)| hasher.update_others(&bytes[turn(bytes)]));
+        let of = |(hasher, chunks)| Turns { hasher, chunks, now: &[] };
+        let mut all: Vec<Turns<'_>> = work.iter_mut().map(|(hasher, chunks)| of((hasher, chunks.iter()))).collect();
+        loop {
+            let turns: Vec<&[u8]> = all.iter_mut().map(Turns::next).collect();
+            if turns.iter().all(|turn| turn.is_empty()) {
+                return;
+            }
+            update_all(all.iter_mut().zip(&turns).map(|(one, turn)| (&mut one.hasher.md5, *turn)));
+            all.iter_mut().zip(&turns).for_each(|(one, turn)| one.hasher.update_others(turn));
         }
     }
 
@@ -155,6 +159,26 @@ impl BodyHasher {
             sha256: self.sha256.map(|hash| hash.finalize().into()),
             size_bytes: self.size_bytes,
         }
+    }
+}
+
+/// What is left of a body's chunks.
+struct Turns<'a> {
+    hasher: &'a mut BodyHasher,
+    chunks: std::slice::Iter<'a, Bytes>,
+    now: &'a [u8],
+}
+
+impl<'a> Turns<'a> {
+    /// The bytes of the next turn; none at the end.
+    fn next(&mut self) -> &'a [u8] {
+        while self.now.is_empty() {
+            let Some(chunk) = self.chunks.next() else { return &[] };
+            self.now = chunk;
+        }
+        let (turn, rest) = self.now.split_at(self.now.len().min(TURN_BYTES));
+        self.now = rest;
+        turn
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
-use blob_store::{BLOB_BYTES_MAX, BlobStore, Lane, Pin, Place, Rooms, Staged};
+use blob_store::{BLOB_BYTES_MAX, BlobStore, Lane, Pin, Place, Staged};
 use bytes::Bytes;
 use domain::Refusal;
 use event_log::{Changes, Rows, Snapshot};
@@ -37,6 +37,12 @@ const INLINE_WORK_BYTES_MAX: usize = 64 << 10;
 const READ_BYTES_MAX: usize = 512 << 10;
 /// A piece of which so much came gets all of its memory. Before, a client that sends a byte now and then would.
 const PIECE_BYTES_BEGUN: usize = 256 << 10;
+/// So much of a body is hashed at a time, or more where more came meanwhile: less would cost as much to hand over.
+const HASHED_BYTES_MIN: usize = 256 << 10;
+/// A shorter chunk is copied.
+const CRUMB_BYTES: usize = 1 << 10;
+/// When so much waits for the update before, no more is taken from the client.
+const HASHED_BYTES_BEHIND: usize = 1 << 20;
 /// Shorter content is not de-duplicated: the rows would be longer than the bytes.
 const DEDUP_BYTES_MIN: usize = 2 << 10;
 
@@ -133,27 +139,29 @@ impl Contents {
         let active = self.active.begin(&self.blobs);
         let mut assembly = Assembly::new(scope.clone());
         let named = digests.chosen().or(also);
-        let mut pieces = Pieces::new(body, limits.announced_bytes, &self.incoming);
+        let hashing = Hashing::new(self.clone(), BodyHasher::new(digests, also));
+        let mut pieces = Pieces::new(body, limits.announced_bytes, hashing);
         let mut total = 0;
         let first = pieces.next().await?;
         total += first.len() as u64;
-        let hashed = if pieces.ended {
-            self.single(&mut assembly, first, BodyHasher::new(digests, also), named).await?
+        let hasher = if pieces.ended {
+            self.single(&mut assembly, first, pieces.hashing).await?
         } else {
-            // Hashing runs beside sealing, on another thread: MD5 alone takes over half of a PUT's time. For one piece at a
-            // time: an upload that kept a thread while its client is waited for would take it from others, and some hundred
-            // such uploads all of them, those for their own next pieces included.
-            let mut hashing = Hashing::Done(Box::new(BodyHasher::new(digests, also)));
             let mut early = EarlySync::default();
             let mut piece = first;
             while !piece.is_empty() {
-                let hashed_piece = piece.clone();
-                // The piece before may still be hashed while this one is stored and the next arrives.
-                let hashing_next = async { Ok::<_, StoreError>(self.hash(hashing.done().await?, hashed_piece)) };
                 let storing = self.store_on_thread(&assembly, piece);
-                let (stored, hashed, next) = tokio::join!(storing, hashing_next, pieces.next());
+                // The next piece arrives, and what came is hashed, while this one is stored.
+                let next = async {
+                    let next = pieces.next().await?;
+                    if next.is_empty() {
+                        pieces.hashing.catch_up().await?;
+                    }
+                    Ok::<_, StoreError>(next)
+                };
+                let (stored, next) = tokio::join!(storing, next);
                 assembly.add(stored?);
-                (hashing, piece) = (hashed?, next?);
+                piece = next?;
                 total += piece.len() as u64;
                 if total > limits.bytes_max {
                     return Err(too_large(total).into());
@@ -162,34 +170,26 @@ impl Contents {
                     early.go_on(&self.blobs, &assembly.segments);
                 }
             }
-            hashing.done().await?.finish(named)
+            pieces.hashing.finish().await?
         };
+        let hashed = hasher.finish(named);
         hashed.check(digests, limits.announced_bytes)?;
         let staged = self.assemble(assembly, false, active).await?;
         Ok(Ingested { staged, hashed })
     }
 
     /// A body of one blob or none.
-    async fn single(
-        &self,
-        assembly: &mut Assembly,
-        piece: Bytes,
-        mut hasher: BodyHasher,
-        named: Option<ChecksumAlgorithm>,
-    ) -> Result<Hashed, StoreError> {
-        if piece.is_empty() {
-            return Ok(hasher.finish(named));
+    async fn single(&self, assembly: &mut Assembly, piece: Bytes, hashing: Hashing) -> Result<BodyHasher, StoreError> {
+        if piece.len() <= INLINE_WORK_BYTES_MAX {
+            let hasher = hashing.finish_here();
+            if !piece.is_empty() {
+                assembly.add(self.store_piece(&assembly.scope, &piece, &assembly.seen)?);
+            }
+            return Ok(hasher);
         }
-        let (stored, hashed) = if piece.len() <= INLINE_WORK_BYTES_MAX {
-            hasher.update(&piece);
-            (self.store_piece(&assembly.scope, &piece, &assembly.seen)?, hasher.finish(named))
-        } else {
-            let hashing = self.hash(hasher, piece.clone());
-            let (stored, hashed) = tokio::join!(self.store_on_thread(assembly, piece), hashing.done());
-            (stored?, hashed?.finish(named))
-        };
-        assembly.add(stored);
-        Ok(hashed)
+        let (stored, hasher) = tokio::join!(self.store_on_thread(assembly, piece), hashing.finish());
+        assembly.add(stored?);
+        hasher
     }
 
     async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
@@ -198,15 +198,15 @@ impl Contents {
     }
 
     /// Begins to update a hasher, on a thread that may block, side by side with those of others that wait for a place there.
-    fn hash(&self, hasher: BodyHasher, piece: Bytes) -> Hashing {
-        let hashed = self.hashers.ask(hasher, piece);
+    fn hash(&self, hasher: BodyHasher, chunks: Vec<Bytes>) -> oneshot::Receiver<BodyHasher> {
+        let hashed = self.hashers.ask(hasher, chunks);
         let contents = self.clone();
         // On its own: whoever goes away must not leave undone what another counts on.
         tokio::spawn(async move {
             let hashers = Arc::clone(&contents.hashers);
             contents.on_thread(move || hashers.work()).await
         });
-        Hashing::UnderWay(hashed)
+        hashed
     }
 
     /// Hashes or seals on a thread that may block, once there is a place for it.
@@ -519,18 +519,95 @@ impl EarlySync {
     }
 }
 
-/// A hasher, or one that is being updated.
-enum Hashing {
-    Done(Box<BodyHasher>),
+/// A body's digests in the making, beside everything else: MD5 alone takes over half of a PUT's time. Bytes are hashed as they come, some at
+/// a time: an upload that kept a thread while its client is waited for would take it from others.
+struct Hashing {
+    contents: Contents,
+    state: HashingState,
+    /// Bytes that came and are in no update yet.
+    waiting: Vec<Bytes>,
+    /// Those behind them that came in crumbs: each by itself would keep what it was read into.
+    crumbs: Vec<u8>,
+    waiting_bytes: usize,
+}
+
+enum HashingState {
+    Idle(Box<BodyHasher>),
     UnderWay(oneshot::Receiver<BodyHasher>),
 }
 
 impl Hashing {
-    async fn done(self) -> Result<BodyHasher, StoreError> {
-        match self {
-            Self::Done(hasher) => Ok(*hasher),
-            Self::UnderWay(hashed) => hashed.await.map_err(|error| internal(&error)),
+    fn new(contents: Contents, hasher: BodyHasher) -> Self {
+        let state = HashingState::Idle(Box::new(hasher));
+        Self { contents, state, waiting: Vec::new(), crumbs: Vec::new(), waiting_bytes: 0 }
+    }
+
+    fn add(&mut self, chunk: &Bytes) {
+        self.waiting_bytes += chunk.len();
+        if chunk.len() < CRUMB_BYTES {
+            self.crumbs.extend_from_slice(chunk);
+        } else {
+            self.sweep_crumbs();
+            self.waiting.push(chunk.clone());
         }
+    }
+
+    fn sweep_crumbs(&mut self) {
+        if !self.crumbs.is_empty() {
+            self.waiting.push(std::mem::take(&mut self.crumbs).into());
+        }
+    }
+
+    /// Begins an update if none is under way and so many bytes wait.
+    fn begin(&mut self, least: usize) {
+        if self.waiting_bytes < least.max(1) {
+            return;
+        }
+        self.state = match std::mem::replace(&mut self.state, HashingState::UnderWay(oneshot::channel().1)) {
+            HashingState::Idle(hasher) => {
+                self.waiting_bytes = 0;
+                self.sweep_crumbs();
+                HashingState::UnderWay(self.contents.hash(*hasher, std::mem::take(&mut self.waiting)))
+            }
+            under_way => under_way,
+        };
+    }
+
+    /// Whether more should not come before an update has ended.
+    fn is_behind(&self) -> bool {
+        matches!(self.state, HashingState::UnderWay(_)) && self.waiting_bytes >= HASHED_BYTES_BEHIND
+    }
+
+    /// Waits for the end of an update: for ever where none is under way. May be cancelled.
+    async fn updated(&mut self) -> Result<(), StoreError> {
+        let HashingState::UnderWay(hashed) = &mut self.state else { return std::future::pending().await };
+        let hasher = hashed.await.map_err(|error| internal(&error))?;
+        self.state = HashingState::Idle(Box::new(hasher));
+        Ok(())
+    }
+
+    /// Hashes all that came.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.begin(1);
+            if matches!(self.state, HashingState::Idle(_)) {
+                return Ok(());
+            }
+            self.updated().await?;
+        }
+    }
+
+    async fn finish(mut self) -> Result<BodyHasher, StoreError> {
+        self.catch_up().await?;
+        Ok(self.finish_here())
+    }
+
+    /// The same for a body so short that no update was begun, without another thread.
+    fn finish_here(self) -> BodyHasher {
+        let HashingState::Idle(mut hasher) = self.state else { unreachable!("no update is under way") };
+        self.waiting.iter().for_each(|chunk| hasher.update(chunk));
+        hasher.update(&self.crumbs);
+        *hasher
     }
 }
 
@@ -540,7 +617,7 @@ struct Pieces {
     /// A whole small body that came in one chunk: it is not copied.
     whole: Bytes,
     buffer: Vec<u8>,
-    rooms: Arc<Rooms>,
+    hashing: Hashing,
     /// The body has no more bytes; the buffer may.
     drained: bool,
     /// Nothing follows the piece handed out last.
@@ -549,17 +626,32 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(body: ByteStream, announced: Option<u64>, rooms: &Arc<Rooms>) -> Self {
+    fn new(body: ByteStream, announced: Option<u64>, hashing: Hashing) -> Self {
         let expected = announced.map_or(INLINE_WORK_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let expected = if expected > BLOB_BYTES_MAX { BLOB_BYTES_MAX + READ_BYTES_MAX } else { expected };
-        let rooms = Arc::clone(rooms);
-        Self { body, whole: Bytes::new(), buffer: Vec::new(), rooms, drained: false, ended: false, expected }
+        Self { body, whole: Bytes::new(), buffer: Vec::new(), hashing, drained: false, ended: false, expected }
     }
 
     /// The next piece; empty at the end.
     async fn next(&mut self) -> Result<Bytes, StoreError> {
         while !self.drained && self.buffer.len() <= BLOB_BYTES_MAX {
-            match self.body.next().await {
+            self.hashing.begin(HASHED_BYTES_MIN);
+            if self.hashing.is_behind() {
+                self.hashing.updated().await?;
+                continue;
+            }
+            let came = tokio::select! {
+                biased;
+                came = self.body.next() => came,
+                updated = self.hashing.updated() => {
+                    updated?;
+                    continue;
+                }
+            };
+            if let Some(Ok(chunk)) = &came {
+                self.hashing.add(chunk);
+            }
+            match came {
                 Some(Ok(chunk)) if self.is_empty() && chunk.len() >= self.expected => self.whole = chunk,
                 Some(Ok(chunk)) => {
                     let whole = std::mem::take(&mut self.whole);
@@ -595,7 +687,7 @@ impl Pieces {
         } else if self.buffer.capacity() < bytes {
             // Of how many bytes it will be is not known of a body that announced fewer, or nothing.
             let expected = if bytes <= self.expected { self.expected } else { BLOB_BYTES_MAX + READ_BYTES_MAX };
-            let mut room = self.rooms.take();
+            let mut room = self.hashing.contents.incoming.take();
             room.clear();
             room.reserve(expected.max(bytes));
             room.extend_from_slice(&self.buffer);
@@ -610,7 +702,7 @@ impl Pieces {
         let rest = self.buffer.get(BLOB_BYTES_MAX..).unwrap_or_default().to_vec();
         self.buffer.truncate(BLOB_BYTES_MAX);
         let piece = std::mem::replace(&mut self.buffer, rest);
-        if piece.len() > PIECE_BYTES_BEGUN { self.rooms.lend(piece) } else { piece.into() }
+        if piece.len() > PIECE_BYTES_BEGUN { self.hashing.contents.incoming.lend(piece) } else { piece.into() }
     }
 }
 
@@ -627,66 +719,5 @@ pub(crate) fn write_error(error: blob_store::WriteError) -> StoreError {
     match error {
         blob_store::WriteError::DiskFull => StoreError::DiskFull,
         other => internal(&other),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The pieces of a body that comes in chunks of so many bytes.
-    fn pieces(chunks: &[usize], announced: Option<u64>) -> (Vec<Bytes>, Vec<u8>) {
-        let chunks = chunks.iter().enumerate().map(|(number, &bytes)| Bytes::from(vec![number as u8 + 1; bytes]));
-        let chunks: Vec<Bytes> = chunks.collect();
-        let whole = chunks.concat();
-        let body: ByteStream = Box::pin(futures_util::stream::iter(chunks.into_iter().map(Ok)));
-        let mut pieces = Pieces::new(body, announced, &Arc::new(Rooms::new(2, BLOB_BYTES_MAX..=2 * BLOB_BYTES_MAX)));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let read = runtime.block_on(async {
-            let mut read = Vec::new();
-            while !pieces.ended {
-                read.push(pieces.next().await.expect("reads"));
-            }
-            assert!(pieces.next().await.expect("reads").is_empty());
-            read
-        });
-        (read, whole)
-    }
-
-    #[test]
-    fn a_body_is_cut_at_the_size_of_a_blob_however_it_comes() {
-        const MAX: usize = BLOB_BYTES_MAX;
-        for chunks in [
-            &[][..],
-            &[1],
-            &[100_000],
-            &[60_000; 10],
-            &[65_536; 64],
-            &[65_536; 65],
-            &[MAX],
-            &[MAX, MAX],
-            &[MAX + 1],
-            &[3 * MAX + 5],
-            &[1, 3 * MAX + 5, 7],
-            &[400_000; 40],
-        ] {
-            let bytes = chunks.iter().sum::<usize>();
-            for announced in [None, Some(bytes as u64), Some(10), Some(1 << 40)] {
-                let (read, whole) = pieces(chunks, announced);
-                assert!(read.concat() == whole, "{chunks:?}, {announced:?} announced");
-                let full = read.iter().rev().skip(1).all(|piece| piece.len() == MAX);
-                assert!(full && read.iter().all(|piece| piece.len() <= MAX), "{chunks:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_small_body_in_one_chunk_is_not_copied() {
-        let chunk = Bytes::from(vec![7; 5_000]);
-        let body: ByteStream = Box::pin(futures_util::stream::iter([Ok(chunk.clone())]));
-        let mut pieces = Pieces::new(body, Some(5_000), &Arc::new(Rooms::new(1, 1..=1)));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let piece = runtime.block_on(pieces.next()).expect("reads");
-        assert_eq!((piece.as_ptr(), piece.len(), pieces.ended), (chunk.as_ptr(), 5_000, true));
     }
 }
