@@ -10,7 +10,6 @@
 //! Every call blocks and belongs on a thread that may.
 
 pub mod backend;
-mod cold;
 pub mod content;
 mod error;
 mod files;

@@ -18,9 +18,6 @@ use crate::{
 /// Up to this many stored bytes a blob is read at once, even for a range: a second read costs more than the bytes.
 const READ_WHOLE_BYTES: usize = 192 << 10;
 
-/// From here on a stretch that is read for the first time does not stay in the kernel's cache.
-const UNCACHED_FROM_BYTES: usize = 512 << 10;
-
 impl BlobStore {
     /// The plaintext of `range` of a blob. Reads and opens only the frames it needs, and verifies all that it uses.
     ///
@@ -88,24 +85,9 @@ impl BlobStore {
         if let Some(frames) = stored.get(table.span(&range)) {
             return table.read(cipher, frames, range, room).map_err(damaged);
         }
-        let span = table.span(&range);
-        if span.len() >= UNCACHED_FROM_BYTES && self.is_cold(&*file, record, &span) {
-            let mut frames = vec![0; span.len()];
-            let at = record.offset.saturating_add((RECORD_HEAD_BYTES + span.start) as u64);
-            file.read_uncached_at(at, &mut frames)
-                .map_err(|error| record.unread(RECORD_HEAD_BYTES + span.start, error))?;
-            return table.read(cipher, &frames, range, room).map_err(damaged);
-        }
         // Frame by frame, each to where its plaintext is to stand: a blob of 4 MiB passes the processor's cache once.
         let fill = |at: usize, frame: &mut [u8]| record.fill(&*file, RECORD_HEAD_BYTES + at, frame);
         table.read_with(cipher, range, room, fill, damaged)
-    }
-
-    /// Whether a stretch of a record has to be read from disk, and was not lately.
-    fn is_cold(&self, file: &dyn SegmentFile, record: &Record, span: &Range<usize>) -> bool {
-        let at = |within: usize| record.offset.saturating_add((RECORD_HEAD_BYTES + within) as u64);
-        let (first, last) = (at(span.start), at(span.end - 1));
-        !(file.is_cached(first) && file.is_cached(last)) && self.cold.is_first((record.segment, first))
     }
 
     /// Whether this blob's record stands at this place, whole by its length: one short read, for whoever is about to refer
@@ -173,14 +155,10 @@ impl Record {
     }
 
     fn fill(&self, file: &dyn SegmentFile, from: usize, bytes: &mut [u8]) -> Result<(), ReadError> {
-        file.read_at(self.offset.saturating_add(from as u64), bytes).map_err(|error| self.unread(from, error))
-    }
-
-    fn unread(&self, from: usize, error: io::Error) -> ReadError {
-        match error.kind() {
+        file.read_at(self.offset.saturating_add(from as u64), bytes).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged(from as u64, "the segment ends before"),
             _ => ReadError::Io(error),
-        }
+        })
     }
 
     fn head(&self, bytes: &[u8]) -> Result<RecordHead, ReadError> {

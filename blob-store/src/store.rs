@@ -21,7 +21,6 @@ use crate::{
     Damage, Extent, Lane, OpenError, Options, Pins, Place, ReadError, Rooms, Scanned, SegmentInfo, SegmentState,
     Staged, WriteError,
     backend::{Backend, Disk, SegmentFile},
-    cold::Cold,
     files::Files,
     form::{self, BLOB_BYTES_MAX},
     lanes::Lanes,
@@ -42,7 +41,6 @@ pub struct BlobStore {
     options: Options,
     pub(crate) lanes: Lanes,
     pub(crate) files: Files,
-    pub(crate) cold: Cold,
     /// For long records on their way to disk.
     rooms: Rooms,
     pins: Pins,
@@ -88,7 +86,6 @@ impl BlobStore {
         Ok(BlobStore {
             lanes: Lanes::new(Arc::clone(&backend), options.clone(), sealed, next),
             files: Files::new(options.open_files_max),
-            cold: Cold::new(),
             rooms: Rooms::new(ROOMS_KEPT, ROOM_FROM_BYTES..=ROOM_BYTES_MAX),
             pins: Pins::default(),
             next_number: AtomicU64::new(options.first_number),

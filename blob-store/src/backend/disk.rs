@@ -148,9 +148,9 @@ impl Backend for Disk {
 /// From here on what is written leaves the kernel's cache at once: it would drive out what is read, and memory for it may cost more than
 /// the writing (`tests/benches/README.md`). Shorter content is more often read soon.
 const UNCACHED_FROM_BYTES: usize = 512 << 10;
-/// `RWF_DONTCACHE` (Linux 6.14, `preadv2(2)`), which rustix does not name.
+/// `RWF_DONTCACHE` (Linux 6.14, `pwritev2(2)`), which rustix does not name.
 const UNCACHED: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
-/// Until a kernel or a file system says that it has no such calls.
+/// Until a kernel or a file system says that it has no such writing.
 static UNCACHED_WORKS: AtomicBool = AtomicBool::new(true);
 
 struct DiskFile(File);
@@ -158,50 +158,24 @@ struct DiskFile(File);
 impl DiskFile {
     /// Writes bytes that leave the kernel's cache once they are on disk. How many: fewer than all where there is no such writing.
     fn write_uncached(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        uncached(bytes.len(), |from| {
-            let rest = [io::IoSlice::new(&bytes[from..])];
-            rustix::io::pwritev2(&self.0, &rest, offset + from as u64, UNCACHED)
-        })
-    }
-
-    /// The same for reading.
-    fn read_uncached(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        uncached(bytes.len(), |from| {
-            let mut rest = [io::IoSliceMut::new(&mut bytes[from..])];
-            rustix::io::preadv2(&self.0, &mut rest, offset + from as u64, UNCACHED)
-        })
-    }
-}
-
-/// Calls until so many bytes are done, an end is reached, or there turns out to be no such call. How many are done.
-fn uncached(bytes: usize, mut call: impl FnMut(usize) -> rustix::io::Result<usize>) -> io::Result<usize> {
-    let mut done = 0;
-    while done < bytes && UNCACHED_WORKS.load(Ordering::Relaxed) {
-        match call(done) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(Errno::INTR) => {}
-            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => UNCACHED_WORKS.store(false, Ordering::Relaxed),
-            Err(error) => return Err(error.into()),
+        let mut done = 0;
+        while done < bytes.len() && UNCACHED_WORKS.load(Ordering::Relaxed) {
+            let rest = [io::IoSlice::new(&bytes[done..])];
+            match rustix::io::pwritev2(&self.0, &rest, offset + done as u64, UNCACHED) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => UNCACHED_WORKS.store(false, Ordering::Relaxed),
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(done)
     }
-    Ok(done)
 }
 
 impl SegmentFile for DiskFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(bytes, offset)
-    }
-
-    fn read_uncached_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let done = self.read_uncached(offset, bytes)?;
-        self.0.read_exact_at(&mut bytes[done..], offset + done as u64)
-    }
-
-    fn is_cached(&self, offset: u64) -> bool {
-        let mut byte = [0];
-        let read = rustix::io::preadv2(&self.0, &mut [io::IoSliceMut::new(&mut byte)], offset, ReadWriteFlags::NOWAIT);
-        read != Err(Errno::AGAIN)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

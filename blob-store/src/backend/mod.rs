@@ -59,20 +59,6 @@ pub trait SegmentFile: Send + Sync + 'static {
     /// `UnexpectedEof` when the file ends before that.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 
-    /// The same; what has to be read from disk for it is not kept in memory.
-    ///
-    /// # Errors
-    /// As [`SegmentFile::read_at`].
-    fn read_uncached_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.read_at(offset, bytes)
-    }
-
-    /// Whether the byte at `offset` is in memory, as far as can be told: reading it takes no disk.
-    fn is_cached(&self, offset: u64) -> bool {
-        let _ = offset;
-        true
-    }
-
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors

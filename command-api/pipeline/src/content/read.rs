@@ -1,4 +1,4 @@
-//! Content on its way out: pieces are opened on blocking threads, one ahead of the reader where there is room.
+//! Content on its way out: pieces are opened on blocking threads, one or a few ahead of the reader where there is room.
 //!
 //! Owns: the order of pieces, read-ahead and its bound, looking a blob up again when it has moved.
 //! Does not own: verification (blob-store: nothing unverified is ever handed out).
@@ -27,6 +27,9 @@ use crate::sequencer::describe;
 /// Up to here a read is done on the request's own task: its bytes are one decryption away.
 const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
 
+/// Most pieces of one reader that are opened ahead.
+const DEPTH_MAX: usize = 4;
+
 /// More blobs than any content has: a manifest that leads in circles.
 const BLOBS_MAX: usize = 4_000_000;
 
@@ -37,8 +40,10 @@ struct Reading {
     contents: Contents,
     scope: Scope,
     pieces: VecDeque<Piece>,
-    /// The next piece, and its place among those opened ahead.
-    ahead: Option<(Opening, OwnedSemaphorePermit)>,
+    /// The next pieces, and their places among those opened ahead.
+    ahead: VecDeque<(Opening, OwnedSemaphorePermit)>,
+    /// So many are opened ahead: more for a reader that had to wait, as one does for a disk.
+    depth: usize,
     /// The root: while it is pinned, nothing under it is freed.
     _pin: Pin,
 }
@@ -72,7 +77,14 @@ impl Contents {
             _ => tokio::task::spawn_blocking(plan).await.map_err(|error| internal(&error))??,
         };
         let scope = scope.clone();
-        let mut reading = Reading { contents: self.clone(), scope, pieces: pieces.into(), ahead: None, _pin: pin };
+        let mut reading = Reading {
+            contents: self.clone(),
+            scope,
+            pieces: pieces.into(),
+            ahead: VecDeque::new(),
+            depth: 1,
+            _pin: pin,
+        };
         let first = reading.next().await.transpose()?;
         let rest = stream::unfold((reading, first), |(mut reading, first)| async move {
             let bytes = match first {
@@ -233,24 +245,33 @@ impl Reading {
         Ok(self.start(Some(place)))
     }
 
-    /// The next piece, while the one behind it is begun.
+    /// The next piece, while those behind it are begun.
     async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
         // Its place is kept until it is open: a disk that stands still must not have more and more to open.
-        let (current, _place) = match self.ahead.take() {
-            Some((ahead, place)) => (ahead, Some(place)),
+        let (current, _place) = match self.ahead.pop_front() {
+            Some((ahead, place)) => {
+                if !ahead.is_finished() {
+                    self.depth = DEPTH_MAX.min(self.depth + 1);
+                }
+                (ahead, Some(place))
+            }
             None => match self.start_waited_for().await.transpose()? {
                 Ok(started) => (started, None),
                 Err(error) => return Some(Err(error)),
             },
         };
-        self.ahead = self.start_ahead();
+        while self.ahead.len() < self.depth
+            && let Some(next) = self.start_ahead()
+        {
+            self.ahead.push_back(next);
+        }
         let bytes = match current.await {
             Ok(bytes) => bytes,
             Err(error) => Err(internal(&error)),
         };
         if bytes.is_err() {
             self.pieces.clear();
-            self.ahead = None;
+            self.ahead.clear();
         }
         Some(bytes)
     }
