@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::content::{ChecksumAlgorithm, Content, Manifest, ManifestEntry, Root};
 use schemas::{BlobId, SegmentId, TenantId};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinHandle;
 use vault::WrapScope;
 
@@ -150,7 +150,9 @@ impl Contents {
             let mut early = EarlySync::default();
             let mut piece = first;
             while !piece.is_empty() {
-                let storing = self.store_on_thread(&assembly, piece);
+                // Before more is taken from the client: with many uploads each would have two pieces in memory for one that is stored.
+                let place = self.place().await?;
+                let storing = self.store_on_thread(place, &assembly, piece);
                 // The next piece arrives, and what came is hashed, while this one is stored.
                 let next = async {
                     let next = pieces.next().await?;
@@ -187,14 +189,20 @@ impl Contents {
             }
             return Ok(hasher);
         }
-        let (stored, hasher) = tokio::join!(self.store_on_thread(assembly, piece), hashing.finish());
+        let storing = async { self.store_on_thread(self.place().await?, assembly, piece).await };
+        let (stored, hasher) = tokio::join!(storing, hashing.finish());
         assembly.add(stored?);
         hasher
     }
 
-    async fn store_on_thread(&self, assembly: &Assembly, piece: Bytes) -> Result<StoredBlob, StoreError> {
+    async fn store_on_thread(
+        &self,
+        place: OwnedSemaphorePermit,
+        assembly: &Assembly,
+        piece: Bytes,
+    ) -> Result<StoredBlob, StoreError> {
         let (contents, scope, seen) = (self.clone(), assembly.scope.clone(), assembly.seen.clone());
-        self.on_thread(move || contents.store_piece(&scope, &piece, &seen)).await?
+        on_thread(place, move || contents.store_piece(&scope, &piece, &seen)).await?
     }
 
     /// Begins to update a hasher, on a thread that may block, side by side with those of others that wait for a place there.
@@ -204,20 +212,14 @@ impl Contents {
         // On its own: whoever goes away must not leave undone what another counts on.
         tokio::spawn(async move {
             let hashers = Arc::clone(&contents.hashers);
-            contents.on_thread(move || hashers.work()).await
+            on_thread(contents.place().await?, move || hashers.work()).await
         });
         hashed
     }
 
-    /// Hashes or seals on a thread that may block, once there is a place for it.
-    async fn on_thread<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|error| internal(&error))?;
-        let working = tokio::task::spawn_blocking(move || {
-            // Held until it is done, also when nobody waits for it any more.
-            let _place = place;
-            work()
-        });
-        working.await.map_err(|error| internal(&error))
+    /// One of the places for hashing or sealing.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(|error| internal(&error))
     }
 
     /// Ends a content: a manifest over several blobs, their reference rows, their own segments synced.
@@ -478,6 +480,19 @@ impl Contents {
         }
         Ok(None)
     }
+}
+
+/// Hashes or seals on a thread that may block.
+async fn on_thread<T: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let working = tokio::task::spawn_blocking(move || {
+        // Held until it is done, also when nobody waits for it any more.
+        let _place = place;
+        work()
+    });
+    working.await.map_err(|error| internal(&error))
 }
 
 impl Assembly {
