@@ -21,7 +21,7 @@ use crate::head::HeadFile;
 use crate::journal;
 use crate::log::{Batch, BodyCipher, EventLog, LogError, PurgeError, Snapshot};
 use crate::open::{self, OpenError, Options};
-use crate::purge::{self, FLUSH_MAX, Journals};
+use crate::purge::{self, Journals};
 use crate::replace::{self, ReplaceError};
 use crate::table::{Rows, Table};
 use crate::upkeep::Upkeep;
@@ -127,7 +127,7 @@ impl FjallLog {
         if !journal::held_bytes(&database).is_ok_and(|held| held > JOURNAL_KEPT_MAX) {
             return;
         }
-        match purge::write_out(self.core.engine.spaces.values(), WRITE_OUT_MAX) {
+        match purge::write_out_within(self.core.engine.spaces.values(), WRITE_OUT_MAX) {
             Ok(()) => self.tidy.0 = Some(database),
             Err(error) => tracing::warn!(%error, "rows stay in journals: the next start takes longer"),
         }
@@ -236,7 +236,7 @@ impl EventLog for FjallLog {
     }
 
     fn write_out(&self) -> Result<(), PurgeError> {
-        self.unless_broken(purge::write_out(self.core.engine.spaces.values(), FLUSH_MAX))
+        self.unless_broken(purge::write_out(self.core.engine.spaces.values()))
     }
 
     fn merge(&self) -> Result<(), PurgeError> {

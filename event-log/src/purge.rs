@@ -22,7 +22,7 @@ use crate::log::PurgeError;
 pub const JOURNAL_BYTES: u64 = 64_000_000;
 
 /// How long rows in memory may take to be written out.
-pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(60);
+const FLUSH_MAX: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(10);
 /// Room that must be left beside a second copy of a table.
 const ROOM_BYTES_MIN: u64 = 256 * 1024 * 1024;
@@ -37,7 +37,12 @@ pub struct Journals {
 }
 
 /// Writes out what is in memory of all keyspaces, so that journals can go.
-pub(crate) fn write_out<'a>(
+pub(crate) fn write_out<'a>(keyspaces: impl Iterator<Item = &'a Keyspace> + Clone) -> Result<(), PurgeError> {
+    write_out_within(keyspaces, FLUSH_MAX)
+}
+
+/// The same, waiting no longer than `most`.
+pub(crate) fn write_out_within<'a>(
     keyspaces: impl Iterator<Item = &'a Keyspace> + Clone,
     most: Duration,
 ) -> Result<(), PurgeError> {

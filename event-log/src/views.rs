@@ -14,7 +14,7 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 
 use crate::disk::{DiskView, Spaces, guarded, open_files_max, rows};
 use crate::engine::View;
-use crate::purge::{self, FLUSH_MAX, JOURNAL_BYTES};
+use crate::purge::{self, JOURNAL_BYTES};
 use crate::table::{Changes, ROW_BYTES_MAX, ReadError, RowIter, Rows, Table};
 
 /// Memory for a table's newest rows, and for blocks read: these rows are written often and read now and then.
@@ -133,7 +133,7 @@ impl Views {
                 padded += self.pad(scratch, &mut number)?;
             }
             self.pad(scratch, &mut number)?;
-            purge::write_out(self.spaces.values(), FLUSH_MAX).map_err(|error| failed(error.into()))?;
+            purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))?;
             if journals()?.is_none_or(|journals| journals.oldest > before) {
                 break;
             }
@@ -141,7 +141,7 @@ impl Views {
         let mut changes = Changes::default();
         (0..PADDING_ROWS).for_each(|row| changes.remove(scratch, padding_key(row)));
         self.write(changes, true)?;
-        purge::write_out(self.spaces.values(), FLUSH_MAX).map_err(|error| failed(error.into()))?;
+        purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))?;
         self.spaces.values().try_for_each(purge::merge).map_err(|error| failed(error.into()))?;
         // Files that the merge replaced go when something younger is written out.
         let mut younger = Changes::default();
@@ -149,7 +149,7 @@ impl Views {
             younger.remove(Table { name }, padding_key(0));
         }
         self.write(younger, true)?;
-        purge::write_out(self.spaces.values(), FLUSH_MAX).map_err(|error| failed(error.into()))
+        purge::write_out(self.spaces.values()).map_err(|error| failed(error.into()))
     }
 
     /// Writes some rows that mean nothing, over those of before. How many bytes they are.
