@@ -230,28 +230,25 @@ impl Table {
         error: impl Fn(Malformed) -> E,
     ) -> Result<Vec<u8>, E> {
         // The last frame has its tag with it until it is opened.
-        let most = range.len() + FRAME_OVERHEAD;
-        if room.len() < most {
-            room.resize(most, 0);
-        }
+        reach(&mut room, range.len() + FRAME_OVERHEAD);
         let mut written = 0;
         for number in frames_of(&range) {
-            let Frame { compressed, at, bytes } = self.frames[number];
+            let frame = self.frames[number];
+            let at = frame.at;
             let start = number * FRAME_BYTES;
             let plain_bytes = (self.size_bytes - start).min(FRAME_BYTES);
             let wanted = range.start.max(start) - start..range.end.min(start + plain_bytes) - start;
             let place = FramePlace { cipher, number: number as u32, last: number + 1 == self.frames.len() };
-            let opened = if compressed || wanted.len() < plain_bytes {
+            let opened = if frame.compressed || wanted.len() < plain_bytes {
                 let out = &mut room[written..written + wanted.len()];
                 OPENER.with_borrow_mut(|opener| {
-                    let sealed = opener.sealed(bytes);
-                    fill(at, sealed)?;
-                    Ok(opener.open(&place, bytes, compressed, plain_bytes, &wanted, out))
+                    fill(at, reach(&mut opener.sealed, frame.bytes))?;
+                    Ok(opener.open(&place, frame, plain_bytes, &wanted, out))
                 })?
             } else {
-                let frame = &mut room[written..written + bytes];
-                fill(at, frame)?;
-                place.open(frame).map(|_| ())
+                let text = &mut room[written..written + frame.bytes];
+                fill(at, text)?;
+                place.open(text).map(|_| ())
             };
             opened.map_err(|what| error(Malformed { at: at as u64, what }))?;
             written += wanted.len();
@@ -273,6 +270,14 @@ impl FramePlace<'_> {
     fn open(&self, text: &mut [u8]) -> Result<usize, &'static str> {
         self.cipher.open_in_place(self.number, self.last, text).map_err(|_| "a frame does not open")
     }
+}
+
+/// The first bytes of used memory, which is longer then if it was shorter. What they are means nothing: only what is new is cleared.
+fn reach(room: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+    if room.len() < bytes {
+        room.resize(bytes, 0);
+    }
+    &mut room[..bytes]
 }
 
 fn frames_of(range: &Range<usize>) -> Range<usize> {
@@ -321,28 +326,19 @@ fn compressed(compression: Compression, frame: &[u8], then: impl FnOnce(&[u8])) 
 }
 
 impl Opener {
-    /// Where a sealed frame is put.
-    fn sealed(&mut self, bytes: usize) -> &mut [u8] {
-        if self.sealed.len() < bytes {
-            self.sealed.resize(bytes, 0);
-        }
-        &mut self.sealed[..bytes]
-    }
-
     /// The wanted part of the plaintext of the frame in `sealed`, into `out`, which is as long.
     fn open(
         &mut self,
         place: &FramePlace<'_>,
-        bytes: usize,
-        compressed: bool,
+        frame: Frame,
         plain_bytes: usize,
         wanted: &Range<usize>,
         out: &mut [u8],
     ) -> Result<(), &'static str> {
         let Self { decompressor, sealed, plain } = self;
-        let opened = place.open(&mut sealed[..bytes])?;
+        let opened = place.open(&mut sealed[..frame.bytes])?;
         let opened = &sealed[..opened];
-        if !compressed {
+        if !frame.compressed {
             out.copy_from_slice(opened.get(wanted.clone()).ok_or("a frame is too short")?);
             return Ok(());
         }
