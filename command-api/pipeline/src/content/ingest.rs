@@ -21,7 +21,7 @@ use vault::WrapScope;
 
 use super::directory::{MalformedRow, blob_row, under_name};
 use super::hashing::{BodyHasher, Hashed};
-use super::{ActiveGuard, Contents, Mode, Scope};
+use super::{ActiveGuard, Contents, Mode, Scope, place};
 use crate::api::{ByteStream, Digests, StoreError};
 use crate::sequencer::describe;
 use crate::tables::{
@@ -151,7 +151,7 @@ impl Contents {
             let mut piece = first;
             while !piece.is_empty() {
                 // Before more is taken from the client: with many uploads each would have two pieces in memory for one that is stored.
-                let place = self.place().await?;
+                let place = place(&self.places).await?;
                 let storing = self.store_on_thread(place, &assembly, piece);
                 // The next piece arrives, and what came is hashed, while this one is stored.
                 let next = async {
@@ -180,6 +180,19 @@ impl Contents {
         Ok(Ingested { staged, hashed })
     }
 
+    /// What a body is that is not kept.
+    pub(crate) async fn hashed(&self, mut body: ByteStream, digests: &Digests) -> Result<Hashed, StoreError> {
+        let mut hashing = Hashing::new(self.clone(), BodyHasher::new(digests, None));
+        while let Some(chunk) = body.next().await {
+            hashing.add(&chunk.map_err(StoreError::Body)?);
+            hashing.begin(HASHED_BYTES_MIN);
+            if hashing.is_behind() {
+                hashing.updated().await?;
+            }
+        }
+        Ok(hashing.finish().await?.finish(digests.chosen()))
+    }
+
     /// A body of one blob or none.
     async fn single(&self, assembly: &mut Assembly, piece: Bytes, hashing: Hashing) -> Result<BodyHasher, StoreError> {
         if piece.len() <= INLINE_WORK_BYTES_MAX {
@@ -189,7 +202,7 @@ impl Contents {
             }
             return Ok(hasher);
         }
-        let storing = async { self.store_on_thread(self.place().await?, assembly, piece).await };
+        let storing = async { self.store_on_thread(place(&self.places).await?, assembly, piece).await };
         let (stored, hasher) = tokio::join!(storing, hashing.finish());
         assembly.add(stored?);
         hasher
@@ -212,14 +225,9 @@ impl Contents {
         // On its own: whoever goes away must not leave undone what another counts on.
         tokio::spawn(async move {
             let hashers = Arc::clone(&contents.hashers);
-            on_thread(contents.place().await?, move || hashers.work()).await
+            on_thread(place(&contents.places).await?, move || hashers.work()).await
         });
         hashed
-    }
-
-    /// One of the places for hashing or sealing.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        Arc::clone(&self.places).acquire_owned().await.map_err(|error| internal(&error))
     }
 
     /// Ends a content: a manifest over several blobs, their reference rows, their own segments synced.
@@ -538,7 +546,9 @@ impl EarlySync {
 /// a time: an upload that kept a thread while its client is waited for would take it from others.
 struct Hashing {
     contents: Contents,
-    state: HashingState,
+    /// None while an update is under way.
+    hasher: Option<BodyHasher>,
+    under_way: Option<oneshot::Receiver<BodyHasher>>,
     /// Bytes that came and are in no update yet.
     waiting: Vec<Bytes>,
     /// Those behind them that came in crumbs: each by itself would keep what it was read into.
@@ -546,15 +556,10 @@ struct Hashing {
     waiting_bytes: usize,
 }
 
-enum HashingState {
-    Idle(Box<BodyHasher>),
-    UnderWay(oneshot::Receiver<BodyHasher>),
-}
-
 impl Hashing {
     fn new(contents: Contents, hasher: BodyHasher) -> Self {
-        let state = HashingState::Idle(Box::new(hasher));
-        Self { contents, state, waiting: Vec::new(), crumbs: Vec::new(), waiting_bytes: 0 }
+        let hasher = Some(hasher);
+        Self { contents, hasher, under_way: None, waiting: Vec::new(), crumbs: Vec::new(), waiting_bytes: 0 }
     }
 
     fn add(&mut self, chunk: &Bytes) {
@@ -575,29 +580,25 @@ impl Hashing {
 
     /// Begins an update if none is under way and so many bytes wait.
     fn begin(&mut self, least: usize) {
-        if self.waiting_bytes < least.max(1) {
-            return;
+        if self.waiting_bytes >= least.max(1)
+            && let Some(hasher) = self.hasher.take()
+        {
+            self.waiting_bytes = 0;
+            self.sweep_crumbs();
+            self.under_way = Some(self.contents.hash(hasher, std::mem::take(&mut self.waiting)));
         }
-        self.state = match std::mem::replace(&mut self.state, HashingState::UnderWay(oneshot::channel().1)) {
-            HashingState::Idle(hasher) => {
-                self.waiting_bytes = 0;
-                self.sweep_crumbs();
-                HashingState::UnderWay(self.contents.hash(*hasher, std::mem::take(&mut self.waiting)))
-            }
-            under_way => under_way,
-        };
     }
 
     /// Whether more should not come before an update has ended.
     fn is_behind(&self) -> bool {
-        matches!(self.state, HashingState::UnderWay(_)) && self.waiting_bytes >= HASHED_BYTES_BEHIND
+        self.under_way.is_some() && self.waiting_bytes >= HASHED_BYTES_BEHIND
     }
 
     /// Waits for the end of an update: for ever where none is under way. May be cancelled.
     async fn updated(&mut self) -> Result<(), StoreError> {
-        let HashingState::UnderWay(hashed) = &mut self.state else { return std::future::pending().await };
-        let hasher = hashed.await.map_err(|error| internal(&error))?;
-        self.state = HashingState::Idle(Box::new(hasher));
+        let Some(hashed) = &mut self.under_way else { return std::future::pending().await };
+        self.hasher = Some(hashed.await.map_err(|error| internal(&error))?);
+        self.under_way = None;
         Ok(())
     }
 
@@ -605,7 +606,7 @@ impl Hashing {
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         loop {
             self.begin(1);
-            if matches!(self.state, HashingState::Idle(_)) {
+            if self.under_way.is_none() {
                 return Ok(());
             }
             self.updated().await?;
@@ -617,12 +618,12 @@ impl Hashing {
         Ok(self.finish_here())
     }
 
-    /// The same for a body so short that no update was begun, without another thread.
+    /// The same without another thread, where no update is under way: of a body so short that none was begun.
     fn finish_here(self) -> BodyHasher {
-        let HashingState::Idle(mut hasher) = self.state else { unreachable!("no update is under way") };
+        let mut hasher = self.hasher.expect("no update is under way");
         self.waiting.iter().for_each(|chunk| hasher.update(chunk));
         hasher.update(&self.crumbs);
-        *hasher
+        hasher
     }
 }
 
@@ -677,14 +678,12 @@ impl Pieces {
                 None => self.drained = true,
             }
         }
-        let piece = if self.whole.len() > BLOB_BYTES_MAX {
-            let whole = std::mem::take(&mut self.whole);
+        let whole = std::mem::take(&mut self.whole);
+        let piece = if whole.is_empty() || whole.len() > BLOB_BYTES_MAX {
             self.append(&whole);
             self.piece()
-        } else if self.whole.is_empty() {
-            self.piece()
         } else {
-            std::mem::take(&mut self.whole)
+            whole
         };
         self.ended = self.drained && self.is_empty();
         Ok(piece)
@@ -695,6 +694,9 @@ impl Pieces {
     }
 
     fn append(&mut self, chunk: &[u8]) {
+        if chunk.is_empty() {
+            return;
+        }
         let bytes = self.buffer.len() + chunk.len();
         if bytes <= PIECE_BYTES_BEGUN {
             self.buffer

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use blob_store::{BLOB_BYTES_MAX, BlobStore, Rooms};
 use event_log::EventLog;
 use schemas::{BucketId, KeyId, TenantId};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vault::{CustomerKey, NamedKey, Vault};
 
 pub(crate) use active::{Active, ActiveGuard};
@@ -29,7 +29,9 @@ pub(crate) use ingest::{Ingested, Limits, StagedContent, internal_box, write_err
 pub(crate) use read::of_source;
 
 use self::hashers::Hashers;
+use self::ingest::internal;
 use self::recent::Recent;
+use crate::api::StoreError;
 use crate::clock::Clock;
 
 /// Pieces that are hashed or sealed at the same time, for each processor. More than one, since storing waits for the disk, too.
@@ -122,6 +124,11 @@ pub(crate) struct Contents {
     opening: Arc<Semaphore>,
     /// For pieces that are opened ahead, until they are asked for.
     ahead: Arc<Semaphore>,
+}
+
+/// One of some places, as soon as there is one.
+async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    Arc::clone(places).acquire_owned().await.map_err(|error| internal(&error))
 }
 
 impl Contents {

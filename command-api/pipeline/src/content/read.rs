@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::directory::{Finding, blob_row};
 use super::ingest::{internal, internal_box};
 use super::recent::Remembered;
-use super::{BlobDirectory, Contents, Mode, Scope};
+use super::{BlobDirectory, Contents, Mode, Scope, place};
 use crate::api::{BodyError, ByteStream, StoreError, StoredForm};
 use crate::sequencer::describe;
 
@@ -241,7 +241,7 @@ impl Reading {
     }
 
     async fn start_waited_for(&mut self) -> Result<Option<Opening>, StoreError> {
-        let place = Arc::clone(&self.contents.opening).acquire_owned().await.map_err(|error| internal(&error))?;
+        let place = place(&self.contents.opening).await?;
         Ok(self.start(Some(place)))
     }
 

@@ -12,7 +12,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use event_log::{Changes, Snapshot};
-use futures_util::StreamExt;
 use parking_lot::Mutex;
 use schemas::content::ETag;
 use schemas::{CommandId, TenantId, Time};
@@ -21,7 +20,6 @@ use sha2::{Digest, Sha256};
 
 use super::{Inner, Request, Store, internal, log_error};
 use crate::api::{Answer, ByteStream, Caller, Digests, StoreError};
-use crate::content::hashing::BodyHasher;
 use crate::sequencer::{Decide, Unit};
 use crate::tables::{TRUTH, answer_end_key, answer_end_of, answer_ends, answer_key};
 
@@ -147,21 +145,11 @@ impl Store {
     pub async fn is_body_of(
         &self,
         etag: &str,
-        mut body: ByteStream,
+        body: ByteStream,
         digests: &Digests,
         announced_bytes: Option<u64>,
     ) -> Result<bool, StoreError> {
-        let mut hasher = BodyHasher::new(digests, None);
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(StoreError::Body)?;
-            // MD5 of much is too long for a thread that drives other requests.
-            let hashing = tokio::task::spawn_blocking(move || {
-                hasher.update(&piece);
-                hasher
-            });
-            hasher = hashing.await.map_err(|error| internal(&error))?;
-        }
-        let hashed = hasher.finish(digests.chosen());
+        let hashed = self.inner.contents.hashed(body, digests).await?;
         hashed.check(digests, announced_bytes)?;
         Ok(ETag::parse(etag).is_some_and(|etag| etag.md5 == hashed.md5))
     }
